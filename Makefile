@@ -1,0 +1,65 @@
+# Everything runs in .venv, which the targets make themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MODEL := .model
+DEMO := scenarios/kill-primary.yaml scenarios/hang-primary.yaml scenarios/corrupt-weights.yaml
+SOURCES := harness target_service tests
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types fast bench model clean lock
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@echo "making the virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.target: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the harness and its reference target (torch is large: this takes a minute or two)"
+	@$(PIP) --no-compile --editable '.[target]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.target
+	@echo "installing what the tests need"
+	@$(PIP) --no-compile --editable '.[target,dev]'
+	@touch $@
+
+model: $(VENV)/.target ## build the small model
+	@$(BIN)/python -m target_service.build_model $(MODEL)
+
+demo: model ## three scenarios on real processes, with a report each (no Docker needed)
+	@$(BIN)/harness run $(DEMO) --model $(MODEL) --as-expected
+
+test: $(VENV)/.dev model ## every test that this machine can run
+	@HARNESS_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev lint types fast ## format, lint, types and fast tests, under a minute
+
+format: $(VENV)/.dev ## put the code into shape
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix-only $(SOURCES)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+fast: $(VENV)/.dev
+	@$(BIN)/python -m pytest -q -m "not process and not model and not e2e"
+
+bench: $(VENV)/.dev model ## the figures, as a table and in reports/bench.json (ONLY=name,name picks some)
+	@HARNESS_TEST_MODEL=$(MODEL) $(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+lock: $(VENV)/.dev ## write the versions of this environment into constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//; s/ @ .*//' | sort -f > constraints.txt
+
+clean: ## remove everything that the targets made, reports of runs included
+	@rm -rf $(VENV) $(MODEL) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find reports -mindepth 1 -maxdepth 1 ! -name example ! -name bench.json -exec rm -rf {} +

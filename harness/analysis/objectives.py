@@ -1,0 +1,198 @@
+"""Objectives: `observe` judges what this run did, `claim` judges what the service does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.analysis.intervals import rate, recovery_quantile
+from harness.model.request import Outcome
+from harness.model.scenario import Claim, Limit, Scenario
+from harness.model.verdict import EpisodeResult, Estimate, Finding, Interval, PhaseResult, VerdictOutcome, worst
+
+__all__ = ["Measured", "objective_findings"]
+
+PASS, FAIL, INCONCLUSIVE = VerdictOutcome.PASS, VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What objectives are judged on."""
+
+    episodes: Sequence[EpisodeResult]
+    phases: Sequence[PhaseResult]
+    success_rate: float | None
+    noise_floor_ms: float | None  # p99 of the control lane
+    trusted: bool  # False: the run as a whole cannot be believed
+
+
+def objective_findings(scenario: Scenario, measured: Measured) -> tuple[Finding, ...]:
+    """One finding per objective of the scenario."""
+    found = [_observe(name, limit, measured) for name, limit in scenario.observe.items()]
+    found += [_claim(name, claim, measured) for name, claim in scenario.claim.items()]
+    return tuple(found)
+
+
+def _observe(name: str, limit: Limit, measured: Measured) -> Finding:
+    if name in _EPISODE_VALUES:
+        return _observe_episodes(name, limit, measured)
+    value, note = _run_value(name, measured)
+    title = f"{name} {_words(limit)}"
+    if value is None:
+        return Finding(f"observe.{name}", title, INCONCLUSIVE, f"{name} could not be measured: {note}")
+    outcome = _side(Interval(value, value), limit)
+    reason = f"{name} was {value:g}, {_words(limit)} was asked"
+    if (
+        name.endswith(("_ms_p99", "_ms_p50"))
+        and measured.noise_floor_ms is not None
+        and limit.max is not None
+        and limit.max < measured.noise_floor_ms
+    ):
+        outcome = INCONCLUSIVE
+        floor = f"the noise floor of generator and host, {measured.noise_floor_ms:g} ms"
+        reason = f"{name}: the limit {limit.max:g} ms is below {floor}"
+    if outcome is FAIL and not measured.trusted:
+        outcome, reason = INCONCLUSIVE, f"{reason}; but the run cannot be believed"
+    return Finding(f"observe.{name}", title, outcome, reason, {"value": value})
+
+
+def _run_value(name: str, measured: Measured) -> tuple[float | None, str]:
+    if name == "success_rate":
+        return measured.success_rate, "no request was eligible"
+    baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
+    if baseline is None:
+        return None, "there is no baseline"
+    return (
+        baseline.latency_ms_p99 if name == "latency_ms_p99" else baseline.ttft_ms_p99
+    ), "no request of the baseline has one"
+
+
+def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:
+    """Every episode must keep the limit. A wrong answer always counts; other breaches need a valid episode."""
+    title = f"{name} {_words(limit)} in every episode"
+    judged = [(one, _judge_episode(name, limit, one, measured.trusted)) for one in measured.episodes]
+    outcome = worst(each for _, (each, _) in judged)
+    if not judged:
+        return Finding(f"observe.{name}", title, INCONCLUSIVE, "no episode was observed")
+    evidence = {f"episode {one.number}": reason for one, (_, reason) in judged[:50]}
+    first, reason = next((one, reason) for one, (each, reason) in judged if each is outcome)
+    if outcome is PASS:
+        shown = [shown for one in measured.episodes if (shown := _EPISODE_VALUES[name](one)) is not None]
+        top = max((v.high if v.high is not None else math.inf for v in shown), default=None)
+        reason = f"{name} {_words(limit)} in {'the episode' if len(judged) == 1 else f'all {len(judged)} episodes'}"
+        reason += "" if top is None else f"; the largest was {top:.4g}"
+        return Finding(f"observe.{name}", title, PASS, reason, evidence)
+    return Finding(f"observe.{name}", title, outcome, f"episode {first.number}: {reason}", evidence)
+
+
+def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -> tuple[VerdictOutcome, str]:
+    value = _EPISODE_VALUES[name](one)
+    if value is None:
+        if name in ("recovery_s", "first_good_s") and one.valid:
+            return (
+                (PASS, "nothing was lost")
+                if limit.min is None
+                else (INCONCLUSIVE, "nothing was lost, so there is no recovery")
+            )
+        return INCONCLUSIVE, f"{name} was not observed{'' if one.valid else f' ({one.invalid_reason})'}"
+    outcome = _side(value, limit)
+    shown = f"{name} {_span(value)}"
+    if outcome is FAIL and name == "wrong_answers":
+        return FAIL, f"{shown}, {_words(limit)} was asked"
+    if not one.valid:
+        return INCONCLUSIVE, f"{shown}, but {one.invalid_reason}"
+    if outcome is FAIL and not trusted:
+        return INCONCLUSIVE, f"{shown}, {_words(limit)} was asked, but the run cannot be believed"
+    if outcome is INCONCLUSIVE:
+        return outcome, f"{shown}: {_words(limit)} lies inside what is known"
+    return outcome, shown if outcome is PASS else f"{shown}, {_words(limit)} was asked"
+
+
+def _claim(name: str, claim: Claim, measured: Measured) -> Finding:
+    estimate = _estimate(name, claim.confidence, measured)
+    title = f"{name} {_words(claim)} with {claim.confidence:.0%} confidence"
+    evidence: Mapping[str, Any] = {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "method": estimate.method,
+    }
+    if estimate.low is None and estimate.high is None:
+        return Finding(f"claim.{name}", title, INCONCLUSIVE, f"{name}: {estimate.method}", evidence)
+    known = Interval(0.0 if estimate.low is None else estimate.low, estimate.high)
+    outcome = _side(known, claim)
+    reason = f"{name} lies in {_span(known)} ({estimate.method}), {_words(claim)} was claimed"
+    if outcome is FAIL and not measured.trusted:
+        return Finding(f"claim.{name}", title, INCONCLUSIVE, f"{reason}; but the run cannot be believed", evidence)
+    return Finding(f"claim.{name}", title, outcome, reason, evidence)
+
+
+def _estimate(name: str, confidence: float, measured: Measured) -> Estimate:
+    if name in ("baseline_success_rate", "baseline_wrong_answer_rate"):
+        baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
+        if baseline is None:
+            return Estimate(None, None, None, confidence, "not estimable: there is no baseline", 0)
+        n = sum(
+            count
+            for outcome, count in baseline.outcomes.items()
+            if outcome not in (Outcome.NOT_SENT, Outcome.IN_FLIGHT_AT_END)
+        )
+        counted = Outcome.OK if name == "baseline_success_rate" else Outcome.WRONG_ANSWER
+        return rate(baseline.outcomes[counted], n, confidence, one_sided=True)
+    base, _, quantile = name.rpartition("_")
+    valid = [one for one in measured.episodes if one.valid]
+    values = [
+        one.recovery_s if base == "recovery_s" else Interval(one.lost_requests, one.lost_requests) for one in valid
+    ]
+    return recovery_quantile(values, _QUANTILES[quantile], confidence)
+
+
+def _number(read: Callable[[EpisodeResult], float | None]) -> Callable[[EpisodeResult], Interval | None]:
+    def value(one: EpisodeResult) -> Interval | None:
+        number = read(one)
+        return None if number is None else Interval(number, number)
+
+    return value
+
+
+_EPISODE_VALUES: Mapping[str, Callable[[EpisodeResult], Interval | None]] = {
+    "recovery_s": lambda one: one.recovery_s,
+    "first_good_s": lambda one: one.first_good_s,
+    "lost_requests": _number(lambda one: one.lost_requests),
+    "wrong_answers": _number(lambda one: one.wrong_answers),
+    "truncated": _number(lambda one: one.lost.get(Outcome.TRUNCATED, 0)),
+    "detect_s": _number(lambda one: one.stages.detect_s),
+    "isolate_s": _number(lambda one: one.stages.isolate_s),
+    "restore_s": _number(lambda one: one.stages.restore_s),
+    "verify_s": _number(lambda one: one.stages.verify_s),
+}
+
+
+def _side(value: Interval, limit: Limit | Claim) -> VerdictOutcome:
+    """On which side of the limits the whole interval lies; inconclusive when it straddles one."""
+    high = math.inf if value.high is None else value.high
+    if (limit.max is not None and value.low > limit.max) or (limit.min is not None and high < limit.min):
+        return FAIL
+    inside = (limit.max is None or high <= limit.max) and (limit.min is None or value.low >= limit.min)
+    return PASS if inside else INCONCLUSIVE
+
+
+def _words(limit: Limit | Claim) -> str:
+    return " and ".join(_bounds(limit))
+
+
+def _bounds(limit: Limit | Claim) -> Iterator[str]:
+    if limit.min is not None:
+        yield f"at least {limit.min:g}"
+    if limit.max is not None:
+        yield f"at most {limit.max:g}"
+
+
+def _span(value: Interval) -> str:
+    if value.high is None:
+        return f"above {value.low:.4g} (not over when observation ended)"
+    return f"{value.low:.4g}" if value.low == value.high else f"{value.low:.4g} to {value.high:.4g}"

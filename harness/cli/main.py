@@ -1,0 +1,78 @@
+"""`harness`: the verbs, and how an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from typing import Any
+
+import click
+
+import harness
+from harness.cli.look import doctor, explain, faults
+from harness.cli.recovery import stop, undo
+from harness.cli.runs import check, judge, plan, report, run
+from harness.model.errors import HarnessError
+
+__all__ = ["main"]
+
+PASS, FAIL, USAGE, INCONCLUSIVE = 0, 1, 2, 3
+
+
+class Verbs(click.Group):
+    """Suggests a verb for a mistyped one, and shows the verbs in the order in which a newcomer needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], self.commands, n=1) if args else []
+            if close:
+                raise click.UsageError(f"{error.message} Did you mean '{close[0]}'?", ctx) from error
+            raise
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(harness.__version__, prog_name="harness")
+def cli() -> None:
+    """What do the users of an AI inference service lose when things break, and for how long?
+
+    \b
+    harness doctor                            what this machine can do
+    harness plan scenarios/kill-primary.yaml  what would happen, before anything is touched
+    harness run scenarios/kill-primary.yaml   break it, measure, judge, report
+
+    Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive. Of several scenarios the worst counts (1 before 3 before 0).
+    """
+
+
+for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor):
+    cli.add_command(verb)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(call(arguments))
+
+
+def call(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code. An error is one sentence on stderr, never a traceback."""
+    try:
+        code: Any = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except click.exceptions.Abort:
+        click.echo("harness: interrupted", err=True)
+        return INCONCLUSIVE
+    except HarnessError as error:
+        click.echo(f"harness: {error}", err=True)
+        return error.exit_code
+    except (BrokenPipeError, KeyboardInterrupt):
+        return INCONCLUSIVE
+    return code if isinstance(code, int) else PASS

@@ -1,0 +1,38 @@
+"""A run that nobody watches: for tests."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from harness.cli.scenarios import make_plans, make_stack, new_seed
+from harness.interrupts import Interrupts
+from harness.model.scenario import Scenario
+from harness.model.verdict import Verdict
+from harness.recover import sweep
+from harness.session import Session, Watcher, judge_folder, make_clock, run_session
+from harness.store.registry import Registry, registry_folder
+
+__all__ = ["run_id_of", "run_unattended"]
+
+
+def run_id_of(name: str, wall: str) -> str:
+    """A name that sorts by time and is unique: 20261120-174500-kill-primary-3fa1."""
+    stamp = wall[:19].replace(":", "").replace("-", "").replace("T", "-")
+    return f"{stamp}-{name}-{secrets.token_hex(2)}"
+
+
+def run_unattended(scenario: Scenario, where: tuple[str, Path], seed: str | None, out: Path) -> tuple[Path, Verdict]:
+    """Run one scenario on the stack and model of `where`; returns folder and verdict. Raises HarnessError."""
+    registry = Registry(registry_folder(os.environ))
+    sweep(registry)
+    clock = make_clock(where[0])
+    stack = make_stack(where[0], where[1], clock)
+    drawn = make_plans([scenario], stack, seed or new_seed())[0]
+    with Interrupts() as interrupts:
+        watcher = Watcher(lambda _: None, lambda *_: None, interrupts.asked)
+        folder = run_session(
+            drawn, Session(stack, clock, out, registry, os.environ), run_id_of(scenario.name, clock.wall()), watcher
+        )
+    return folder.path, judge_folder(folder)

@@ -1,0 +1,67 @@
+"""Carrying out inverses, by whoever finds them: the run itself, its guard, or the next run's sweep.
+
+An inverse may be carried out twice, and on a target that has gone. It acts only on what its run owns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.model.errors import BlastRadiusError, HarnessError
+from harness.record.journal import Inverse
+from harness.stack.owned import ProcessId, send_signal
+
+__all__ = ["INVERSES", "carry_out", "sha256_of"]
+
+
+def carry_out(inverse: Inverse) -> None:
+    """Take a fault back and verify it. Raises HarnessError when that failed."""
+    function = INVERSES.get(inverse.name)
+    if function is None:
+        raise HarnessError(f"the journal names an unknown inverse '{inverse.name}': it was written by another version")
+    function(inverse.args)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _nothing(args: Mapping[str, Any]) -> None:
+    """For faults that are over at once: there is nothing left to take back."""
+
+
+def _continue_process(args: Mapping[str, Any]) -> None:
+    send_signal(ProcessId(args["pid"], args["started"]), signal.SIGCONT, args["run_id"])
+
+
+def _restore_file(args: Mapping[str, Any]) -> None:
+    """Write the snapshot's bytes into the very file, since a running process may have it mapped."""
+    path, snapshot, root = Path(args["path"]), Path(args["snapshot"]), Path(args["root"])
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise BlastRadiusError(f"{path} lies outside the run's folder {root}: it was not restored")
+    if not path.parent.exists():
+        return  # the run's copy of the model was removed with its stack
+    if path.exists() and sha256_of(path) == args["sha256"]:
+        return
+    with snapshot.open("rb") as source, os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as target:
+        shutil.copyfileobj(source, target)
+        target.truncate()
+        target.flush()
+        os.fsync(target.fileno())
+    if sha256_of(path) != args["sha256"]:
+        raise HarnessError(f"{path} differs from its snapshot after it was restored")
+
+
+INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "file.restore": _restore_file,
+    "nothing": _nothing,
+    "process.continue": _continue_process,
+}

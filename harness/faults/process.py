@@ -1,0 +1,78 @@
+"""Faults of the server process: killed, stopped cleanly, or paused so that it accepts and never answers."""
+
+from __future__ import annotations
+
+from harness.faults.base import ActiveFault, CannotInject, Proof
+from harness.record.journal import Inverse
+from harness.stack.base import TargetProcess
+
+__all__ = ["KillProcess", "PauseProcess", "StopProcess"]
+
+
+class _ProcessFault(ActiveFault):
+    """A signal to the replica's server process."""
+
+    signal_name: str
+    victim: TargetProcess
+
+    def prepare(self) -> Inverse:
+        found = self.stack.process(self.fault.on)
+        if found is None:
+            raise CannotInject(f"{self.fault.on} has no running process")
+        self.victim = found
+        return self._inverse()
+
+    def _inverse(self) -> Inverse:
+        return Inverse("nothing", {"because": "a process that has ended is its supervisor's to restart"})
+
+    def apply(self) -> None:
+        if not self.stack.signal(self.victim, self.signal_name):
+            raise CannotInject(f"process {self.victim.pid} of {self.fault.on} ended before it was signalled")
+
+    def healed(self) -> bool:
+        now = self.stack.process(self.fault.on)
+        return now is not None and now != self.victim
+
+
+class KillProcess(_ProcessFault):
+    """SIGKILL."""
+
+    signal_name = "SIGKILL"
+
+    def proof(self) -> Proof | None:
+        report = self.stack.exit_report(self.victim)
+        if report is None or self.stack.state(self.victim) != "gone":
+            return None
+        return Proof("SIGKILL" in report, f"process {self.victim.pid} is gone; its supervisor says: {report}")
+
+
+class StopProcess(_ProcessFault):
+    """SIGTERM, a clean exit."""
+
+    signal_name = "SIGTERM"
+
+    def proof(self) -> Proof | None:
+        report = self.stack.exit_report(self.victim)
+        if report is None or self.stack.state(self.victim) != "gone":
+            return None
+        return Proof(True, f"process {self.victim.pid} is gone; its supervisor says: {report}")
+
+
+class PauseProcess(_ProcessFault):
+    """SIGSTOP, later SIGCONT."""
+
+    signal_name = "SIGSTOP"
+
+    def _inverse(self) -> Inverse:
+        return self.stack.pause_inverse(self.victim)
+
+    def proof(self) -> Proof | None:
+        if self.stack.state(self.victim) != "stopped":
+            return None
+        return Proof(True, f"process {self.victim.pid} is in state T (stopped)")
+
+    def after_inverse(self) -> None:
+        self.stack.signal(self.victim, "SIGCONT")  # a second one does no harm
+
+    def healed(self) -> bool:
+        return self.stack.state(self.victim) != "stopped"

@@ -1,0 +1,26 @@
+"""Which class does which kind of fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.faults.base import ActiveFault, Where
+from harness.faults.process import KillProcess, PauseProcess, StopProcess
+from harness.faults.weights import FlipBits, RemoveWeights, TruncateWeights
+from harness.model.faults import Fault
+
+__all__ = ["DOERS", "activate"]
+
+DOERS: Mapping[str, type[ActiveFault]] = {
+    "process.kill": KillProcess,
+    "process.pause": PauseProcess,
+    "process.stop": StopProcess,
+    "weights.bit_flip": FlipBits,
+    "weights.missing": RemoveWeights,
+    "weights.truncate": TruncateWeights,
+}
+
+
+def activate(fault: Fault, where: Where) -> ActiveFault:
+    """The doer of a fault."""
+    return DOERS[fault.kind](fault, where)

@@ -1,0 +1,16 @@
+"""What a stack can do to its target."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Capability"]
+
+
+class Capability(StrEnum):
+    """A stack lists its capabilities; a fault names the one it needs."""
+
+    KILL = "kill"
+    PAUSE = "pause"
+    STOP = "stop"
+    CORRUPT_FILES = "corrupt_files"

@@ -1,0 +1,24 @@
+"""What happened during a run, apart from requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Event"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened, `at_s` seconds from the run's origin.
+
+    Kinds written by the harness: `run_begin`, `stack_up`, `target_ready`, `schedule_begin`, `phase_begin`,
+    `fault_begin`, `fault_proof`, `fault_end`, `fault_skipped`, `counters`, `stopped`, `run_end`.
+    Kinds that a stack reports of its target start with `target.`: `target.beat_missed`, `target.isolated`,
+    `target.ready_green`, `target.readmitted`, `target.golden_failed`, `target.exited`, `target.started`.
+    """
+
+    at_s: float
+    kind: str
+    fields: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,134 @@
+"""The scenario: the file that a person writes. Every key has its unit in its name and a sensible default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Interval, Le
+
+from harness.model.faults import STRICT, Fault, Seconds, SecondsAboveZero
+
+__all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How users behave: an open loop, so a slow target never slows the arrivals down."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    rate_per_s: Annotated[float, Gt(0), Le(5000)] = 10.0
+    """Mean number of requests a second."""
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    """poisson: independent users; constant: evenly spaced."""
+    deadline_s: SecondsAboveZero = 2.0
+    """From the scheduled time to the last byte; later is lost."""
+    mix: Mapping[str, Annotated[float, Gt(0)]] = field(default_factory=lambda: {"chat": 1.0})
+    """Share of each task (any unit, only the ratio counts); a task ending in _stream is asked for as a token stream."""
+    prompt_words: Annotated[int, Ge(1)] | None = None
+    """Pad prompts to this many words. The golden answer of a padded prompt is unknown, so it is not checked."""
+    output_tokens: Annotated[int, Ge(1)] | None = None
+    """max_tokens of a request; default: what the golden answer needs. Answers cut short by it are not checked."""
+    connections: Literal["reuse", "new"] = "reuse"
+    """reuse: keep-alive, as most clients; new: a connection per request, which shows refusals and failover sooner."""
+    retries: Annotated[int, Interval(ge=0, le=5)] = 0
+    """How often a client asks again after a failure, with the same request id; only the last answer counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phases:
+    """How long each phase is."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    baseline_s: SecondsAboveZero = 30.0
+    """Fault-free time before the first episode; warm-up comes before it and is not counted."""
+    recovery_s: SecondsAboveZero = 30.0
+    """Time after a fault's end in which the target must come back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What is allowed; give min, max or both."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A limit on what the service does, not just on what this run did; give min, max or both."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    min: float | None = None
+    max: float | None = None
+    confidence: Annotated[float, Interval(gt=0.5, lt=1)] = 0.95
+    """Of each one-sided bound: pass when even the pessimistic bound is within the limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteadyState:
+    """What counts as being back to normal."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    hold_s: SecondsAboveZero = 3.0
+    """How long users must lose no more than in the baseline before the target counts as recovered."""
+    min_success_rate: Annotated[float, Interval(ge=0, le=1)] = 0.95
+    """The baseline must reach this, or the run says nothing about faults."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Below:
+    """A floor under the success rate."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    below: Annotated[float, Interval(gt=0, le=1)]
+    """Success rate, 0 to 1."""
+    for_s: SecondsAboveZero = 30.0
+    """For how long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopIf:
+    """When to end the fault and heal at once."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    success_rate: Below | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One experiment, described."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    name: Annotated[str, "lower case letters, digits and hyphens"]
+    """Short name: lower-case letters, digits and hyphens."""
+    hypothesis: str = ""
+    """What should hold, in a user's words; by default the comment on the file's first line."""
+    load: Load = field(default_factory=Load)
+    phases: Phases = field(default_factory=Phases)
+    episodes: Annotated[int, Interval(ge=1, le=1000)] = 1
+    """How often the faults are repeated in one run."""
+    faults: tuple[Fault, ...] = ()
+    """What breaks, and when. None: a fault-free run."""
+    observe: Mapping[str, Limit] = field(default_factory=dict)
+    """Limits on what this run did, of every episode; exact counts, no interval."""
+    claim: Mapping[str, Claim] = field(default_factory=dict)
+    """Limits on what the service does; judged by intervals."""
+    steady_state: SteadyState = field(default_factory=SteadyState)
+    stop_if: StopIf = field(default_factory=StopIf)
+    expect: Literal["pass", "fail"] = "pass"
+    """The known verdict on the reference target; with --as-expected a run exits 0 when it comes out."""
+    warmup_max_s: Seconds = 20.0
+    """Longest wait for two agreeing warm-up windows."""
+    file: str = ""
+    """Set by the parser."""

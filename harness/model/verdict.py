@@ -1,0 +1,145 @@
+"""The verdict: what the data shows, and what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = [
+    "EpisodeResult",
+    "Estimate",
+    "Finding",
+    "Interval",
+    "PhaseResult",
+    "Stages",
+    "Verdict",
+    "VerdictOutcome",
+    "worst",
+]
+
+
+class VerdictOutcome(StrEnum):
+    """A verdict, or a finding in it."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+_MERGE_ORDER = (VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE, VerdictOutcome.PASS)
+
+
+def worst(outcomes: Iterable[VerdictOutcome]) -> VerdictOutcome:
+    """Merge outcomes: fail before inconclusive before pass; nothing at all is inconclusive."""
+    seen = set(outcomes)
+    return next((outcome for outcome in _MERGE_ORDER if outcome in seen), VerdictOutcome.INCONCLUSIVE)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A time known only to lie between two observations, in seconds; `high` None: not by the end of observation."""
+
+    low: float
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its uncertainty. `value` None: not estimable, and `method` says why."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    method: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result with its numbers."""
+
+    check: str  # e.g. "observe.recovery_s", "fault_proof", "dispatch_lag"
+    title: str  # e.g. "recovery_s at most 5 in every episode"
+    outcome: VerdictOutcome
+    reason: str  # one sentence
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The four stages of a recovery as moments, in seconds after the fault's begin. None: not seen."""
+
+    detect_s: float | None = None  # first missed beat
+    isolate_s: float | None = None  # last request routed to the replica
+    restore_s: float | None = None  # the replica says that it is ready
+    verify_s: float | None = None  # traffic admitted to it again
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """One fault with its consequences. Times are seconds from the run's origin unless the name says otherwise."""
+
+    number: int
+    faults: tuple[str, ...]  # e.g. "process.kill on primary"
+    begin_s: float
+    fault_begin_s: float | None
+    fault_end_s: float | None
+    end_s: float
+    proven: bool
+    proof: str  # the evidence in a sentence, or why there is none
+    valid: bool  # can anything be concluded from it?
+    invalid_reason: str
+    requests: int
+    lost: Mapping[str, int]  # bad outcomes and how many
+    lost_requests: int
+    wrong_answers: int
+    first_good_s: Interval | None  # after the fault's begin; None: nothing was lost
+    recovery_s: Interval | None  # after the fault's begin; None: nothing was lost
+    stages: Stages
+    latency_ms_p99: float | None
+    dispatch_lag_ms_p99: float | None
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """Counts and latencies of all windows of a phase together."""
+
+    phase: str
+    seconds: float
+    requests: int
+    outcomes: Mapping[str, int]
+    success_rate: float | None
+    latency_ms_p50: float | None
+    latency_ms_p95: float | None
+    latency_ms_p99: float | None
+    ttft_ms_p50: float | None
+    ttft_ms_p99: float | None
+    gap_ms_max: float | None
+    dispatch_lag_ms_p99: float | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All findings merged, with everything that a report shows. Nothing in a report is computed later than here."""
+
+    outcome: VerdictOutcome
+    reason: str
+    seed: str
+    scenario: str
+    hypothesis: str
+    stack: str
+    run: Mapping[str, Any]  # id, wall_begin, version, commit, host, replay, duration_s
+    sli: Mapping[
+        str, Any
+    ]  # scheduled, by outcome, eligible, good, success_rate, time_availability, target's own count ...
+    estimates: Mapping[str, Estimate]
+    phases: tuple[PhaseResult, ...]
+    episodes: tuple[EpisodeResult, ...]
+    findings: tuple[Finding, ...]
+    series: Mapping[str, list[Any]]  # columns of at most 1,000 bins: t_s, seconds per bin, counts by outcome, latencies
+    marks: tuple[Mapping[str, Any], ...]  # fault windows, phases and stages for the timeline
+    limits: tuple[str, ...]  # what the data cannot show
+    recompute: str  # ten lines of pandas that give the headline numbers again

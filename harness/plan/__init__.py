@@ -1,0 +1,1 @@
+"""From a scenario's text to a plan: pure, and the same for the same seed."""

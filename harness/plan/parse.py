@@ -1,0 +1,188 @@
+"""Scenario files: from text to a Scenario, or to every problem at once with its line.
+
+The dataclasses of `harness.model` are the only description of the format; pydantic reads them for types, bounds and the
+published JSON Schema.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pydantic
+from pydantic_core import ErrorDetails
+
+from harness.model.errors import Problem, ScenarioError
+from harness.model.faults import FAULTS, Fault
+from harness.model.scenario import Scenario
+from harness.plan.objectives import CLAIMS, OBSERVABLES
+from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
+
+__all__ = ["json_schema", "parse_scenario"]
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def parse_scenario(text: str, file: str) -> Scenario:
+    """Read a scenario. Raises ScenarioError with every problem found; `file` is only for the messages."""
+    try:
+        document = read_yaml(text)
+    except YamlProblem as problem:
+        raise ScenarioError([Problem(file, problem.line, problem.message)]) from problem
+    if not isinstance(document.value, dict):
+        raise ScenarioError([Problem(file, 1, "a scenario is a mapping of keys such as name, load and faults")])
+    body = dict(document.value)
+    faults, problems = _faults(body.pop("faults", []), document)
+    scenario: Scenario | None = None
+    try:
+        scenario = pydantic.TypeAdapter(Scenario).validate_python(body)
+    except pydantic.ValidationError as error:
+        problems += [_explain(details, Scenario, (), document) for details in error.errors()]
+    problems += list(_rules(document.value, document))
+    if problems or scenario is None:
+        raise ScenarioError([Problem(file, line, message) for line, message in sorted(set(problems))])
+    hypothesis = scenario.hypothesis or _first_comment(text)
+    return dataclasses.replace(scenario, faults=tuple(faults), hypothesis=hypothesis, file=file)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a scenario file."""
+    schema = pydantic.TypeAdapter(Scenario).json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Scenario"
+    schema["properties"].pop("file")
+    kinds = []
+    for kind, cls in FAULTS.items():
+        one = pydantic.TypeAdapter(cls).json_schema()
+        one["required"] = sorted({"kind", *one.get("required", [])})
+        schema["$defs"][kind] = one
+        kinds.append({"$ref": f"#/$defs/{kind}"})
+    schema["properties"]["faults"]["items"] = {"oneOf": kinds}
+    schema["$defs"].pop("Fault", None)
+    schema["properties"]["name"]["pattern"] = f"^{_NAME.pattern}$"
+    schema["properties"]["observe"]["propertyNames"] = {"enum": sorted(OBSERVABLES)}
+    schema["properties"]["claim"]["propertyNames"] = {"enum": sorted(CLAIMS)}
+    return schema
+
+
+Found = tuple[int, str]
+
+
+def _faults(raw: Any, document: Document) -> tuple[list[Fault], list[Found]]:
+    if not isinstance(raw, list):
+        return [], [(document.line(("faults",)), "faults: must be a list of faults, each {kind: …}")]
+    faults: list[Fault] = []
+    problems: list[Found] = []
+    for index, item in enumerate(raw):
+        at: Path = ("faults", index)
+        kind = item.get("kind") if isinstance(item, dict) else None
+        if not isinstance(kind, str) or kind not in FAULTS:
+            problems.append((document.line((*at, "kind")), _unknown_kind(kind)))
+            continue
+        try:
+            faults.append(pydantic.TypeAdapter(FAULTS[kind]).validate_python(item))
+        except pydantic.ValidationError as error:
+            problems += [_explain(details, FAULTS[kind], at, document) for details in error.errors()]
+    return faults, problems
+
+
+def _unknown_kind(kind: object) -> str:
+    if kind is None:
+        return "faults: each fault needs a kind; 'harness faults' lists them"
+    return f"faults: there is no kind '{kind}'{_suggest(str(kind), FAULTS)}"
+
+
+def _explain(details: ErrorDetails, root: type, prefix: Path, document: Document) -> Found:
+    path: Path = (*prefix, *details["loc"])
+    name = ".".join(str(part) for part in path)
+    line = document.line(path)
+    if details["type"] == "unexpected_keyword_argument":
+        known = _fields_at(root, details["loc"][:-1])
+        return line, f"{name}: unknown key{_suggest(str(path[-1]), known)}"
+    if details["type"] in ("missing", "missing_argument"):
+        return document.line(path[:-1]), f"{name}: is missing"
+    given = details["input"]
+    shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
+    return line, f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}{shown}"
+
+
+def _fields_at(root: type, path: Iterable[str | int]) -> list[str]:
+    """Names of the fields of the dataclass that stands at `path` below `root`."""
+    current: Any = root
+    for part in path:
+        if not dataclasses.is_dataclass(current):
+            return []
+        hint = typing.get_type_hints(current).get(str(part))
+        options = [hint, *typing.get_args(hint)]
+        current = next((option for option in options if dataclasses.is_dataclass(option)), None)
+    if not dataclasses.is_dataclass(current):
+        return []
+    return [field.name for field in dataclasses.fields(current) if field.name != "file"]
+
+
+def _suggest(given: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(given, names, n=1)
+    if close:
+        return f" (did you mean '{close[0]}'?)"
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def _rules(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
+    """What types cannot say. Works on the raw values, so that it finds its problems beside those of the types."""
+    name = body.get("name")
+    if isinstance(name, str) and not _NAME.fullmatch(name):
+        yield document.line(("name",)), f"name: lower-case letters, digits and single hyphens only, not '{name}'"
+    if "file" in body:
+        yield document.line(("file",)), "file: unknown key"
+    load = body.get("load")
+    if isinstance(load, Mapping) and load.get("mix") == {}:
+        yield document.line(("load", "mix")), "load.mix: name at least one task"
+    yield from _limits("observe", body.get("observe"), OBSERVABLES, document)
+    yield from _limits("claim", body.get("claim"), CLAIMS, document)
+    if not body.get("faults"):
+        yield from _without_faults(body, document)
+
+
+def _without_faults(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
+    observe = body.get("observe")
+    names = list(observe) if isinstance(observe, Mapping) else []
+    for name in names:
+        if OBSERVABLES.get(str(name)) == "episode":
+            yield (
+                document.line(("observe", str(name))),
+                f"observe.{name}: there are no faults, so there are no episodes to look at",
+            )
+    if isinstance(body.get("episodes"), int) and body["episodes"] > 1:
+        yield document.line(("episodes",)), "episodes: there are no faults, so there is nothing to repeat"
+
+
+def _limits(key: str, limits: Any, known: Mapping[str, str], document: Document) -> Iterator[Found]:
+    if not isinstance(limits, Mapping):
+        return
+    for name, limit in limits.items():
+        at: Path = (key, str(name))
+        if name not in known:
+            yield document.line(at), f"{key}.{name}: is not something that can be judged{_suggest(str(name), known)}"
+        if not isinstance(limit, Mapping):
+            continue
+        low, high = limit.get("min"), limit.get("max")
+        if low is None and high is None:
+            yield document.line(at), f"{key}.{name}: give min or max"
+        elif isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+            yield document.line(at), f"{key}.{name}: min {low:g} is above max {high:g}"
+
+
+def _first_comment(text: str) -> str:
+    """The first paragraph of the comment at the top of the file, as one line."""
+    lines = []
+    for line in text.splitlines():
+        words = line.lstrip("#").strip()
+        if not line.startswith("#") or not words:
+            break
+        lines.append(words)
+    return " ".join(lines)

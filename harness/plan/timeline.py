@@ -1,0 +1,64 @@
+"""Phases and fault steps of a schedule, in seconds from its begin."""
+
+from __future__ import annotations
+
+from harness.model.faults import Fault, WeightsFault
+from harness.model.plan import Step, Window
+from harness.model.scenario import Scenario
+
+__all__ = ["episode_length_s", "steps", "windows"]
+
+
+def episode_length_s(scenario: Scenario) -> float:
+    """From an episode's begin to the end of its recovery phase."""
+    return _faults_end_s(scenario) + scenario.phases.recovery_s
+
+
+def windows(scenario: Scenario) -> tuple[Window, ...]:
+    """The baseline, then of each episode the fault phase (if it lasts at all) and the recovery phase."""
+    at_s = scenario.phases.baseline_s
+    found = [Window("baseline", 0, 0.0, at_s)]
+    if not scenario.faults:
+        return tuple(found)
+    first_s = min(fault.at_s for fault in scenario.faults)
+    last_s = _faults_end_s(scenario)
+    for episode in range(1, scenario.episodes + 1):
+        if last_s > first_s or first_s > 0:
+            found.append(Window("fault", episode, at_s, at_s + last_s))
+        found.append(Window("recovery", episode, at_s + last_s, at_s + last_s + scenario.phases.recovery_s))
+        at_s += last_s + scenario.phases.recovery_s
+    return tuple(found)
+
+
+def steps(scenario: Scenario) -> tuple[Step, ...]:
+    """What the experiment does, in order of time; at the same time heals come before new faults."""
+    length_s = episode_length_s(scenario)
+    found = []
+    for episode in range(1, scenario.episodes + 1):
+        begin_s = scenario.phases.baseline_s + (episode - 1) * length_s
+        for index, fault in enumerate(scenario.faults):
+            at_s = begin_s + fault.at_s
+            found.append(Step(at_s, "inject", episode, index))
+            if isinstance(fault, WeightsFault) and fault.restart_after_s is not None:
+                found.append(Step(at_s + fault.restart_after_s, "restart", episode, index))
+            found.append(Step(at_s + fault.lasts_s, "heal", episode, index))
+    order = {"heal": 0, "inject": 1, "restart": 2}
+    instant = {
+        (step.episode, step.fault)
+        for step in found
+        if step.action == "inject" and _is_instant(scenario.faults[step.fault])
+    }
+
+    def rank(step: Step) -> tuple[float, int]:
+        late = step.action == "heal" and (step.episode, step.fault) in instant
+        return step.at_s, 3 if late else order[step.action]
+
+    return tuple(sorted(found, key=rank))
+
+
+def _faults_end_s(scenario: Scenario) -> float:
+    return max((fault.at_s + fault.lasts_s for fault in scenario.faults), default=0.0)
+
+
+def _is_instant(fault: Fault) -> bool:
+    return fault.lasts_s == 0

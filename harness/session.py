@@ -1,0 +1,183 @@
+"""One run from plan to report: makes the folder, builds what the experiment needs, judges, renders."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import harness
+from harness.experiment import Experiment, Load, run_experiment
+from harness.faults.keeper import FaultKeeper
+from harness.guard import Guard, NoGuard, ProcessGuard
+from harness.load.driver import LoadDriver
+from harness.load.fake import FakeLoad
+from harness.load.progress import Progress
+from harness.load.spec import LoadSpec
+from harness.model.event import Event
+from harness.model.history import Header
+from harness.model.plan import Arrivals
+from harness.model.verdict import Verdict
+from harness.plan.arrivals import control_arrivals
+from harness.plan.make_plan import Drawn, TargetFacts
+from harness.record.append import AppendLog
+from harness.record.clock import Clock, FakeClock, SystemClock
+from harness.record.journal import Journal, pending
+from harness.record.recorder import Recorder
+from harness.stack.base import RunContext, Stack
+from harness.stack.fake import FakeStack
+from harness.stack.owned import RUN_LABEL, identify, owned_processes
+from harness.store.folder import RunFolder
+from harness.store.registry import LiveRun, Registry
+
+__all__ = ["Session", "Watcher", "facts", "judge_folder", "make_clock", "render_folder", "run_session"]
+
+KEEP_S_MIN = 60.0
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how it goes, and who says that it should end."""
+
+    on_event: Callable[[Event], None]
+    on_progress: Callable[[Progress, float], None]
+    interrupted: Callable[[], int]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where a run happens."""
+
+    stack: Stack
+    clock: Clock
+    out: Path  # run folders are made in here
+    registry: Registry
+    environ: Mapping[str, str]
+
+
+def facts(stack: Stack) -> TargetFacts:
+    """What the planner needs to know of a stack."""
+    return TargetFacts(stack.name, stack.capabilities, stack.describe(), stack.prompts())
+
+
+def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
+    """Run a plan. Whatever happens, what was recorded lies in the folder that is returned; a StackError is raised."""
+    folder = RunFolder((session.out / run_id).resolve())
+    folder.create()
+    clock = session.clock
+    origin_s = clock.now()
+    header = Header(run_id, harness.__version__, _commit(), _host(), clock.wall(), origin_s)
+    longest_s = drawn.plan.duration_s + drawn.plan.scenario.warmup_max_s + 60.0
+    lanes = {"user": drawn.user, "warmup": drawn.warmup, "control": control_arrivals(longest_s)}
+    folder.write_plan(drawn.plan, header, lanes)
+    run = LiveRun(run_id, str(folder.path), os.getpid(), _own_start())
+    real = not isinstance(session.stack, FakeStack)
+    if real:
+        session.registry.add(run)
+    guard: Guard = ProcessGuard(run, session.registry, session.environ) if real else NoGuard()
+    recorder = Recorder(AppendLog(folder.events), clock, origin_s)
+    journal = Journal(folder.undo)
+    recorder.listen(watcher.on_event)
+    recorder.event("run_begin", run_id=run_id)
+    context = RunContext(run_id, folder.path, origin_s)
+    keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal))
+    make_load = _load_factory(drawn, session, (folder, context), lanes)
+    try:
+        run_experiment(
+            Experiment(
+                drawn.plan,
+                session.stack,
+                make_load,
+                context,
+                clock,
+                recorder,
+                keeper,
+                guard,
+                watcher.interrupted,
+                watcher.on_progress,
+            )
+        )
+    finally:
+        journal.close()
+        recorder.close()
+        if real and not pending(folder.undo) and not any(owned_processes(run_id)):
+            session.registry.remove(run_id)  # otherwise the next start's sweep, or `harness undo`, finds it
+        guard.disarm()
+    return folder
+
+
+def judge_folder(folder: RunFolder) -> Verdict:
+    """Judge a recorded run, by today's rules, and write its verdict and reports."""
+    from harness.analysis.judge import (
+        judge,
+    )  # here, since pandas takes half a second that a run's start should not wait for
+
+    verdict = judge(folder.read())
+    render_folder(folder, verdict)
+    return verdict
+
+
+def render_folder(folder: RunFolder, verdict: Verdict) -> None:
+    """Write every report of a verdict."""
+    from harness.render import RENDERERS
+
+    for name, renderer in RENDERERS.items():
+        folder.write(name, renderer(verdict))
+
+
+def _load_factory(
+    drawn: Drawn, session: Session, where: tuple[RunFolder, RunContext], lanes: Mapping[str, Arrivals]
+) -> Callable[[str], Load]:
+    folder, context = where
+    load = drawn.plan.scenario.load
+    floor = drawn.plan.scenario.stop_if.success_rate
+    keep_s = max(KEEP_S_MIN, floor.for_s if floor else 0.0)
+
+    def make_load(base_url: str) -> Load:
+        spec = LoadSpec(
+            base_url=base_url,
+            log_path=str(folder.request_log),
+            origin_monotonic_s=context.origin_monotonic_s,
+            run_id=context.run_id,
+            deadline_s=load.deadline_s,
+            tasks=drawn.tasks,
+            lanes=lanes,
+            connections=load.connections,
+            retries=load.retries,
+            prompt_words=load.prompt_words,
+            output_tokens=load.output_tokens,
+        )
+        if isinstance(session.stack, FakeStack):
+            return FakeLoad(spec, session.stack, session.clock, keep_s)
+        environ = {**session.environ, RUN_LABEL: context.run_id}
+        return LoadDriver(spec, folder.path, session.clock, environ, keep_s=keep_s)
+
+    return make_load
+
+
+def make_clock(stack_name: str) -> Clock:
+    """Time for a stack: the fake one has its own."""
+    return FakeClock() if stack_name == "fake" else SystemClock()
+
+
+def _own_start() -> int:
+    me = identify(os.getpid())
+    return 0 if me is None else me.started
+
+
+def _commit() -> str | None:
+    """The commit of the working tree, for the header; None outside of one."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _host() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

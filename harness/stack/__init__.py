@@ -1,0 +1,1 @@
+"""Where the target runs, and what can be done to it there."""

@@ -1,0 +1,107 @@
+"""What every stack offers, and what only some can: a stack lists its capabilities, a fault names the one it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.model.capability import Capability
+from harness.model.event import Event
+from harness.model.plan import Prompt
+from harness.record.journal import Inverse
+
+__all__ = ["RunContext", "Stack", "TargetProcess", "Weights"]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a stack needs to know of the run. Everything it starts carries the run's label."""
+
+    run_id: str
+    folder: Path  # of the run; logs and configuration go into folder/"stack"
+    origin_monotonic_s: float
+
+
+@dataclass(frozen=True)
+class TargetProcess:
+    """A server process of a replica."""
+
+    replica: str
+    pid: int
+    started: int  # clock ticks since boot: tells it from a later process with the same pid
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Whether the bytes that a serving process really holds differ from the pristine model's."""
+
+    altered: bool | None  # None: no process holds any, and `source` says why
+    source: str  # e.g. "memory of process 4121, mapped file", "GET /weights", "no process: exit status 78"
+
+
+class Stack(Protocol):
+    """Where the target runs. Methods below `--` are needed only for the capability named there."""
+
+    name: str
+    capabilities: frozenset[Capability]
+
+    def check(self) -> None:
+        """Raise StackError, in a sentence with the remedy, when the target could not be brought up. Touches nothing."""
+
+    def describe(self) -> Mapping[str, str]:
+        """Replica -> what it is, for the plan."""
+
+    def prompts(self) -> Mapping[str, tuple[Prompt, ...]]:
+        """Name of each prompt set (chat, sentiment ...) -> its prompts with their golden answers."""
+
+    def up(self, run: RunContext) -> None:
+        """Start everything; does not wait for readiness."""
+
+    def ready(self) -> str | None:
+        """None when users can be served with every replica admitted; otherwise what is still missing, in words."""
+
+    @property
+    def base_url(self) -> str:
+        """Where users send requests: through proxy and gateway."""
+
+    def poll(self) -> list[Event]:
+        """What the target reported since the last call (kinds `target.*` and `counters`); never blocks."""
+
+    def final_counters(self) -> list[Event]:
+        """The target's own counters, read once more when the load has ended."""
+
+    def down(self) -> None:
+        """Stop everything that was started. Safe to call at any time, and twice."""
+
+    # -- kill, pause, stop
+
+    def process(self, replica: str) -> TargetProcess | None:
+        """The replica's server process now; None when it is down."""
+
+    def signal(self, process: TargetProcess, name: str) -> bool:
+        """Send SIGKILL, SIGTERM, SIGSTOP or SIGCONT; False when it has gone."""
+
+    def state(self, process: TargetProcess) -> str:
+        """`running`, `stopped` (by a signal), or `gone`, as the operating system says."""
+
+    def exit_report(self, process: TargetProcess) -> str | None:
+        """What the supervisor says of its end ("terminated by SIGKILL", "exit status 0"); None: nothing yet."""
+
+    def restart(self, replica: str) -> None:
+        """Ask the supervisor to restart the replica; returns at once."""
+
+    def ensure_running(self, replica: str) -> None:
+        """Ask the supervisor to start the replica if it has given it up; returns at once."""
+
+    def pause_inverse(self, process: TargetProcess) -> Inverse:
+        """How another process could take a pause back."""
+
+    # -- corrupt_files
+
+    def model_folder(self, replica: str) -> Path:
+        """The replica's own copy of the model."""
+
+    def held_weights(self, replica: str) -> Weights:
+        """What the replica holds in memory right now."""

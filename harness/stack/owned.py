@@ -1,0 +1,101 @@
+"""Blast radius: only a process that carries this run's label can be signalled. Checked here and nowhere else.
+
+Every process of a run is started with the environment variable RELIABILITY_HARNESS_RUN set to the run's id, and its
+children inherit it, so that orphans of dead parents are found as well.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.model.errors import BlastRadiusError
+
+__all__ = ["RUN_LABEL", "ProcessId", "identify", "kill_owned", "owned_processes", "process_state", "send_signal"]
+
+RUN_LABEL = "RELIABILITY_HARNESS_RUN"
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """A process that cannot be mistaken for a later one with the same pid: `started` counts clock ticks since boot."""
+
+    pid: int
+    started: int
+
+
+def identify(pid: int) -> ProcessId | None:
+    """The identity of a running process; None when there is none (a zombie has ended and counts as none)."""
+    stat = _stat(pid)
+    return None if stat is None or stat[0] == "Z" else ProcessId(pid, int(stat[19]))
+
+
+def process_state(process: ProcessId) -> str | None:
+    """The state letter of /proc (R, S, D, T, Z ...); None when that very process has gone."""
+    stat = _stat(process.pid)
+    return stat[0] if stat is not None and int(stat[19]) == process.started else None
+
+
+def send_signal(process: ProcessId, signum: signal.Signals, run_id: str) -> bool:
+    """Signal a process of this run. False: it has gone. Raises BlastRadiusError when it is not this run's.
+
+    The pidfd is opened before the checks, so the pid cannot be reused between check and signal.
+    """
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if process_state(process) in (None, "Z"):
+            return False
+        if _label(process.pid) != run_id:
+            raise BlastRadiusError(f"process {process.pid} does not belong to run {run_id}: it was not signalled")
+        signal.pidfd_send_signal(pidfd, signum)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def owned_processes(run_id: str) -> Iterator[ProcessId]:
+    """Every running process that carries the run's label."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _label(int(entry.name)) == run_id:
+            process = identify(int(entry.name))
+            if process is not None:
+                yield process
+
+
+def kill_owned(run_id: str, *, spare: int | None = None) -> int:
+    """SIGKILL everything of a run but `spare` until a pass finds nothing; returns how many were killed.
+
+    Several passes, since a supervisor may fork while it is being killed.
+    """
+    killed = 0
+    for _ in range(50):
+        found = [process for process in owned_processes(run_id) if process.pid not in (spare, os.getpid())]
+        if not found:
+            break
+        killed += sum(send_signal(process, signal.SIGKILL, run_id) for process in found)
+    return killed
+
+
+def _label(pid: int) -> str | None:
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    prefix = f"{RUN_LABEL}=".encode()
+    return next((item[len(prefix) :].decode() for item in environ.split(b"\0") if item.startswith(prefix)), None)
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat from the state on; the command name before it may contain anything."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

@@ -1,0 +1,29 @@
+"""What every test can ask for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_state_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live runs of the user's machine are none of the tests' business."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small model: the one that HARNESS_TEST_MODEL names, or built for this session."""
+    given = os.environ.get("HARNESS_TEST_MODEL")
+    if given:
+        return Path(given).resolve()
+    folder = tmp_path_factory.mktemp("build") / "model"
+    subprocess.run([sys.executable, "-m", "target_service.build_model", str(folder)], check=True, cwd=ROOT)
+    return folder
