@@ -1,0 +1,111 @@
+"""The verdict as Markdown, short enough for a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
+from harness.render.headline import headline, run_id
+from harness.render.numbers import NOTHING, count, interval
+from harness.render.words import SYMBOLS, worst_first
+
+__all__ = ["to_markdown"]
+
+_EPISODES_SHOWN = 12
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#])")
+_LINK = re.compile(r"(?i)(@|\bhttps?(?=:)|\bwww(?=\.))")  # what a site makes into a mention or a link
+
+
+def to_markdown(verdict: Verdict) -> str:
+    """Verdict and reason, what users lost, episodes, findings, limits, and how to replay it."""
+    blocks = [
+        f"## {SYMBOLS[verdict.outcome]} {verdict.outcome.upper()}: {_text(verdict.scenario)}",
+        *([f"> {_text(verdict.hypothesis)}"] if verdict.hypothesis else []),
+        f"**{_text(verdict.reason)}**",
+        _lost(verdict),
+        *_episodes(verdict),
+        *_findings(verdict),
+        *_limits(verdict),
+        *_replay(verdict),
+    ]
+    return ("\n\n".join(blocks) + "\n").encode("utf-8", "replace").decode()
+
+
+def _lost(verdict: Verdict) -> str:
+    numbers = headline(verdict)
+    ordered = worst_first(verdict.episodes)
+    lines = f"{numbers.sentence} {numbers.wrong_words}, {numbers.success_words}."
+    if ordered and ordered[0].recovery_s is not None:
+        lines += f" Worst recovery {interval(ordered[0].recovery_s)}, episode {ordered[0].number}."
+    return lines
+
+
+def _episodes(verdict: Verdict) -> Iterator[str]:
+    if not verdict.episodes:
+        return
+    yield "### Episodes"
+    shown = worst_first(verdict.episodes)[:_EPISODES_SHOWN]
+    header = ("#", "fault", "proven", "lost", "wrong", "served again after", "recovered after", "valid")
+    yield _table(header, (_episode(episode) for episode in shown))
+    if len(shown) < len(verdict.episodes):
+        yield f"The worst {len(shown)} of {count(len(verdict.episodes))}; the others are in report.html."
+
+
+def _episode(episode: EpisodeResult) -> tuple[str, ...]:
+    return (
+        str(episode.number),
+        ", ".join(episode.faults) or NOTHING,
+        ("yes: " if episode.proven else "NO: ") + episode.proof,
+        f"{count(episode.lost_requests)} of {count(episode.requests)}",
+        count(episode.wrong_answers),
+        interval(episode.first_good_s, "nothing lost"),
+        interval(episode.recovery_s, "nothing lost"),
+        "yes" if episode.valid else f"NO: {episode.invalid_reason}",
+    )
+
+
+def _findings(verdict: Verdict) -> Iterator[str]:
+    if not verdict.findings:
+        return
+    yield "### Findings"
+    order = (VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE, VerdictOutcome.PASS)
+    ordered = sorted(verdict.findings, key=lambda finding: order.index(finding.outcome))
+    yield _table(("outcome", "finding", "reason"), (_finding(finding) for finding in ordered))
+
+
+def _finding(finding: Finding) -> tuple[str, ...]:
+    return f"{SYMBOLS[finding.outcome]} {finding.outcome}", finding.title, finding.reason
+
+
+def _limits(verdict: Verdict) -> Iterator[str]:
+    if verdict.limits:
+        yield "### What this data cannot show"
+        yield "\n".join(f"- {_text(limit)}" for limit in verdict.limits)
+
+
+def _replay(verdict: Verdict) -> Iterator[str]:
+    replay = verdict.run.get("replay")
+    if replay:
+        yield f"Replay: {_code(replay)}"
+    facts = (("run", run_id(verdict)), ("seed", verdict.seed), ("stack", verdict.stack))
+    yield ", ".join(f"{name} {_code(value)}" for name, value in facts if value)
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *(tuple(_text(cell) for cell in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(value: object) -> str:
+    """Text that Markdown shows as it is, in one line: no markup, no link, no mention."""
+    escaped = _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
+    return _LINK.sub("\\1\u200b", escaped)
+
+
+def _code(value: object) -> str:
+    """A code span that the text cannot close: its fence is longer than any run of backticks inside."""
+    text = " ".join(str(value).split())
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    pad = " " if "`" in text else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
