@@ -1,0 +1,59 @@
+"""What gateway, replicas and supervisor say of themselves, as events on the run's clock. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from harness.model.event import Event
+
+__all__ = ["counters", "gateway_events", "supervision_event"]
+
+TIMES = frozenset(
+    {"last_routed_s", "beat_begin_s", "monotonic_s"}
+)  # fields that are moments on the host's monotonic clock
+ENDS_A_PROCESS = frozenset({"EXITED", "BACKOFF", "STOPPED"})
+
+
+def gateway_events(rows: Iterable[Mapping[str, Any]], origin_s: float, incarnation: object) -> list[Event]:
+    """Rows of GET /gateway/events -> events `target.KIND`; `origin_s` is the run's origin on the monotonic clock."""
+    events = []
+    for row in rows:
+        fields = {key: _moved(key, value, origin_s) for key, value in row.items() if key not in ("seq", "at_s", "kind")}
+        events.append(
+            Event(row["at_s"] - origin_s, f"target.{row['kind']}", {**fields, "gateway_incarnation": incarnation})
+        )
+    return events
+
+
+def counters(source: str, body: Mapping[str, Any], at_s: float, origin_s: float) -> Event:
+    """What a server has counted so far; a new incarnation counts from 0."""
+    return Event(at_s, "counters", {"source": source, **_relative(body, origin_s)})
+
+
+def supervision_event(row: Mapping[str, Any], origin_s: float, how: str | None) -> Event | None:
+    """A line of supervision.jsonl as `target.started`, `target.exited` or `target.given_up`; None: neither.
+
+    `how` is what supervisord's log says of the process's end.
+    """
+    state, program = row.get("state"), row.get("program")
+    at_s = float(row.get("at_monotonic_s", origin_s)) - origin_s
+    fields: dict[str, Any] = {"replica": program, "pid": row.get("pid")}
+    if state == "STARTING":
+        return Event(at_s, "target.started", fields)
+    if state in ENDS_A_PROCESS and row.get("came_from") not in ("BACKOFF", "EXITED"):
+        return Event(at_s, "target.exited", {**fields, "how": how, "asked_for": state == "STOPPED"})
+    if state in ("GIVEN_UP", "FATAL"):
+        return Event(at_s, "target.given_up", {"replica": program})
+    return None
+
+
+def _relative(body: Mapping[str, Any], origin_s: float) -> dict[str, Any]:
+    return {
+        key: _relative(value, origin_s) if isinstance(value, Mapping) else _moved(key, value, origin_s)
+        for key, value in body.items()
+    }
+
+
+def _moved(key: str, value: Any, origin_s: float) -> Any:
+    return value - origin_s if key in TIMES and isinstance(value, int | float) else value

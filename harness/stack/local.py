@@ -1,0 +1,256 @@
+"""The local stack: the target as supervised processes on this host.
+
+client -> proxy -> gateway -> replicas `primary` and `standby`, each with its own copy of the model. One supervisord per
+run starts them, restarts what exits, and gives up on what keeps crashing. Everything carries the run's label.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import signal as signals
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.model.capability import Capability
+from harness.model.errors import StackError
+from harness.model.event import Event
+from harness.model.plan import Prompt
+from harness.record.clock import Clock, SystemClock
+from harness.record.journal import Inverse
+from harness.stack.base import RunContext, TargetProcess, Weights
+from harness.stack.held_weights import Replica, held_weights
+from harness.stack.local_settings import REPLICAS, LocalSettings, Ports, target_programs
+from harness.stack.model_source import check_model, copy_model, golden_prompts
+from harness.stack.owned import ProcessId, identify, process_state, send_signal
+from harness.stack.ports import HeldPorts
+from harness.stack.readiness import missing, port_taken
+from harness.stack.supervisor_rpc import SupervisorSilent
+from harness.stack.supervisord import Supervisord
+from harness.stack.witness import Scene, Witness
+
+__all__ = ["LocalStack"]
+
+SIGNALS = {name: signals.Signals[name] for name in ("SIGKILL", "SIGTERM", "SIGSTOP", "SIGCONT")}
+
+
+class LocalStack:
+    """`model`: the pristine model folder, which is only read."""
+
+    name = "local"
+    capabilities = frozenset(Capability)
+
+    def __init__(self, model: Path, settings: LocalSettings | None = None, clock: Clock | None = None) -> None:
+        self._model = model.resolve()
+        self._settings = settings or LocalSettings()
+        self._clock = clock or SystemClock()
+        self._run: RunContext | None = None
+        self._ports: Ports | None = None
+        self._supervisord: Supervisord | None = None
+        self._witness: Witness | None = None
+        self._was_ready = False
+        self._second_try = False
+        self._failures: deque[Event] = deque()  # of orders to the supervisor
+        self._closing = threading.Event()
+        self._orders: list[threading.Thread] = []
+        self._order_locks = {name: threading.Lock() for name in REPLICAS}
+
+    def check(self) -> None:
+        check_model(self._model)
+        for module in self._settings.required_modules:
+            if importlib.util.find_spec(module) is None:
+                raise StackError(
+                    f"the module {module} is not installed, which the target needs; "
+                    "install it with `pip install 'reliability-harness[target]'`"
+                )
+        for path in ("/proc/self/maps", "/proc/self/environ"):
+            if not Path(path).exists():
+                raise StackError(
+                    f"{path}: missing; the local stack needs Linux, use `--stack compose` or `--stack fake`"
+                )
+
+    def describe(self) -> Mapping[str, str]:
+        return dict.fromkeys(REPLICAS, f"process with its own copy of {self._model}")
+
+    def prompts(self) -> Mapping[str, tuple[Prompt, ...]]:
+        return golden_prompts(self._model)
+
+    def up(self, run: RunContext) -> None:
+        assert self._run is None, "a LocalStack serves one run"
+        self._run = RunContext(run.run_id, run.folder.resolve(), run.origin_monotonic_s)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for name in REPLICAS:
+                copy_model(self._model, self.model_folder(name))
+            self._start(avoid=())
+        except BaseException:
+            self.down()
+            raise
+
+    def ready(self) -> str | None:
+        supervisord, ports = self._supervisord, self._ports
+        if supervisord is None or ports is None:
+            return "the stack is not up"
+        died = supervisord.died()
+        if died:
+            raise StackError(f"{supervisord.folder / 'supervisord.log'}: {died}")
+        if not self._was_ready:
+            supervisord, ports = self._away_from_taken_port(supervisord, ports)
+        ordered = [order.name for order in self._orders if order.is_alive()]
+        reason = f"{ordered[0]}: being started again" if ordered else missing(supervisord, ports, self._clock)
+        self._was_ready = self._was_ready or reason is None
+        return reason
+
+    @property
+    def base_url(self) -> str:
+        assert self._ports is not None, "base_url before up"
+        return self._ports.url("proxy")
+
+    def poll(self) -> list[Event]:
+        failures = [self._failures.popleft() for _ in range(len(self._failures))]
+        return failures + (self._witness.take() if self._witness else [])
+
+    def final_counters(self) -> list[Event]:
+        """What everybody has counted at last, as `counters` events. Call when the load has ended; takes up to 1.1 s."""
+        return self._witness.final_counters() if self._witness else []
+
+    def down(self) -> None:
+        self._closing.set()
+        if self._witness is not None:
+            self._witness.stop()
+        if self._supervisord is not None:
+            self._supervisord.end()
+        for order in self._orders:
+            order.join(1.0)
+        if self._run is not None:
+            for name in REPLICAS:
+                shutil.rmtree(self.model_folder(name), ignore_errors=True)
+
+    # -- kill, pause, stop
+
+    def process(self, replica: str) -> TargetProcess | None:
+        try:
+            pid = self._up.state(replica).pid
+        except SupervisorSilent as error:
+            raise StackError(str(error)) from error
+        process = identify(pid) if pid else None
+        return TargetProcess(replica, process.pid, process.started) if process else None
+
+    def signal(self, process: TargetProcess, name: str) -> bool:
+        assert self._run is not None, "signal before up"
+        return send_signal(ProcessId(process.pid, process.started), SIGNALS[name], self._run.run_id)
+
+    def state(self, process: TargetProcess) -> str:
+        letter = process_state(ProcessId(process.pid, process.started))
+        if letter in (None, "Z", "X"):
+            return "gone"
+        return "stopped" if letter in ("T", "t") else "running"
+
+    def exit_report(self, process: TargetProcess) -> str | None:
+        if self.state(process) != "gone":
+            return None  # the log may still hold an older process's end under this pid
+        program, how = self._up.exit_reports().get(process.pid, ("", ""))
+        return how if program == process.replica else None
+
+    def restart(self, replica: str) -> None:
+        self._order(replica, lambda: self._restart(replica))
+
+    def ensure_running(self, replica: str) -> None:
+        self._order(replica, lambda: self._up.start_if_down(replica))
+
+    def pause_inverse(self, process: TargetProcess) -> Inverse:
+        assert self._run is not None, "pause_inverse before up"
+        identity = {"pid": process.pid, "started": process.started, "run_id": self._run.run_id}
+        return Inverse("process.continue", identity)
+
+    # -- corrupt_files
+
+    def model_folder(self, replica: str) -> Path:
+        return self._folder / f"model-{replica}"
+
+    def held_weights(self, replica: str) -> Weights:
+        assert self._ports is not None, "held_weights before up"
+        where = Replica(replica, self._ports.url(replica), self._model)
+        return held_weights(where, self.process(replica), self._last_exit(replica), self._clock)
+
+    # -- internal
+
+    @property
+    def _up(self) -> Supervisord:
+        assert self._supervisord is not None, "the stack is not up"
+        return self._supervisord
+
+    @property
+    def _folder(self) -> Path:
+        assert self._run is not None, "the stack is not up"
+        return self._run.folder / "stack"
+
+    def _start(self, avoid: tuple[int, ...]) -> tuple[Supervisord, Ports]:
+        assert self._run is not None
+        held = HeldPorts(len(REPLICAS) + 2, avoid=avoid)
+        *of_replicas, gateway, proxy = held.ports
+        ports = Ports(dict(zip(REPLICAS, of_replicas, strict=True)), gateway, proxy)
+        models = {name: self.model_folder(name) for name in REPLICAS}
+        programs = target_programs(self._settings, ports, models, self._model / "golden.json")
+        supervisord = Supervisord(self._run.run_id, self._folder, self._clock)
+        self._supervisord, self._ports = supervisord, ports
+        held.release()
+        supervisord.start(
+            programs,
+            max_restarts=self._settings.max_restarts,
+            per_s=self._settings.max_restarts_per_s,
+            stop_wait_s=self._settings.stop_wait_s,
+        )
+        origin_s = self._run.origin_monotonic_s
+        self._witness = Witness(Scene(ports, supervisord.supervision, supervisord.exit_reports, self._clock, origin_s))
+        self._witness.start()
+        return supervisord, ports
+
+    def _away_from_taken_port(self, supervisord: Supervisord, ports: Ports) -> tuple[Supervisord, Ports]:
+        """Between our release of a port and the server's bind somebody else may take it: start over, once."""
+        thief = port_taken(supervisord, ports)
+        if thief is None:
+            return supervisord, ports
+        if self._second_try:
+            raise StackError(f"{thief}; stop what listens there, or run again")
+        self._second_try = True
+        assert self._witness is not None
+        self._witness.stop()
+        supervisord.end()
+        for log in self._folder.glob("*.log"):
+            log.rename(log.with_suffix(".log.first-try"))
+        supervisord.supervision.unlink(missing_ok=True)
+        return self._start(avoid=ports.all())
+
+    def _order(self, replica: str, order: Callable[[], None]) -> None:
+        """Carry out an order to the supervisor in the background, orders for one replica one after the other."""
+
+        def work() -> None:
+            with self._order_locks[replica]:
+                try:
+                    if not self._closing.is_set():
+                        order()
+                except StackError as error:
+                    if not self._closing.is_set():
+                        self._failures.append(self._failed(replica, error))
+
+        thread = threading.Thread(target=work, name=replica, daemon=True)
+        self._orders = [*(old for old in self._orders if old.is_alive()), thread]
+        thread.start()
+
+    def _failed(self, replica: str, error: StackError) -> Event:
+        assert self._run is not None
+        at_s = self._clock.now() - self._run.origin_monotonic_s
+        return Event(at_s, "target.order_failed", {"replica": replica, "error": str(error)})
+
+    def _restart(self, replica: str) -> None:
+        process = self.process(replica)
+        if process is not None and self.state(process) == "stopped":
+            self.signal(process, "SIGCONT")  # a stopped process would sit out the whole time to stop
+        self._up.restart(replica, stop_within_s=self._settings.stop_wait_s + 3.0)
+
+    def _last_exit(self, replica: str) -> str | None:
+        reports = [how for program, how in self._up.exit_reports().values() if program == replica]
+        return reports[-1] if reports else None

@@ -1,0 +1,85 @@
+"""How the local stack starts its target: every command line, as data. Pure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.stack.supervisor_config import Program
+
+__all__ = ["REPLICAS", "LocalSettings", "Ports", "target_programs"]
+
+REPLICAS = ("primary", "standby")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where each server listens on 127.0.0.1."""
+
+    replicas: Mapping[str, int]
+    gateway: int
+    proxy: int
+
+    def all(self) -> tuple[int, ...]:
+        return (*self.replicas.values(), self.gateway, self.proxy)
+
+    def url(self, name: str) -> str:
+        """Of a replica, `gateway` or `proxy`."""
+        port = {"gateway": self.gateway, "proxy": self.proxy, **self.replicas}[name]
+        return f"http://127.0.0.1:{port}"
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """The target's programs and how they are supervised.
+
+    `niceness`: the target yields to the load generator on the same host, which has to keep time; it gets all that is
+    left of the processors, and in baseline, fault and recovery alike. The proxy belongs to the instrument and is not
+    niced.
+    """
+
+    replica_command: tuple[str, ...] = (sys.executable, "-m", "target_service.replica")
+    gateway_command: tuple[str, ...] = (sys.executable, "-m", "target_service.gateway")
+    proxy_command: tuple[str, ...] = (sys.executable, "-m", "harness.toxics")
+    replica_args: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # replica -> more arguments
+    gateway_args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)  # switches of the target: replicas and gateway
+    required_modules: tuple[str, ...] = ("torch", "transformers")  # of the target; looked for, never imported
+    niceness: int = 5
+    max_restarts: int = 5  # unexpected exits of one program ...
+    max_restarts_per_s: float = 60.0  # ... within so many seconds; one more and it is stopped
+    stop_wait_s: int = 5  # from SIGTERM to SIGKILL when a program is restarted
+
+
+def target_programs(settings: LocalSettings, ports: Ports, models: Mapping[str, Path], golden: Path) -> list[Program]:
+    """Replicas, gateway and proxy."""
+    replicas = [
+        Program(name, _as_target(settings, _replica(settings, name, ports, models[name]))) for name in ports.replicas
+    ]
+    routes = [part for name in ports.replicas for part in ("--replica", f"{name}={ports.url(name)}")]
+    gateway = [*settings.gateway_command, "--port", str(ports.gateway), *routes, "--golden", str(golden)]
+    proxy = [
+        *settings.proxy_command,
+        *("--listen", f"127.0.0.1:{ports.proxy}"),
+        *("--upstream", f"127.0.0.1:{ports.gateway}"),
+    ]
+    return [
+        *replicas,
+        Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args])),
+        Program("proxy", tuple(proxy)),
+    ]
+
+
+def _replica(settings: LocalSettings, name: str, ports: Ports, model: Path) -> list[str]:
+    placed = ["--model", str(model), "--port", str(ports.replicas[name]), "--name", name]
+    return [*settings.replica_command, *placed, *settings.replica_args.get(name, ())]
+
+
+def _as_target(settings: LocalSettings, command: Sequence[str]) -> tuple[str, ...]:
+    """`env` and `nice` replace themselves by the program, so its pid is the server's."""
+    switches = [f"{key}={value}" for key, value in settings.environment.items()]
+    environment = ["env", *switches] if switches else []
+    nice = ["nice", "-n", str(settings.niceness)] if settings.niceness else []
+    return (*environment, *nice, *command)

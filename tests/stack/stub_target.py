@@ -1,0 +1,177 @@
+"""A target without torch: `stub_target.py replica ...` and `stub_target.py gateway ...` speak the real one's contract.
+
+`STUB_*` environment variables change a replica: STUB_LOAD_S, STUB_MMAP=1 (serve from a mapped weights file),
+STUB_EXIT=<status> (a bad model).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import mmap
+import os
+import signal
+import sys
+import threading
+import urllib.request
+import uuid
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from harness.record.clock import SystemClock
+
+CLOCK = SystemClock()
+INCARNATION = uuid.uuid4().hex[:8]
+Route = Callable[[dict[str, str]], tuple[int, dict[str, Any]]]
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def serve(port: int, routes: dict[str, Route]) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+            status, body = routes[parts.path](query) if parts.path in routes else (404, {})
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *args: object) -> None: ...
+
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # a clean exit, as a draining server does it
+    Server(("127.0.0.1", port), Handler).serve_forever()
+
+
+class Replica:
+    def __init__(self, name: str, model: Path) -> None:
+        self.name = name
+        self.weights = model / "model.safetensors"
+        self.loaded = threading.Event()
+        self.held: Any = b""
+        self.answered = 0
+
+    def load(self) -> None:
+        CLOCK.sleep(float(os.environ.get("STUB_LOAD_S", "0.1")))
+        with self.weights.open("rb") as file:
+            mapped = os.environ.get("STUB_MMAP") == "1"
+            self.held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else file.read()
+        self.loaded.set()
+
+    def routes(self) -> dict[str, Route]:
+        return {
+            "/ready": lambda _: (
+                200 if self.loaded.is_set() else 503,
+                {
+                    "ready": self.loaded.is_set(),
+                    "reason": "" if self.loaded.is_set() else "loading model",
+                    "incarnation": INCARNATION,
+                },
+            ),
+            "/version": lambda _: (200, {"pid": os.getpid(), "incarnation": INCARNATION}),
+            "/counters": lambda _: (200, {"incarnation": INCARNATION, "answered": self.answered}),
+            "/weights": lambda _: (200, {"params_sha256": hashlib.sha256(self.held).hexdigest()}),
+            "/answer": self.answer,
+        }
+
+    def answer(self, _: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        self.answered += 1
+        return 200, {"served_by": self.name}
+
+
+class Gateway:
+    def __init__(self, replicas: dict[str, str]) -> None:
+        self.urls = replicas
+        self.replicas: dict[str, dict[str, Any]] = {
+            name: {"admitted": False, "ready": False, "missed_beats": 0, "routed_total": 0, "last_routed_s": None}
+            for name in replicas
+        }
+        self.events: list[dict[str, Any]] = []
+
+    def emit(self, kind: str, replica: str, **fields: object) -> None:
+        row = {"seq": len(self.events) + 1, "at_s": CLOCK.now(), "kind": kind, "replica": replica, **fields}
+        self.events.append(row)
+
+    def beat(self, name: str) -> None:
+        while True:
+            state = self.replicas[name]
+            try:
+                with urllib.request.urlopen(f"{self.urls[name]}/ready", timeout=0.2):
+                    ready = True
+            except OSError:
+                ready = False
+            if ready and not state["admitted"]:
+                self.emit("ready_green", name)
+                state.update(admitted=True, missed_beats=0)
+                self.emit("readmitted", name)
+            elif not ready and state["admitted"]:
+                state["missed_beats"] += 1
+                self.emit("beat_missed", name)
+                if state["missed_beats"] >= 2:
+                    state["admitted"] = False
+                    self.emit("isolated", name, last_routed_s=state["last_routed_s"])
+            state["ready"] = ready
+            CLOCK.sleep(0.05)
+
+    def routes(self) -> dict[str, Route]:
+        return {
+            "/gateway/state": lambda _: (
+                200,
+                {"incarnation": INCARNATION, "active": "primary", "replicas": self.replicas, "received_distinct": 0},
+            ),
+            "/gateway/events": lambda query: (
+                200,
+                {
+                    "incarnation": INCARNATION,
+                    "monotonic_s": CLOCK.now(),
+                    "events": [row for row in self.events if row["seq"] > int(query.get("since", "0"))],
+                },
+            ),
+            "/answer": self.route,
+        }
+
+    def route(self, _: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        for name, state in self.replicas.items():
+            if state["admitted"]:
+                state.update(routed_total=state["routed_total"] + 1, last_routed_s=CLOCK.now())
+                try:
+                    with urllib.request.urlopen(f"{self.urls[name]}/answer", timeout=1) as answer:
+                        return 200, json.load(answer)
+                except OSError:
+                    return 502, {}
+        return 503, {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--name", default="")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--replica", action="append", default=[])
+    parser.add_argument("--golden")
+    arguments = parser.parse_args()
+    if arguments.role == "gateway":
+        gateway = Gateway(dict(item.split("=", 1) for item in arguments.replica))
+        for name in gateway.urls:
+            threading.Thread(target=gateway.beat, args=(name,), daemon=True).start()
+        serve(arguments.port, gateway.routes())
+    if "STUB_EXIT" in os.environ:
+        print("the model is bad", file=sys.stderr)
+        sys.exit(int(os.environ["STUB_EXIT"]))
+    replica = Replica(arguments.name, arguments.model)
+    threading.Thread(target=replica.load, daemon=True).start()
+    serve(arguments.port, replica.routes())
+
+
+if __name__ == "__main__":
+    main()
