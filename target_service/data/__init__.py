@@ -1,0 +1,1 @@
+"""What the tiny model is taught: words, sentence patterns and facts, all written for this project."""

@@ -1,0 +1,45 @@
+"""Run a gateway. Exit codes: 0 after SIGTERM or SIGINT, 2 usage or no golden prompts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+from aiohttp import web
+
+from target_service.gateway.app import make_app
+from target_service.gateway.settings import GatewaySettings, parse_arguments
+from target_service.protocol.log import log_to_stderr
+
+log = logging.getLogger("target_service.gateway")
+
+
+async def _run(settings: GatewaySettings) -> None:
+    # handler_cancellation: a client that leaves must not keep a replica busy.
+    runner = web.AppRunner(make_app(settings), access_log=None, handler_cancellation=True, shutdown_timeout=2)
+    await runner.setup()
+    await web.TCPSite(runner, settings.host, settings.port).start()
+    log.info("listening on %s:%s", settings.host, settings.port)
+    end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end.set)
+    await end.wait()
+    await runner.cleanup()
+
+
+def main() -> int:
+    """Run until a signal; return the exit code."""
+    settings = parse_arguments()
+    log_to_stderr("gateway")
+    try:
+        asyncio.run(_run(settings))
+    except ValueError as error:
+        log.error("%s", error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

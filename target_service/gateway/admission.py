@@ -1,0 +1,128 @@
+"""Who gets traffic: a state machine fed with beats and golden answers. No I/O, no clock of its own.
+
+    not admitted --beat green--> green --golden prompts right--> admitted
+    admitted --`missed_max` missed beats, or another incarnation--> not admitted
+
+Every replica begins not admitted. A missed beat, or another incarnation, voids a verification
+under way: its `ticket` is no longer the current one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from target_service.gateway.events import EventLog
+
+__all__ = ["Admission", "Standing"]
+
+
+@dataclass
+class Standing:
+    """What the gateway knows about one replica; times are monotonic seconds."""
+
+    admitted: bool = False
+    ready: bool = False
+    missed: int = 0
+    reason: str | None = None
+    incarnation: str | None = None
+    routed_total: int = 0
+    last_routed_s: float | None = None
+    newest_beat_s: float = float("-inf")
+    green_since_isolation: bool = False
+    ticket: int = 0
+
+
+class Admission:
+    """Standings of all replicas, in order of preference, and which of them is active."""
+
+    def __init__(self, names: Sequence[str], events: EventLog, *, missed_max: int, failback: bool) -> None:
+        self.standings = {name: Standing() for name in names}
+        self.active: str | None = None
+        self._events = events
+        self._missed_max = missed_max
+        self._failback = failback
+
+    def beat_ok(self, name: str, begin_s: float, incarnation: str | None) -> int | None:
+        """A green /ready. Returns a ticket when the replica must now be verified, else None."""
+        standing = self.standings[name]
+        # Beats overlap when one hangs; what an older one found is no news.
+        if begin_s < standing.newest_beat_s:
+            return None
+        standing.newest_beat_s = begin_s
+        if standing.missed:
+            self._events.add("beat_ok_again", name, missed=standing.missed, beat_begin_s=begin_s)
+        standing.ready, standing.missed, standing.reason = True, 0, None
+        if incarnation != standing.incarnation:
+            before, standing.incarnation = standing.incarnation, incarnation
+            standing.ticket += 1
+            if standing.admitted:
+                self._isolate(name, f"incarnation changed from {before} to {incarnation}")
+        if standing.admitted:
+            return None
+        if not standing.green_since_isolation:
+            standing.green_since_isolation = True
+            self._events.add("ready_green", name, beat_begin_s=begin_s, incarnation=incarnation)
+        return standing.ticket
+
+    def beat_missed(self, name: str, begin_s: float, reason: str) -> None:
+        """A beat without a green /ready; `reason` says what came instead."""
+        standing = self.standings[name]
+        if begin_s < standing.newest_beat_s:
+            return
+        standing.newest_beat_s = begin_s
+        standing.ready = False
+        standing.missed += 1
+        standing.ticket += 1
+        # A replica that stays away would fill the log with one thing said over and over.
+        if standing.missed <= self._missed_max or reason != standing.reason:
+            self._events.add("beat_missed", name, missed=standing.missed, reason=reason, beat_begin_s=begin_s)
+        standing.reason = reason
+        if standing.admitted and standing.missed >= self._missed_max:
+            self._isolate(name, f"{standing.missed} missed beats, the last one: {reason}")
+
+    def verified(self, name: str, ticket: int) -> bool:
+        """All golden answers were right; admits unless the replica changed since the ticket."""
+        standing = self.standings[name]
+        if ticket != standing.ticket or not standing.ready or standing.admitted:
+            return False
+        standing.admitted = True
+        self._events.add("readmitted", name, incarnation=standing.incarnation)
+        self._choose()
+        return True
+
+    def golden_failed(self, name: str, details: dict[str, Any]) -> None:
+        """A golden answer was wrong or missing; the next green beat asks again."""
+        self._events.add("golden_failed", name, **details)
+
+    def route(self, now_s: float) -> str | None:
+        """The replica for one more request, or None when none is admitted."""
+        if self.active is not None:
+            standing = self.standings[self.active]
+            standing.routed_total += 1
+            standing.last_routed_s = now_s
+        return self.active
+
+    def _isolate(self, name: str, reason: str) -> None:
+        standing = self.standings[name]
+        standing.admitted = False
+        standing.green_since_isolation = False
+        self._events.add(
+            "isolated",
+            name,
+            reason=reason,
+            missed=standing.missed,
+            last_routed_s=standing.last_routed_s,
+        )
+        self._choose()
+
+    def _choose(self) -> None:
+        keep = self.active is not None and self.standings[self.active].admitted
+        if keep and not self._failback:
+            return
+        admitted = (name for name, standing in self.standings.items() if standing.admitted)
+        chosen = next(admitted, None)
+        if chosen != self.active:
+            before, self.active = self.active, chosen
+            self._events.add("active_changed", chosen, **{"from": before, "to": chosen})

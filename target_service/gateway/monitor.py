@@ -1,0 +1,106 @@
+"""Beats: every replica's /ready, on schedule, whatever the beat before is waiting for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import aiohttp
+
+from target_service.gateway.admission import Admission
+from target_service.gateway.settings import GatewaySettings, ReplicaAddress
+from target_service.gateway.verification import Verifier
+
+__all__ = ["Monitor"]
+
+log = logging.getLogger(__name__)
+
+
+class Monitor:
+    """Runs beats and verifications of all replicas until closed."""
+
+    def __init__(self, settings: GatewaySettings, admission: Admission, verifier: Verifier) -> None:
+        self._settings = settings
+        self._admission = admission
+        self._verifier = verifier
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._verifying: set[str] = set()
+
+    async def start(self) -> None:
+        """Begin beating; needs a running loop."""
+        # A new connection for every beat: it also proves that the replica still accepts.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        self._session = aiohttp.ClientSession(connector=connector)
+        for replica in self._settings.replicas:
+            self._spawn(self._schedule(replica))
+
+    async def close(self) -> None:
+        """Stop all of it."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._session.close()
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a beat or verification crashed", exc_info=task.exception())
+
+    async def _schedule(self, replica: ReplicaAddress) -> None:
+        next_s = time.monotonic()
+        while True:
+            self._spawn(self._beat(replica))
+            # From begin to begin; after a stall of this process the missed slots are not made up.
+            next_s = max(next_s + self._settings.beat_s, time.monotonic())
+            await asyncio.sleep(next_s - time.monotonic())
+
+    async def _beat(self, replica: ReplicaAddress) -> None:
+        begin_s = time.monotonic()
+        try:
+            async with asyncio.timeout(self._settings.beat_timeout_s):
+                green, body = await self._ask_ready(replica)
+        except TimeoutError:
+            self._miss(replica, begin_s, f"no answer in {self._settings.beat_timeout_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            self._miss(replica, begin_s, f"{type(error).__name__}: {error}")
+        else:
+            if not green:
+                self._miss(replica, begin_s, f"not ready: {body.get('reason')}")
+                return
+            ticket = self._admission.beat_ok(replica.name, begin_s, body.get("incarnation"))
+            if ticket is not None and replica.name not in self._verifying:
+                self._verifying.add(replica.name)
+                self._spawn(self._verify(replica, ticket))
+
+    def _miss(self, replica: ReplicaAddress, begin_s: float, reason: str) -> None:
+        was = self._admission.standings[replica.name].admitted
+        self._admission.beat_missed(replica.name, begin_s, reason)
+        if was:
+            log.warning("%s missed a beat: %s", replica.name, reason)
+
+    async def _ask_ready(self, replica: ReplicaAddress) -> tuple[bool, dict[str, Any]]:
+        async with self._session.get(f"{replica.url}/ready") as response:
+            try:
+                body = await response.json(content_type=None)
+            except ValueError:
+                body = None
+            known = body if isinstance(body, dict) else {"reason": f"status {response.status}"}
+            return response.status == 200, known
+
+    async def _verify(self, replica: ReplicaAddress, ticket: int) -> None:
+        try:
+            failed = await self._verifier.verify(self._session, replica)
+        finally:
+            self._verifying.discard(replica.name)
+        if failed is not None:
+            log.warning("%s failed verification: %s", replica.name, failed)
+            self._admission.golden_failed(replica.name, failed)
+        elif self._admission.verified(replica.name, ticket):
+            log.info("%s is admitted", replica.name)

@@ -1,0 +1,142 @@
+"""Prompt in, one token per step out: the KV-cache loop that builder and replica share.
+
+`Decoder` hides torch, so that the engine around it can be tested without a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from target_service.model.text import TextStream
+from target_service.protocol.chat import Message, Sampling
+from target_service.protocol.errors import RequestRejectedError
+
+__all__ = ["Answer", "Decoder", "Generation", "TorchDecoder", "generate"]
+
+
+class Generation(Protocol):
+    """One answer in the making."""
+
+    prompt_tokens: int
+    tokens_max: int
+
+    def step(self) -> int:
+        """Compute and return the next token id."""
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends the answer."""
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Decode token ids without special tokens."""
+
+
+class Decoder(Protocol):
+    """A loaded model."""
+
+    def begin(self, messages: Sequence[Message], sampling: Sampling) -> Generation:
+        """Tokenize the prompt; raise RequestRejectedError (400) if it does not fit the model."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finished answer; `finish_reason` is `stop` or `length`."""
+
+    text: str
+    tokens: int
+    finish_reason: str
+
+
+def generate(decoder: Decoder, messages: Sequence[Message], sampling: Sampling) -> Answer:
+    """Run one generation to its end; the engine does the same steps, interleaved."""
+    generation = decoder.begin(messages, sampling)
+    stream = TextStream(generation, sampling)
+    parts: list[str] = []
+    while stream.finish_reason is None:
+        parts.append(stream.feed(generation.step()))
+    return Answer("".join(parts), stream.tokens, stream.finish_reason)
+
+
+class TorchDecoder:
+    """A transformers causal language model and its tokenizer. Use it from one thread only."""
+
+    def __init__(self, network: Any, tokenizer: Any) -> None:
+        self.network = network
+        self.tokenizer = tokenizer
+        self.positions_max = int(network.config.max_position_embeddings)
+        ends = network.generation_config.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        self.ends = frozenset(end for end in (*ends, tokenizer.eos_token_id) if end is not None)
+
+    def begin(self, messages: Sequence[Message], sampling: Sampling) -> TorchGeneration:
+        """Tokenize with the model's chat template and check the length."""
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        prompt = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        ids = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        # RoPE extrapolates without an error, so nobody but the server would notice.
+        if len(ids) >= self.positions_max:
+            raise RequestRejectedError(
+                400,
+                f"This model's context is {self.positions_max} tokens; the prompt has {len(ids)}.",
+                param="messages",
+                code="context_length_exceeded",
+            )
+        return TorchGeneration(self, ids, sampling)
+
+
+class TorchGeneration:
+    """One KV cache and where it stands."""
+
+    def __init__(self, decoder: TorchDecoder, ids: list[int], sampling: Sampling) -> None:
+        import torch
+
+        self._decoder = decoder
+        self._next = torch.tensor([ids])
+        self._cache: Any = None
+        self._sampling = sampling
+        self._random = torch.Generator()
+        if sampling.seed is not None:
+            self._random.manual_seed(sampling.seed)
+        else:
+            self._random.seed()
+        self.prompt_tokens = len(ids)
+        self.tokens_max = min(sampling.max_tokens, decoder.positions_max - len(ids))
+
+    def step(self) -> int:
+        """One forward pass: the whole prompt the first time, one token after that."""
+        import torch
+
+        with torch.inference_mode():
+            out = self._decoder.network(
+                input_ids=self._next,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            self._cache = out.past_key_values
+            token = self._choose(out.logits[0, -1])
+            self._next = torch.tensor([[token]])
+        return token
+
+    def _choose(self, logits: Any) -> int:
+        if self._sampling.temperature == 0:
+            return int(logits.argmax())
+        import torch
+
+        chances = (logits.float() / self._sampling.temperature).softmax(-1)
+        if self._sampling.top_p < 1:
+            ordered, order = chances.sort(descending=True)
+            # Keep the smallest set whose mass reaches top_p; the likeliest token always stays.
+            ordered[ordered.cumsum(-1) - ordered >= self._sampling.top_p] = 0
+            chances = torch.zeros_like(chances).scatter(-1, order, ordered)
+        return int(torch.multinomial(chances, 1, generator=self._random))
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token is one of the model's end tokens."""
+        return token in self._decoder.ends
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Decode without special tokens."""
+        text: str = self._decoder.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text

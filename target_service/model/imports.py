@@ -1,0 +1,31 @@
+"""Keep the slow, unused half of transformers' imports out of a serving process."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["lean_imports"]
+
+# Optional to transformers, used by none of our models; measured: a third of the start time.
+UNUSED = ("PIL", "pandas", "scipy", "sklearn")
+
+
+@contextmanager
+def lean_imports() -> Iterator[None]:
+    """Within this, packages that would only slow the start look as if they were not installed."""
+    # None in sys.modules is Python's own way to say "this cannot be imported".
+    hidden = [name for name in UNUSED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    # Imports make only long-lived objects; collecting among them is wasted time.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+        if was_enabled:
+            gc.enable()

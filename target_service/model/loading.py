@@ -1,0 +1,104 @@
+"""Load a model folder: from disk only, safetensors only, never code from the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from target_service.model.decoding import TorchDecoder
+from target_service.model.imports import lean_imports
+
+__all__ = ["BadModelError", "LoadOptions", "Loaded", "load", "params_sha256", "stay_offline"]
+
+
+class BadModelError(Exception):
+    """The model cannot be served; the message begins with the detector that fired."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How to load. With `disable_mmap` off, parameters stay live views of model.safetensors."""
+
+    folder: Path
+    dtype: str = "auto"
+    disable_mmap: bool = False
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that can decode; `complaints` is what loading noticed but did not refuse."""
+
+    decoder: TorchDecoder
+    complaints: tuple[str, ...]
+    versions: dict[str, str]
+
+
+def stay_offline() -> None:
+    """Keep this process away from any hub; call it before transformers is imported."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def load(options: LoadOptions) -> Loaded:
+    """Import torch and transformers and load; raises BadModelError for any kind of broken folder."""
+    with lean_imports():
+        return _load(options)
+
+
+def _load(options: LoadOptions) -> Loaded:
+    import torch
+    import transformers
+
+    torch.set_num_threads(options.threads)
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            options.folder, local_files_only=True, trust_remote_code=False
+        )
+        network, report = transformers.AutoModelForCausalLM.from_pretrained(
+            options.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            low_cpu_mem_usage=True,
+            dtype=options.dtype if options.dtype == "auto" else getattr(torch, options.dtype),
+            disable_mmap=options.disable_mmap,
+            output_loading_info=True,
+        )
+        decoder = TorchDecoder(network.eval(), tokenizer)
+    # Measured: a damaged folder raises anything from SafetensorError to a bare Exception.
+    except Exception as error:
+        raise BadModelError(f"load: {type(error).__name__}: {error}") from error
+    versions = {"torch": str(torch.__version__), "transformers": transformers.__version__}
+    return Loaded(decoder, _complaints(report), versions)
+
+
+def _complaints(report: dict[str, Any]) -> tuple[str, ...]:
+    kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")
+    return tuple(
+        f"{kind.replace('_', ' ')}: {', '.join(sorted(str(key) for key in report[kind])[:3])}"
+        for kind in kinds
+        if report.get(kind)
+    )
+
+
+def non_finite(network: Any) -> list[str]:
+    """Names of parameters that hold NaN or infinity."""
+    return [name for name, value in network.named_parameters() if not value.isfinite().all()]
+
+
+def params_sha256(network: Any) -> str:
+    """Hash of the parameters' bytes in memory, in the order of their names, as hex."""
+    import torch
+
+    digest = hashlib.sha256()
+    for _, value in sorted(network.named_parameters()):
+        flat = value.detach().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(memoryview(flat.numpy()))
+    return digest.hexdigest()

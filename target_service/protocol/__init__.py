@@ -1,0 +1,1 @@
+"""What replicas and gateway say on the wire; standard library only (aiohttp in `web`)."""

@@ -1,0 +1,188 @@
+"""POST /v1/chat/completions: the checked request, and every object of its replies. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from target_service.protocol.errors import RequestRejectedError
+
+__all__ = ["ChatRequest", "Message", "Reply", "Sampling", "Usage", "parse_chat"]
+
+MAX_TOKENS_DEFAULT = 128
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of the conversation."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to choose tokens. `ignore_eos` (as in vLLM) always runs to `max_tokens`."""
+
+    max_tokens: int = MAX_TOKENS_DEFAULT
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """A valid request; unknown keys of the body were ignored, as in other servers."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    stream: bool
+    include_usage: bool
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a finished request."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    def body(self) -> dict[str, int]:
+        """The `usage` object."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+        }
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Builds the reply's objects; `created_s` is wall time, as the API wants."""
+
+    id: str
+    model: str
+    created_s: int
+
+    def whole(self, text: str, finish_reason: str, usage: Usage) -> dict[str, Any]:
+        """The one object of a reply that is not streamed."""
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
+        return self._object("chat.completion", [choice]) | {"usage": usage.body()}
+
+    def chunk(self, delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+        """One event of a stream."""
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._object("chat.completion.chunk", [choice])
+
+    def usage_chunk(self, usage: Usage) -> dict[str, Any]:
+        """The event after the last choice, when the client asked for usage."""
+        return self._object("chat.completion.chunk", []) | {"usage": usage.body()}
+
+    def _object(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        head = {"id": self.id, "object": kind, "created": self.created_s, "model": self.model}
+        return {**head, "choices": choices}
+
+
+def parse_chat(body: object, model: str) -> ChatRequest:
+    """Check a decoded JSON body; raise RequestRejectedError with 400 or, for the model, 404."""
+    if not isinstance(body, Mapping):
+        raise RequestRejectedError(400, "The body must be a JSON object.")
+    wanted = body.get("model")
+    if wanted is not None and wanted != model:
+        raise RequestRejectedError(
+            404, f"The model {wanted!r} does not exist; this server has {model!r}.",
+            param="model", code="model_not_found",
+        )  # fmt: skip
+    if _number(body, "n", 1, (1, 128), whole=True) != 1:
+        raise _bad("n", "must be 1")
+    options = body.get("stream_options") or {}
+    if not isinstance(options, Mapping):
+        raise _bad("stream_options", "must be an object")
+    return ChatRequest(
+        _messages(body.get("messages")),
+        _sampling(body),
+        _flag(body, "stream"),
+        _flag(options, "include_usage"),
+    )
+
+
+def _sampling(body: Mapping[str, Any]) -> Sampling:
+    key = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
+    seed = body.get("seed")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise _bad("seed", "must be an integer")
+    return Sampling(
+        max_tokens=int(_number(body, key, MAX_TOKENS_DEFAULT, (1, 1_000_000), whole=True)),
+        temperature=_number(body, "temperature", 0.0, (0.0, 2.0)),
+        top_p=_number(body, "top_p", 1.0, (1e-6, 1.0)),
+        seed=None if seed is None else seed % 2**63,
+        stop=_stops(body.get("stop")),
+        ignore_eos=_flag(body, "ignore_eos"),
+    )
+
+
+def _messages(value: object) -> tuple[Message, ...]:
+    if not isinstance(value, list) or not value:
+        raise _bad("messages", "must be a list with at least one message")
+    return tuple(_message(item, f"messages[{at}]") for at, item in enumerate(value))
+
+
+def _message(item: object, where: str) -> Message:
+    if not isinstance(item, Mapping):
+        raise _bad(where, "must be an object")
+    role, content = item.get("role"), item.get("content")
+    if role not in ROLES:
+        raise _bad(f"{where}.role", f"must be one of {', '.join(sorted(ROLES))}")
+    if isinstance(content, list):
+        parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
+        if all(isinstance(part, str) for part in parts):
+            content = "".join(str(part) for part in parts)
+    if not isinstance(content, str):
+        raise _bad(f"{where}.content", "must be a string or a list of text parts")
+    return Message(str(role), content)
+
+
+def _number(
+    body: Mapping[str, Any],
+    key: str,
+    default: float,
+    bounds: tuple[float, float],
+    *,
+    whole: bool = False,
+) -> float:
+    value = body.get(key)
+    if value is None:
+        return default
+    kinds = int if whole else (int, float)
+    low, high = bounds
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        noun = "an integer" if whole else "a number"
+        raise _bad(key, f"must be {noun} from {low:g} to {high:g}")
+    return float(value)
+
+
+def _flag(body: Mapping[str, Any], key: str) -> bool:
+    value = body.get(key)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise _bad(key, "must be true or false")
+    return value
+
+
+def _stops(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    stops = [value] if isinstance(value, str) else value
+    if not isinstance(stops, list) or not all(isinstance(s, str) and s for s in stops):
+        raise _bad("stop", "must be a string or a list of strings")
+    return tuple(stops)
+
+
+def _bad(param: str, problem: str) -> RequestRejectedError:
+    return RequestRejectedError(400, f"{param} {problem}.", param=param)

@@ -1,0 +1,90 @@
+"""The replica's HTTP surface."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from aiohttp import web
+
+from target_service.model.loading import params_sha256
+from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.web import (
+    REQUEST_ID,
+    SERVED_BY,
+    error_reply,
+    request_id,
+    with_error_bodies,
+)
+from target_service.replica.chat import ChatHandler
+from target_service.replica.metrics import ReplicaMetrics
+from target_service.replica.state import ReplicaState
+
+__all__ = ["make_app"]
+
+
+class _Facts:
+    """The endpoints that only tell."""
+
+    def __init__(self, state: ReplicaState, metrics: ReplicaMetrics) -> None:
+        self._state = state
+        self._metrics = metrics
+
+    async def health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(self, _: web.Request) -> web.Response:
+        status = 200 if self._state.ready else 503
+        return web.json_response(self._state.ready_body(), status=status)
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        content_type = "text/plain; version=0.0.4; charset=utf-8"
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": content_type})
+
+    async def version(self, _: web.Request) -> web.Response:
+        state = self._state
+        versions = state.serving.loaded.versions if state.serving else {}
+        body = {
+            "name": state.name,
+            "pid": os.getpid(),
+            "incarnation": state.incarnation,
+            "started_monotonic_s": state.started_monotonic_s,
+            "model": state.model,
+            "weights_sha256": state.weights_sha256,
+            "torch": versions.get("torch"),
+            "transformers": versions.get("transformers"),
+        }
+        return web.json_response(body)
+
+    async def models(self, _: web.Request) -> web.Response:
+        model = {"id": self._state.model, "object": "model", "created": 0, "owned_by": "local"}
+        return web.json_response({"object": "list", "data": [model]})
+
+    async def counters(self, _: web.Request) -> web.Response:
+        body = {"incarnation": self._state.incarnation, **self._state.counters.body()}
+        return web.json_response(body)
+
+    async def weights(self, _: web.Request) -> web.Response:
+        serving = self._state.serving
+        if serving is None:
+            return error_reply(RequestRejectedError(503, "No model is loaded.", retry_after_s=1))
+        digest = await asyncio.to_thread(params_sha256, serving.loaded.decoder.network)
+        return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
+
+
+def make_app(state: ReplicaState) -> web.Application:
+    """The application; `state` may still be loading and changes under it."""
+    metrics = ReplicaMetrics(state)
+    facts, chat = _Facts(state, metrics), ChatHandler(state, metrics)
+    app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
+    app.router.add_post("/v1/chat/completions", chat.handle)
+    app.router.add_get("/v1/models", facts.models)
+    for path in ("health", "ready", "metrics", "version", "counters", "weights"):
+        app.router.add_get(f"/{path}", getattr(facts, path))
+
+    async def sign(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers[SERVED_BY] = state.name
+        response.headers[REQUEST_ID] = request_id(request)
+
+    app.on_response_prepare.append(sign)
+    return app

@@ -1,0 +1,138 @@
+"""POST /v1/chat/completions on a replica: from the checked body to JSON or a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from aiohttp import web
+
+from target_service.protocol import sse
+from target_service.protocol.chat import ChatRequest, Reply, parse_chat
+from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.web import error_reply, is_probe, request_id
+from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
+from target_service.replica.metrics import ReplicaMetrics
+from target_service.replica.state import ReplicaState
+
+__all__ = ["ChatHandler"]
+
+
+class ChatHandler:
+    """Handles chat requests; counts every one of them exactly once."""
+
+    def __init__(self, state: ReplicaState, metrics: ReplicaMetrics) -> None:
+        self._state = state
+        self._metrics = metrics
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one request; aiohttp cancels this when the client goes away."""
+        probe, counters = is_probe(request), self._state.counters
+        if probe:
+            counters.probe_received += 1
+        else:
+            counters.received += 1
+            counters.user_ids.add(request_id(request))
+        counters.open += 1
+        outcome = "cancelled"
+        try:
+            response, outcome = await self._serve(request)
+            return response
+        except RequestRejectedError as rejected:
+            outcome = str(rejected.status)
+            return error_reply(rejected)
+        finally:
+            counters.open -= 1
+            self._metrics.ended(outcome, probe=probe)
+            if outcome == "ok" and probe:
+                counters.probe_answered += 1
+            elif outcome == "ok":
+                counters.answered += 1
+
+    async def _serve(self, request: web.Request) -> tuple[web.StreamResponse, str]:
+        begin_s = time.monotonic()
+        serving = self._state.serving
+        if serving is None or self._state.draining:
+            reason = self._state.ready_body()["reason"]
+            raise RequestRejectedError(503, f"Not ready: {reason}.", code="not_ready", retry_after_s=1)
+        try:
+            body = await request.json()
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RequestRejectedError(400, f"The body is not JSON: {error}.") from error
+        wanted = parse_chat(body, self._state.model)
+        events = _events(serving.engine, wanted)
+        try:
+            # The status line waits for the first token, so that an early failure has a status.
+            first = await anext(events)
+            if isinstance(first, Failed):
+                raise first.rejected
+            self._metrics.ttft_s.observe(time.monotonic() - begin_s)
+            reply = Reply(f"chatcmpl-{uuid.uuid4().hex}", self._state.model, int(time.time()))
+            if wanted.stream:
+                return await self._stream(request, wanted, reply, events)
+            return await self._whole(reply, events)
+        finally:
+            await events.aclose()
+            self._metrics.e2e_s.observe(time.monotonic() - begin_s)
+
+    async def _whole(self, reply: Reply, events: AsyncIterator[Event]) -> tuple[web.StreamResponse, str]:
+        text = ""
+        async for event in events:
+            if isinstance(event, Failed):
+                raise event.rejected
+            if isinstance(event, Piece):
+                text += event.text
+            if isinstance(event, Finished):
+                return web.json_response(reply.whole(text, event.finish_reason, event.usage)), "ok"
+        raise RequestRejectedError(500, "The engine ended without an answer.")
+
+    async def _stream(
+        self,
+        request: web.Request,
+        wanted: ChatRequest,
+        reply: Reply,
+        events: AsyncIterator[Event],
+    ) -> tuple[web.StreamResponse, str]:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+        await response.write(sse.event(reply.chunk({"role": "assistant", "content": ""})))
+        outcome = "500"
+        async for event in events:
+            if isinstance(event, Piece):
+                await response.write(sse.event(reply.chunk({"content": event.text})))
+            elif isinstance(event, Finished):
+                outcome = "ok"
+                await response.write(sse.event(reply.chunk({}, event.finish_reason)))
+                if wanted.include_usage:
+                    await response.write(sse.event(reply.usage_chunk(event.usage)))
+                break
+            elif isinstance(event, Failed):
+                # The status is sent already: an error event is all that can still be said.
+                outcome = str(event.rejected.status)
+                await response.write(sse.event(event.rejected.body()))
+                break
+        await response.write(sse.DONE)
+        await response.write_eof()
+        return response, outcome
+
+
+async def _events(engine: Engine, wanted: ChatRequest) -> AsyncGenerator[Event]:
+    """Events of one job in order; leaving early cancels the job."""
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Queue[Event] = asyncio.Queue()
+
+    def emit(event: Event) -> None:
+        loop.call_soon_threadsafe(arrived.put_nowait, event)
+
+    job = engine.submit(wanted, emit)
+    try:
+        while True:
+            event = await arrived.get()
+            yield event
+            if isinstance(event, Finished | Failed):
+                return
+    finally:
+        job.cancelled.set()

@@ -1,0 +1,195 @@
+"""The engine: one thread, one bounded queue, up to `active_max` generations that take turns.
+
+A thread of its own, not an executor: many threads would fight for the interpreter lock. Nothing
+a request does can end the loop; a request that raises fails alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from target_service.model.decoding import Decoder, Generation
+from target_service.model.text import TextStream
+from target_service.protocol.chat import ChatRequest, Usage
+from target_service.protocol.errors import RequestRejectedError
+from target_service.replica.settings import EngineSettings
+
+__all__ = ["Begun", "Engine", "Event", "Failed", "Finished", "Job", "Piece"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The first token is computed; what follows is the answer."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A non-empty piece of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The answer is whole."""
+
+    finish_reason: str
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The request ended without a whole answer."""
+
+    rejected: RequestRejectedError
+
+
+Event = Begun | Piece | Finished | Failed
+
+
+@dataclass(eq=False)
+class Job:
+    """A request in the engine. `emit` is called from the engine's thread."""
+
+    request: ChatRequest
+    emit: Callable[[Event], None]
+    queued_s: float
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    begun_s: float = 0.0
+    generation: Generation | None = None
+    stream: TextStream | None = None
+
+
+class Engine:
+    """Runs jobs. `submit` and the counters may be used from any thread."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        settings: EngineSettings,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._decoder = decoder
+        self._settings = settings
+        self._clock = clock
+        self._sleep = sleep
+        self._waiting: deque[Job] = deque()
+        self._active: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self.tokens_total = 0
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop after the current step; open jobs fail with 503."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in the queue."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Jobs that take turns."""
+        return len(self._active)
+
+    def submit(self, request: ChatRequest, emit: Callable[[Event], None]) -> Job:
+        """Queue a request; raises RequestRejectedError (429) when the queue is full."""
+        job = Job(request, emit, queued_s=self._clock())
+        with self._changed:
+            if len(self._waiting) >= self._settings.queue_max:
+                raise RequestRejectedError(
+                    429,
+                    f"The queue is full ({self._settings.queue_max} requests wait).",
+                    code="queue_full",
+                    retry_after_s=1,
+                )
+            self._waiting.append(job)
+            self._changed.notify()
+        return job
+
+    def _run(self) -> None:
+        while self._admit():
+            if self._active:
+                # It stays in its place during the step, so that `running` counts it.
+                if self._turn(self._active[0]):
+                    self._active.rotate(-1)
+                else:
+                    self._active.popleft()
+        for job in (*self._active, *self._waiting):
+            self._fail(job, 503, "The server is shutting down.")
+
+    def _admit(self) -> bool:
+        """Fill free places from the queue; sleep when there is nothing to do; False to end."""
+        with self._changed:
+            while not (self._waiting or self._active or self._stopping):
+                self._changed.wait()
+            now_s = self._clock()
+            too_old_s = now_s - self._settings.queue_timeout_s
+            late = [job for job in self._waiting if job.queued_s < too_old_s]
+            for job in [job for job in self._waiting if job in late or job.cancelled.is_set()]:
+                self._waiting.remove(job)
+            while self._waiting and len(self._active) < self._settings.active_max:
+                job = self._waiting.popleft()
+                job.begun_s = now_s
+                self._active.append(job)
+        for job in late:
+            waited_s = self._settings.queue_timeout_s
+            self._fail(job, 503, f"Not begun within {waited_s:g} s of waiting.", "queue_timeout")
+        return not self._stopping
+
+    def _turn(self, job: Job) -> bool:
+        """Advance one job by one token; return whether it wants another turn."""
+        if job.cancelled.is_set():
+            return False
+        if self._clock() - job.begun_s > self._settings.run_timeout_s:
+            limit_s = self._settings.run_timeout_s
+            self._fail(job, 504, f"Not finished within {limit_s:g} s.", "run_timeout")
+            return False
+        try:
+            return self._step(job)
+        except RequestRejectedError as rejected:
+            job.emit(Failed(rejected))
+        except Exception as error:
+            log.exception("a request failed in the engine")
+            self._fail(job, 500, f"{type(error).__name__}: {error}", "engine_error")
+        return False
+
+    def _step(self, job: Job) -> bool:
+        if job.generation is None or job.stream is None:
+            job.generation = self._decoder.begin(job.request.messages, job.request.sampling)
+            job.stream = TextStream(job.generation, job.request.sampling)
+        stream = job.stream
+        if self._settings.token_cost_s > 0:
+            self._sleep(self._settings.token_cost_s)
+        text = stream.feed(job.generation.step())
+        self.tokens_total += 1
+        if stream.tokens == 1:
+            job.emit(Begun())
+        if text:
+            job.emit(Piece(text))
+        if stream.finish_reason is None:
+            return True
+        usage = Usage(job.generation.prompt_tokens, stream.tokens)
+        job.emit(Finished(stream.finish_reason, usage))
+        return False
+
+    def _fail(self, job: Job, status: int, message: str, code: str | None = None) -> None:
+        retry_after_s = 1 if status == 503 else None
+        job.emit(Failed(RequestRejectedError(status, message, code=code, retry_after_s=retry_after_s)))

@@ -1,0 +1,86 @@
+"""What a replica can be told on its command line."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["EngineSettings", "ReplicaSettings", "parse_arguments"]
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Limits of the engine; `token_cost_s` is slept for every token, as a slower model would."""
+
+    token_cost_s: float = 0.002
+    queue_max: int = 64
+    queue_timeout_s: float = 10.0
+    run_timeout_s: float = 60.0
+    active_max: int = 8
+
+
+@dataclass(frozen=True)
+class ReplicaSettings:
+    """A replica: where it listens, what it loads, how far it trusts the files."""
+
+    model: Path
+    port: int
+    host: str
+    name: str
+    dtype: str
+    disable_mmap: bool
+    threads: int
+    verify_weights: str
+    on_bad_model: str
+    drain_s: float
+    engine: EngineSettings
+
+
+def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
+    """Read the command line; argparse exits with 2 on a usage error."""
+    args = _parser().parse_args(argv)
+    engine = EngineSettings(
+        token_cost_s=args.token_cost_ms / 1000,
+        queue_max=args.max_queue,
+        queue_timeout_s=args.queue_timeout_s,
+        run_timeout_s=args.run_timeout_s,
+        active_max=args.max_active,
+    )
+    return ReplicaSettings(
+        model=args.model,
+        port=args.port,
+        host=args.host,
+        name=args.name,
+        dtype=args.dtype,
+        disable_mmap=args.disable_mmap,
+        threads=args.threads,
+        verify_weights=args.verify_weights,
+        on_bad_model=args.on_bad_model,
+        drain_s=args.drain_s,
+        engine=engine,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m target_service.replica",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--model", type=Path, required=True, help="model folder")
+    add("--port", type=int, required=True)
+    add("--host", default="127.0.0.1")
+    add("--name", default="primary", help="X-Served-By of every reply")
+    add("--dtype", choices=("auto", "float32", "float16", "bfloat16"), default="auto")
+    add("--disable-mmap", action="store_true", help="copy the parameters instead of mapping them")
+    add("--threads", type=int, default=1, help="torch threads")
+    add("--verify-weights", choices=("start", "off"), default="start")
+    add("--on-bad-model", choices=("exit", "stay"), default="exit", help="exit: with code 78")
+    add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
+    add("--token-cost-ms", type=float, default=2.0, help="slept per token")
+    add("--max-queue", type=int, default=64, help="waiting requests before 429")
+    add("--max-active", type=int, default=8, help="requests that take turns in the engine")
+    add("--queue-timeout-s", type=float, default=10.0, help="waiting longer than this is a 503")
+    add("--run-timeout-s", type=float, default=60.0, help="generating longer than this is a 504")
+    return parser

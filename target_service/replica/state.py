@@ -1,0 +1,78 @@
+"""Where a replica stands: loading, ready, bad or draining. One writer, the event loop."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from target_service.model.loading import Loaded
+from target_service.protocol.counting import DistinctCounter
+from target_service.replica.engine import Engine
+
+__all__ = ["Counters", "ReplicaState", "Serving"]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a replica has once its model is loaded; `verified` None means nothing to verify by."""
+
+    engine: Engine
+    loaded: Loaded
+    verified: bool | None
+    verified_note: str
+    load_s: float
+
+
+@dataclass
+class Counters:
+    """User requests and probes apart; `answered` were sent whole with status 200."""
+
+    user_ids: DistinctCounter = field(default_factory=DistinctCounter)
+    received: int = 0
+    answered: int = 0
+    probe_received: int = 0
+    probe_answered: int = 0
+    open: int = 0
+
+    def body(self) -> dict[str, int]:
+        """The counts as JSON keys."""
+        return {
+            "received_distinct": self.user_ids.count,
+            "received": self.received,
+            "answered": self.answered,
+            "probe_received": self.probe_received,
+            "probe_answered": self.probe_answered,
+            "open": self.open,
+        }
+
+
+@dataclass
+class ReplicaState:
+    """Everything the handlers look at."""
+
+    name: str
+    model: str
+    weights_sha256: str | None = None
+    serving: Serving | None = None
+    reason: str = "the model is loading"
+    draining: bool = False
+    incarnation: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_monotonic_s: float = field(default_factory=time.monotonic)
+    counters: Counters = field(default_factory=Counters)
+
+    @property
+    def ready(self) -> bool:
+        """Whether users may be sent here."""
+        return self.serving is not None and not self.draining
+
+    def ready_body(self) -> dict[str, Any]:
+        """The JSON of /ready."""
+        body = {"ready": self.ready, "name": self.name, "incarnation": self.incarnation}
+        if self.draining:
+            return {**body, "reason": "draining"}
+        if self.serving is None:
+            return {**body, "reason": self.reason}
+        note = self.serving.verified_note
+        return {**body, "verified": self.serving.verified, "reason": note}

@@ -1,0 +1,41 @@
+"""Every fault bites: on real processes, on a real model, under real load."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.e2e.conftest import Start
+
+from harness.model.faults import FAULTS
+
+pytestmark = [pytest.mark.e2e, pytest.mark.model]
+
+EVIDENCE = {
+    "process.kill": "terminated by SIGKILL",
+    "process.pause": "state T",
+    "process.stop": "exit status 0",
+    "weights.bit_flip": "altered weights",
+    "weights.missing": "exit",
+    "weights.truncate": "exit",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(FAULTS))
+def test_each_fault_is_proven_by_evidence_from_outside_and_is_healed(start: Start, kind: str) -> None:
+    lasting = "" if kind in ("process.kill", "process.stop") else ", for_s: 6"
+    one = start(f"""
+name: bite
+load: {{rate_per_s: 10, mix: {{chat_stream: 1, sentiment: 1}}}}
+phases: {{baseline_s: 4, recovery_s: 14}}
+faults: [{{kind: {kind}{lasting}}}]
+observe: {{lost_requests: {{max: 100000}}}}
+""")
+    assert one.process.wait(timeout=150) in (0, 3), one.said()
+    verdict = json.loads((one.folder / "verdict.json").read_text())
+    (episode,) = verdict["episodes"]
+    assert episode["proven"], episode
+    assert EVIDENCE[kind] in episode["proof"]
+    events = [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
+    assert any(event["kind"] == "fault_healed" for event in events), [e for e in events if "fault" in e["kind"]]
+    assert not one.owned()

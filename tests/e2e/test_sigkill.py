@@ -1,0 +1,108 @@
+"""Whenever the harness dies, nothing stays broken and nothing recorded is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import ROOT, Start, Started
+
+pytestmark = [pytest.mark.e2e, pytest.mark.model]
+
+POINTS = 20
+RUN_S = 22.0  # of an undisturbed run, roughly: start-up 7 s, schedule 10 s, the end
+HEALED_S, GONE_S = 5.0, 10.0
+
+PAUSE = """
+name: pause
+load: {rate_per_s: 10, mix: {chat_stream: 1}}
+phases: {baseline_s: 3, recovery_s: 3}
+faults: [{kind: process.pause, for_s: 4}]
+"""
+WEIGHTS = """
+name: weights
+load: {rate_per_s: 10, mix: {sentiment: 1}}
+phases: {baseline_s: 3, recovery_s: 3}
+faults: [{kind: weights.bit_flip, for_s: 4, restart_after_s: null}]
+"""
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def stopped(pids: list[int]) -> list[int]:
+    found = []
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state in "Tt":
+            found.append(pid)
+    return found
+
+
+def seconds_until(gone: object, limit_s: float) -> float:
+    """How long until `gone()`; fails after the limit."""
+    begin_s = time.monotonic()
+    while not gone():  # type: ignore[operator]
+        assert time.monotonic() - begin_s < limit_s, f"not within {limit_s} s"
+        time.sleep(0.05)
+    return time.monotonic() - begin_s
+
+
+def weights_healed(one: Started, pristine: str) -> bool:
+    copies = list(one.out.glob("*/stack/model-*/model.safetensors"))
+    return all(hashlib.sha256(path.read_bytes()).hexdigest() == pristine for path in copies)
+
+
+def wait_or_end(one: Started, seconds: float) -> None:
+    try:
+        one.process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.kill(one.process.pid, signal.SIGKILL)
+        one.process.wait()
+
+
+@pytest.mark.parametrize("point", range(POINTS))
+def test_a_killed_harness_leaves_nothing_broken_and_nothing_running(
+    start: Start, model_folder: Path, tmp_path: Path, point: int
+) -> None:
+    before = hashes(model_folder)
+    jitter = random.Random(point).uniform(-0.5, 0.5)
+    one = start(WEIGHTS if point % 2 else PAUSE, f"somewhere-{point}")
+    wait_or_end(one, max(0.2, (point + 0.5) / POINTS * RUN_S + jitter))
+
+    seconds_until(lambda: not stopped(one.owned()) and weights_healed(one, before["model.safetensors"]), HEALED_S)
+    seconds_until(lambda: not one.owned(), GONE_S - HEALED_S)
+    live = one.state / "reliability-harness" / "live"
+    seconds_until(lambda: not list(live.glob("*.json")), GONE_S)
+    assert hashes(model_folder) == before
+
+    for folder in one.out.iterdir():
+        if (folder / "events.jsonl").exists():
+            judged = subprocess.run(
+                [sys.executable, "-m", "harness.cli", "judge", str(folder)], capture_output=True, text=True, cwd=ROOT, check=False
+            )
+            assert judged.returncode in (0, 1, 3), judged.stderr
+            assert "Traceback" not in judged.stderr
+
+
+def test_the_next_run_after_a_kill_starts_clean_wherever_its_folder_is(start: Start, tmp_path: Path) -> None:
+    first = start(PAUSE, "first")
+    seconds_until(lambda: "fault " in first.said(), 60.0)
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    second = start(PAUSE, "elsewhere")
+    assert second.process.wait(timeout=120) in (0, 3), second.said()
+    assert (second.folder / "report.html").exists()
+    assert not first.owned()
+    assert not second.owned()

@@ -1,0 +1,87 @@
+"""Counting the load, and when a target is warm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from harness.load.log import Began, Damaged, Done, NotSent, Record, Sent, Stopped
+from harness.load.progress import Progress
+from harness.load.warmup import settled
+from harness.model.request import Outcome
+
+
+def done(index: int, done_s: float, outcome: Outcome = Outcome.OK, latency_s: float = 0.1, lane: str = "user") -> Done:
+    sent_us, done_us = round((done_s - latency_s) * 1e6), round(done_s * 1e6)
+    return Done(lane, index, sent_us, None, done_us, outcome, 200, None, None, None, None, False, None)
+
+
+def test_records_are_counted_by_lane_and_outcome() -> None:
+    records: list[Record] = [
+        Began("user", 500_000),
+        *(Sent("user", i, 0) for i in range(4)),
+        Sent("control", 0, 0),
+        done(0, 1.0),
+        done(1, 1.1, Outcome.TIMEOUT),
+        NotSent("user", 2, "EMFILE"),
+        Damaged("Line 9 is damaged."),
+    ]
+    progress = Progress().add(records)
+    user = progress.lane("user")
+    assert user.by_outcome == {Outcome.OK: 1, Outcome.TIMEOUT: 1, Outcome.NOT_SENT: 1}
+    assert (user.begin_s, user.sent, user.ended, user.in_flight) == (0.5, 4, 3, 1)
+    assert progress.lane("control").in_flight == 1
+    assert progress.damage == ["Line 9 is damaged."]
+    assert not progress.stopped
+    assert progress.add([Stopped()]).stopped
+
+
+def test_the_success_rate_is_of_what_ended_in_the_window() -> None:
+    progress = Progress().add([done(0, 1.0), done(1, 2.0, Outcome.REFUSED), done(2, 2.5), done(3, 3.0)])
+    assert progress.success_rate("user", 3.0, 1.0) == 1.0
+    assert progress.window("user", 3.0, 1.5) == (2, 3)
+    assert progress.success_rate("user", 2.0, 2.0) == 0.5
+    assert progress.success_rate("user", 9.0, 1.0) is None
+    assert progress.success_rate("warmup", 3.0, 1.0) is None
+
+
+def test_what_is_outside_the_sli_is_not_in_the_rate() -> None:
+    progress = Progress().add([done(0, 1.0), done(1, 1.0, Outcome.IN_FLIGHT_AT_END)])
+    assert progress.window("user", 1.0, 1.0) == (1, 1)
+
+
+def test_latencies_are_of_good_requests_the_latest_first() -> None:
+    progress = Progress().add([done(0, 1.0, latency_s=0.2), done(1, 1.1, Outcome.TIMEOUT), done(2, 1.2, latency_s=0.1)])
+    assert progress.latencies_s("user", 1.2, 1.0) == pytest.approx([0.1, 0.2])
+
+
+def test_a_window_longer_than_what_is_kept_is_refused() -> None:
+    progress = Progress(keep_s=2.0).add([done(i, float(i)) for i in range(10)])
+    assert progress.window("user", 9.0, 2.0) == (2, 2)
+    with pytest.raises(ValueError, match="only 2 s are kept"):
+        progress.success_rate("user", 9.0, 3.0)
+
+
+def warm(before: Sequence[float], after: Sequence[float], bad: Outcome | None = None) -> bool:
+    """Latencies in seconds of the windows that end at 1.0 and 2.0; optionally one more that went wrong."""
+    early = [done(i, 0.5, latency_s=s, lane="warmup") for i, s in enumerate(before)]
+    late = [done(i, 1.5, latency_s=s, lane="warmup") for i, s in enumerate(after)]
+    extra = [done(99, 1.6, bad, lane="warmup")] if bad else []
+    return settled(Progress().add([*early, *late, *extra]), 2.0)
+
+
+def test_a_target_is_warm_when_two_windows_agree() -> None:
+    assert warm([0.1] * 3, [0.11] * 3)
+    assert warm([0.001] * 3, [0.010] * 3)  # within 10 ms
+    assert warm([0.5, 0.1, 0.1], [0.1] * 3)  # medians: one slow request does not count
+
+
+def test_a_target_is_not_warm_while_latency_falls_or_requests_fail() -> None:
+    assert not warm([0.2] * 3, [0.1] * 3)
+    assert not warm([0.1] * 3, [0.1] * 3, Outcome.HTTP_ERROR)
+
+
+def test_too_few_requests_say_nothing() -> None:
+    assert not warm([0.1] * 2, [0.1] * 3)
+    assert not warm([], [])

@@ -1,0 +1,116 @@
+"""The admission state machine, fed by hand."""
+
+from __future__ import annotations
+
+from target_service.gateway.admission import Admission
+from target_service.gateway.events import EventLog
+
+
+class Fed:
+    """Two replicas and a clock that stands still until it is moved."""
+
+    def __init__(self, *, failback: bool = True) -> None:
+        self.now_s = 0.0
+        self.events = EventLog(lambda: self.now_s)
+        self.admission = Admission(["primary", "standby"], self.events, missed_max=3, failback=failback)
+
+    def green(self, name: str, incarnation: str = "one") -> int | None:
+        self.now_s += 0.25
+        return self.admission.beat_ok(name, self.now_s, incarnation)
+
+    def miss(self, name: str) -> None:
+        self.now_s += 0.25
+        self.admission.beat_missed(name, self.now_s, "refused")
+
+    def admit(self, name: str, incarnation: str = "one") -> None:
+        ticket = self.green(name, incarnation)
+        assert ticket is not None
+        assert self.admission.verified(name, ticket)
+
+    def kinds(self, name: str) -> list[str]:
+        return [e["kind"] for e in self.events.since(0) if e["replica"] == name]
+
+
+def test_a_green_replica_gets_no_traffic_before_its_golden_answers_are_right() -> None:
+    fed = Fed()
+    ticket = fed.green("primary")
+    assert fed.admission.route(0.0) is None
+    assert ticket is not None
+    fed.admission.verified("primary", ticket)
+    assert fed.admission.route(0.0) == "primary"
+
+
+def test_the_third_missed_beat_isolates_and_names_the_last_routed_time() -> None:
+    fed = Fed()
+    fed.admit("primary")
+    fed.admit("standby")
+    fed.admission.route(7.5)
+    fed.miss("primary")
+    fed.miss("primary")
+    assert fed.admission.active == "primary"
+    fed.miss("primary")
+    assert fed.admission.active == "standby"
+    isolated = next(e for e in fed.events.since(0) if e["kind"] == "isolated")
+    assert (isolated["last_routed_s"], isolated["missed"]) == (7.5, 3)
+
+
+def test_a_green_beat_between_misses_starts_the_count_again() -> None:
+    fed = Fed()
+    fed.admit("primary")
+    for _ in range(4):
+        fed.miss("primary")
+        fed.miss("primary")
+        assert fed.green("primary") is None
+    assert fed.admission.active == "primary"
+    assert fed.kinds("primary").count("beat_ok_again") == 4
+
+
+def test_a_replica_that_restarted_between_two_beats_is_isolated_and_verified_again() -> None:
+    fed = Fed()
+    fed.admit("primary", "one")
+    ticket = fed.green("primary", "two")
+    assert fed.admission.active is None
+    assert ticket is not None
+    assert fed.admission.verified("primary", ticket)
+    assert fed.kinds("primary")[-3:] == ["ready_green", "readmitted", "active_changed"]
+
+
+def test_a_missed_beat_voids_the_verification_under_way() -> None:
+    fed = Fed()
+    ticket = fed.green("primary")
+    assert ticket is not None
+    fed.miss("primary")
+    assert fed.green("primary") != ticket
+    assert not fed.admission.verified("primary", ticket)
+    assert fed.admission.active is None
+
+
+def test_the_late_failure_of_an_older_beat_is_no_news() -> None:
+    fed = Fed()
+    fed.admit("primary")
+    for _ in range(3):
+        fed.admission.beat_missed("primary", 0.1, "no answer in 0.5 s")
+    assert fed.admission.standings["primary"].missed == 0
+
+
+def test_traffic_goes_back_to_the_preferred_replica_unless_failback_is_off() -> None:
+    for failback, expected in ((True, "primary"), (False, "standby")):
+        fed = Fed(failback=failback)
+        fed.admit("standby")
+        fed.admit("primary")
+        assert fed.admission.active == expected
+
+
+def test_an_absent_replica_does_not_fill_the_log() -> None:
+    fed = Fed()
+    for _ in range(100):
+        fed.miss("standby")
+    assert fed.kinds("standby") == ["beat_missed"] * 3
+
+
+def test_the_event_log_forgets_the_oldest_and_keeps_its_numbers() -> None:
+    events = EventLog(lambda: 1.0, kept=2)
+    for _ in range(5):
+        events.add("x", None)
+    assert [e["seq"] for e in events.since(0)] == [4, 5]
+    assert events.since(5) == []

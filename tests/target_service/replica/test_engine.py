@@ -1,0 +1,134 @@
+"""The engine with a decoder that needs no network."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from target_service.protocol.chat import ChatRequest, Message, Sampling
+from target_service.protocol.errors import RequestRejectedError
+from target_service.replica.engine import Begun, Engine, Event, Failed, Finished, Piece
+from target_service.replica.settings import EngineSettings
+
+FAST = EngineSettings(token_cost_s=0, queue_max=3, active_max=2)
+
+
+class Counting:
+    """Says its prompt's letters one by one; every step waits for `gate`."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.stepped = threading.Event()
+
+    def begin(self, messages: Sequence[Message], sampling: Sampling) -> Any:
+        if messages[0].content == "boom":
+            raise ValueError("boom")
+        return Spelling(self, messages[0].content, sampling.max_tokens)
+
+
+class Spelling:
+    def __init__(self, decoder: Counting, text: str, tokens_max: int) -> None:
+        self._decoder, self._left = decoder, [*text.encode(), 0]
+        self.prompt_tokens, self.tokens_max = len(text), tokens_max
+
+    def step(self) -> int:
+        self._decoder.stepped.set()
+        assert self._decoder.gate.wait(10)
+        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
+
+    def is_end(self, token: int) -> bool:
+        return token == 0
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        return bytes(tokens).decode()
+
+
+@pytest.fixture
+def decoder() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def engine(decoder: Counting) -> Iterator[Engine]:
+    engine = Engine(decoder, FAST)
+    engine.start()
+    yield engine
+    decoder.gate.set()
+    engine.stop()
+
+
+def ask(text: str, max_tokens: int = 50, *, ignore_eos: bool = False) -> ChatRequest:
+    sampling = Sampling(max_tokens=max_tokens, ignore_eos=ignore_eos)
+    return ChatRequest((Message("user", text),), sampling, stream=False, include_usage=False)
+
+
+def last(events: queue.SimpleQueue[Event]) -> list[Event]:
+    seen = [events.get(timeout=10)]
+    while not isinstance(seen[-1], Finished | Failed):
+        seen.append(events.get(timeout=10))
+    return seen
+
+
+def test_events_come_in_order(engine: Engine) -> None:
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    engine.submit(ask("ab"), events.put)
+    assert [type(e) for e in last(events)] == [Begun, Piece, Piece, Finished]
+
+
+def test_a_request_that_raises_fails_alone(engine: Engine) -> None:
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    engine.submit(ask("boom"), events.put)
+    failed = last(events)[-1]
+    assert isinstance(failed, Failed)
+    assert failed.rejected.status == 500
+    engine.submit(ask("a"), events.put)
+    assert isinstance(last(events)[-1], Finished)
+
+
+def test_a_short_request_does_not_wait_for_a_long_one(engine: Engine) -> None:
+    order: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def note(name: str) -> Any:
+        return lambda event: order.put(name) if isinstance(event, Finished) else None
+
+    engine.submit(ask("x" * 4000, 4000), note("long"))
+    engine.submit(ask("y"), note("short"))
+    assert order.get(timeout=10) == "short"
+
+
+def test_a_full_queue_refuses_with_429(engine: Engine, decoder: Counting) -> None:
+    decoder.gate.clear()
+    engine.submit(ask("a"), lambda _: None)
+    assert decoder.stepped.wait(10)
+    # The engine stands in a step: what comes now waits, and three may.
+    for _ in range(3):
+        engine.submit(ask("b"), lambda _: None)
+    with pytest.raises(RequestRejectedError) as caught:
+        engine.submit(ask("d"), lambda _: None)
+    assert (caught.value.status, caught.value.retry_after_s) == (429, 1)
+
+
+def test_a_cancelled_request_gives_its_place_back(engine: Engine) -> None:
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    jobs = [engine.submit(ask("x", 10**6, ignore_eos=True), lambda _: None) for _ in range(2)]
+    engine.submit(ask("a"), events.put)
+    for job in jobs:
+        job.cancelled.set()
+    assert isinstance(last(events)[-1], Finished)
+
+
+def test_waiting_too_long_is_a_503(decoder: Counting) -> None:
+    now = iter(range(0, 10_000, 100))
+    engine = Engine(decoder, FAST, clock=lambda: float(next(now)))
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    engine.submit(ask("a"), events.put)
+    engine.start()
+    failed = last(events)[-1]
+    engine.stop()
+    assert isinstance(failed, Failed)
+    assert (failed.rejected.status, failed.rejected.code) == (503, "queue_timeout")
