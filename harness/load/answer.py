@@ -76,14 +76,14 @@ class StreamAnswer:
     def judge(self, golden: str | None) -> Judgement:
         """The verdict after a clean end of the response."""
         detail = self._problem
-        if detail is None and not self.tokens:
-            detail = "no_content"
         if detail is None and self._finish is None:
             detail = "no_finish_reason"
         if detail is None and not self._done:
             detail = "no_done"
         if detail is None and self._finish not in _FINISHED:
             detail = f"finish_reason={self._finish}"
+        if detail is None and not self.tokens and golden is None:
+            detail = "no_content"  # with a golden answer at hand, a whole but empty answer is a wrong one
         if detail is not None:
             return Judgement(Outcome.TRUNCATED, detail, self.tokens)
         return _compare("".join(self._pieces), golden, self.tokens)

@@ -127,13 +127,20 @@ class Engine:
     def _run(self) -> None:
         while self._admit():
             if self._active:
-                # It stays in its place during the step, so that `running` counts it.
-                if self._turn(self._active[0]):
-                    self._active.rotate(-1)
-                else:
-                    self._active.popleft()
+                self._round()
         for job in (*self._active, *self._waiting):
             self._fail(job, 503, "The server is shutting down.")
+
+    def _round(self) -> None:
+        """One step of the batch: every active job gets one token, and together they pay the token cost once."""
+        if self._settings.token_cost_s > 0:
+            self._sleep(self._settings.token_cost_s)
+        for _ in range(len(self._active)):
+            # A job stays in its place during its step, so that `running` counts it.
+            if self._turn(self._active[0]):
+                self._active.rotate(-1)
+            else:
+                self._active.popleft()
 
     def _admit(self) -> bool:
         """Fill free places from the queue; sleep when there is nothing to do; False to end."""
@@ -176,8 +183,6 @@ class Engine:
             job.generation = self._decoder.begin(job.request.messages, job.request.sampling)
             job.stream = TextStream(job.generation, job.request.sampling)
         stream = job.stream
-        if self._settings.token_cost_s > 0:
-            self._sleep(self._settings.token_cost_s)
         text = stream.feed(job.generation.step())
         self.tokens_total += 1
         if stream.tokens == 1:

@@ -11,7 +11,7 @@ __all__ = ["EngineSettings", "ReplicaSettings", "parse_arguments"]
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """Limits of the engine; `token_cost_s` is slept for every token, as a slower model would."""
+    """Limits of the engine; `token_cost_s` is slept for every step, as a slower model would."""
 
     token_cost_s: float = 0.002
     queue_max: int = 64
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--verify-weights", choices=("start", "off"), default="start")
     add("--on-bad-model", choices=("exit", "stay"), default="exit", help="exit: with code 78")
     add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
-    add("--token-cost-ms", type=float, default=2.0, help="slept per token")
+    add("--token-cost-ms", type=float, default=2.0, help="slept per step; a step gives every running request one token")
     add("--max-queue", type=int, default=64, help="waiting requests before 429")
     add("--max-active", type=int, default=8, help="requests that take turns in the engine")
     add("--queue-timeout-s", type=float, default=10.0, help="waiting longer than this is a 503")

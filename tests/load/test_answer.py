@@ -90,3 +90,11 @@ def test_events_of_the_wrong_shape_do_not_break_the_reader() -> None:
         stream = StreamAnswer()
         stream.feed(f"{event('a')}data: {bad}\n\n{event(finish='stop')}data: [DONE]\n\n".encode(), 0.0)
         assert (stream.judge(None).outcome, stream.judge(None).detail) == (Outcome.TRUNCATED, "bad_event")
+
+
+def test_a_whole_stream_without_content_is_a_wrong_answer_when_the_right_one_is_known() -> None:
+    lines = (event(finish="stop") + "data: [DONE]\n\n").encode()
+    for golden, outcome in (("hello", Outcome.WRONG_ANSWER), (None, Outcome.TRUNCATED)):
+        stream = StreamAnswer()
+        stream.feed(lines, 0.0)
+        assert stream.judge(golden).outcome == outcome

@@ -38,7 +38,7 @@ EXPECTED: dict[str, tuple[Outcome, str | None]] = {
     "stream_cut": (Outcome.TRUNCATED, "HTTPParseError: Incomplete response."),
     "stream_no_done": (Outcome.TRUNCATED, "no_done"),
     "stream_no_finish": (Outcome.TRUNCATED, "no_finish_reason"),
-    "stream_no_content": (Outcome.TRUNCATED, "no_content"),
+    "stream_no_content": (Outcome.WRONG_ANSWER, None),
     "stream_error_event": (Outcome.TRUNCATED, "error_event"),
     "stream_bad_event": (Outcome.TRUNCATED, "bad_event"),
     "stream_abort": (Outcome.TRUNCATED, "finish_reason=abort"),
