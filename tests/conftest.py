@@ -27,3 +27,13 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("build") / "model"
     subprocess.run([sys.executable, "-m", "target_service.build_model", str(folder)], check=True, cwd=ROOT)
     return folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where every capability is there, a skipped test is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if skipped and os.environ.get("HARNESS_NO_SKIPS"):
+        reporter.write_line(f"{len(skipped)} tests were skipped, which HARNESS_NO_SKIPS forbids", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.e2e.conftest import Start
 
 from harness.model.faults import FAULTS
+from tests.e2e.conftest import Start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
 

@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+
 from tests.e2e.conftest import Start
 from tests.e2e.test_sigkill import PAUSE, seconds_until
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.conftest import ROOT, Start, Started
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
@@ -90,7 +91,11 @@ def test_a_killed_harness_leaves_nothing_broken_and_nothing_running(
     for folder in one.out.iterdir():
         if (folder / "events.jsonl").exists():
             judged = subprocess.run(
-                [sys.executable, "-m", "harness.cli", "judge", str(folder)], capture_output=True, text=True, cwd=ROOT, check=False
+                [sys.executable, "-m", "harness.cli", "judge", str(folder)],
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
+                check=False,
             )
             assert judged.returncode in (0, 1, 3), judged.stderr
             assert "Traceback" not in judged.stderr

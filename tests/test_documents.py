@@ -1,0 +1,66 @@
+"""The documents are true: their commands run, their paths exist, their targets are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import call
+from harness.plan.parse import parse_scenario
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "DECISIONS.md")
+
+
+def commands(document: str) -> list[str]:
+    """Lines after a prompt, without their comments."""
+    lines = re.findall(r"^\$ (.+)$", (ROOT / document).read_text(), re.MULTILINE)
+    return [line.split("   #")[0].split(" #")[0].strip() for line in lines]
+
+
+ALL = [(document, command) for document in DOCUMENTS for command in commands(document)]
+
+
+@pytest.mark.parametrize(("document", "command"), [c for c in ALL if c[1].startswith("harness")])
+def test_each_harness_command_of_the_documents_runs(
+    document: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
+    words = shlex.split(command)[1:]
+    if words[0] in ("run", "plan") and "--stack" not in words:
+        words += ["--stack", "fake"]
+    if words[0] == "explain":
+        assert call(["run", "scenarios/kill-primary.yaml", "--stack", "fake"]) == 0
+        (only,) = (tmp_path / "reports").iterdir()
+        words[1] = str(only)
+    assert call(words) in ((0, 2) if words[0] == "doctor" else (0,))
+
+
+@pytest.mark.parametrize(("document", "command"), [c for c in ALL if c[1].startswith("make")])
+def test_each_make_target_of_the_documents_exists(document: str, command: str) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert command.split()[1] in targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_each_path_of_a_document_exists(document: str) -> None:
+    text = (ROOT / document).read_text()
+    named = {path for path in re.findall(r"`([\w.]+(?:/[\w.{},-]+)+/?)`", text) if "{" not in path}
+    named |= {path for path in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in path}
+    missing = [
+        path
+        for path in named
+        if not (ROOT / path).exists()
+        and path.split("/")[0] in ("harness", "tests", "scenarios", "reports", "target_service", "compose", "docs")
+    ]
+    assert missing == []
+
+
+def test_the_scenario_in_the_readme_is_right() -> None:
+    (text,) = re.findall(r"```yaml\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    scenario = parse_scenario(text, "README.md")
+    assert scenario.hypothesis.startswith("If the primary dies")
