@@ -63,6 +63,7 @@ class Experiment:
     guard: Guard
     interrupted: Callable[[], int]  # how often the user asked to stop
     on_progress: Callable[[Progress, float], None]  # called every tick with seconds since the run's origin
+    on_waiting: Callable[[str], None]  # called with what is still missing before the load can begin
 
 
 def run_experiment(it: Experiment) -> None:
@@ -131,6 +132,7 @@ def _wait_until_ready(it: Experiment, load: Load) -> None:
     while (missing := it.stack.ready()) is not None:
         _stop_if_asked(it)
         _collect(it)
+        it.on_waiting(missing)
         if it.clock.now() > deadline_s:
             raise StackError(
                 f"the target was not ready within {START_UP_S:.0f} s: {missing}; see {it.run.folder / 'stack'}"
@@ -148,6 +150,7 @@ def _warm_up(it: Experiment, load: Load) -> None:
     if it.plan.scenario.warmup_max_s == 0:
         return
     load.begin("warmup", begin_s)
+    it.on_waiting("warm-up: two windows that agree")
     steady = False
     while not steady and it.clock.now() < begin_s + it.plan.scenario.warmup_max_s:
         _stop_if_asked(it)

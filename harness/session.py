@@ -44,6 +44,7 @@ class Watcher:
 
     on_event: Callable[[Event], None]
     on_progress: Callable[[Progress, float], None]
+    on_waiting: Callable[[str], None]
     interrupted: Callable[[], int]
 
 
@@ -98,6 +99,7 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
                 guard,
                 watcher.interrupted,
                 watcher.on_progress,
+                watcher.on_waiting,
             )
         )
     finally:

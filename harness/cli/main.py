@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import sys
+import tempfile
+import traceback
 from typing import Any
 
 import click
@@ -55,6 +57,13 @@ for verb in (run, plan, check, faults, judge, report, explain, stop, undo, docto
     cli.add_command(verb)
 
 
+def _keep_traceback() -> str:
+    """Write the traceback where it can be attached to a report; returns the file's name."""
+    with tempfile.NamedTemporaryFile("w", prefix="harness-defect-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    return file.name
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     sys.exit(call(arguments))
@@ -74,5 +83,9 @@ def call(arguments: list[str] | None = None) -> int:
         click.echo(f"harness: {error}", err=True)
         return error.exit_code
     except (BrokenPipeError, KeyboardInterrupt):
+        return INCONCLUSIVE
+    except Exception as error:  # noqa: BLE001  a defect of ours is still no reason to show a traceback at night
+        path = _keep_traceback()
+        click.echo(f"harness: a defect of the harness itself: {type(error).__name__}: {error}; see {path}", err=True)
         return INCONCLUSIVE
     return code if isinstance(code, int) else PASS

@@ -180,7 +180,12 @@ def _run_one(drawn: Drawn, session: Session, watch: tuple[Terminal, Interrupts])
     name = drawn.plan.scenario.name
     run_id = run_id_of(name, session.clock.wall())
     with terminal:
-        folder = run_session(drawn, session, run_id, Watcher(terminal.on_event, terminal.on_progress, interrupts.asked))
+        folder = run_session(
+            drawn,
+            session,
+            run_id,
+            Watcher(terminal.on_event, terminal.on_progress, terminal.on_waiting, interrupts.asked),
+        )
         terminal.say("judging")
         return folder, judge_folder(folder)
 

@@ -40,10 +40,11 @@ class Terminal:
         scenario = self._plan.scenario
         head = f"[{number}/{of}] " if of > 1 else ""
         self._console.print(Text(f"{head}{scenario.name}: {scenario.hypothesis}", style="bold"))
-        for line in plan_lines(self._plan)[1:3]:
+        for line in plan_lines(self._plan)[1 : 2 + len(self._plan.resolves)]:
             self._console.print(line)
         if self._console.is_terminal:
             self._live.start()
+            self.say("starting the target")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,8 +63,12 @@ class Terminal:
             self._say_end_of_baseline(event)
             self._phase = _phase_name(self._plan, event)
         line = _event_line(self._plan, event)
-        if line:
+        if line and not (event.kind.startswith("target.") and self._begin_s is None):
             self._console.print(line)
+
+    def on_waiting(self, missing: str) -> None:
+        """Say what the run waits for before its load can begin."""
+        self.say(f"waiting for {missing}")
 
     def on_progress(self, progress: Progress, now_s: float) -> None:
         """Refresh the live line."""
@@ -98,7 +103,7 @@ class Terminal:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """The plan in words; the first line names it, the second counts, the third says what it can resolve."""
+    """The plan in words; the first line names it, the second counts, the next say what it can resolve."""
     scenario = plan.scenario
     episodes = f"{scenario.episodes} episode{'s' * (scenario.episodes != 1)}, " if scenario.faults else "no faults, "
     mix = ", ".join(plan.tasks)
@@ -106,7 +111,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [
         f"{scenario.name}: {scenario.hypothesis}",
         f"{'plan':10}{episodes}{plan.requests:,} requests ({load}: {mix}), {_duration(plan.duration_s)}",
-        f"{'':10}{'; '.join(plan.resolves)}",
+        *(f"{'':10}{sentence}" for sentence in plan.resolves),
     ]
     lines += [f"{'target':10}{name}: {what}" for name, what in plan.target.items()]
     for step in plan.steps[:20]:

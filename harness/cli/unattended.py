@@ -31,7 +31,7 @@ def run_unattended(scenario: Scenario, where: tuple[str, Path], seed: str | None
     stack = make_stack(where[0], where[1], clock)
     drawn = make_plans([scenario], stack, seed or new_seed())[0]
     with Interrupts() as interrupts:
-        watcher = Watcher(lambda _: None, lambda *_: None, interrupts.asked)
+        watcher = Watcher(lambda _: None, lambda *_: None, lambda _: None, interrupts.asked)
         folder = run_session(
             drawn, Session(stack, clock, out, registry, os.environ), run_id_of(scenario.name, clock.wall()), watcher
         )

@@ -208,3 +208,15 @@ def test_the_schema_is_published(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_scenario_of_the_project_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["check", str(Path(__file__).parents[2] / "scenarios")]) == 0
     assert call(["plan", str(Path(__file__).parents[2] / "scenarios"), "--stack", "fake"]) == 0
+
+
+def test_a_defect_of_the_harness_is_a_sentence_and_its_traceback_is_kept(
+    scenario: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cli.runs.plan_lines", lambda plan: 1 / 0)
+    assert call(["plan", str(scenario), "--stack", "fake"]) == 3
+    said = capsys.readouterr().err
+    assert "a defect of the harness itself: ZeroDivisionError" in said
+    kept = Path(said.rsplit("; see ", 1)[1].strip())
+    assert "Traceback" in kept.read_text()
+    kept.unlink()
