@@ -1,52 +1,51 @@
-"""`python -m harness.toxics --listen 127.0.0.1:PORT --upstream 127.0.0.1:PORT`: forward TCP until killed.
+"""`python -m harness.toxics -port 8474`: a Toxiproxy-compatible server, until SIGTERM or SIGINT.
 
-SIGTERM keeps its default action, so the process ends at once: there is nothing to save.
+With `--listen HOST:PORT --upstream HOST:PORT` one proxy is there from the beginning, and the API only if it is asked
+for with -host or -port.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import importlib
-import ipaddress
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
-from harness.toxics.forward import Address, serve
+from harness.toxics.errors import ApiError
+from harness.toxics.flags import parse_arguments
+from harness.toxics.server import Settings, serve
 
-
-def parse_address(text: str) -> Address:
-    """HOST:PORT, the host an IP address; brackets around an IPv6 address."""
-    host, _, port = text.rpartition(":")
-    try:
-        return Address(str(ipaddress.ip_address(host.strip("[]"))), int(port))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not IP-ADDRESS:PORT") from error
-
-
-def parse_arguments(argv: Sequence[str] | None) -> tuple[Address, Address]:
-    """The addresses to listen at and to forward to."""
-    parser = argparse.ArgumentParser(prog="python -m harness.toxics", description="Forward TCP connections.")
-    parser.add_argument("--listen", type=parse_address, required=True, metavar="HOST:PORT")
-    parser.add_argument("--upstream", type=parse_address, required=True, metavar="HOST:PORT")
-    parser.add_argument("--any-interface", action="store_true", help="allow --listen to be reached from other hosts")
-    arguments = parser.parse_args(argv)
-    if not (arguments.any_interface or ipaddress.ip_address(arguments.listen.host).is_loopback):
-        parser.error(f"--listen {arguments.listen.host} is not a loopback address; add --any-interface if you mean it")
-    return arguments.listen, arguments.upstream
+__all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Forward until a signal ends the process; exit with a sentence when the port is taken."""
-    listen, upstream = parse_arguments(argv)
-    with contextlib.suppress(ImportError):
-        importlib.import_module("uvloop").install()  # optional: less time per connection
+    """Serve until a signal ends the process; exit 1 with a sentence when a port is taken."""
+    settings = parse_arguments(argv)
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(listen, upstream))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_until_signal(settings))
     except OSError as error:
-        sys.exit(f"harness.toxics: cannot listen at {listen.host}:{listen.port}: {error}")
+        sys.exit(f"harness.toxics: cannot listen at {settings.host}:{settings.port}: {error}")
+    except ApiError as error:
+        where = settings.first[1] if settings.first is not None else ""
+        sys.exit(f"harness.toxics: cannot listen at {where}: {error}")
+
+
+async def _until_signal(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(settings, stop)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop where it is installed: less time per event."""
+    try:
+        return cast("Callable[[], asyncio.AbstractEventLoop]", importlib.import_module("uvloop").new_event_loop)
+    except ImportError:
+        return asyncio.new_event_loop
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ import sys
 import pytest
 
 from harness.record.clock import SystemClock
-from harness.toxics.__main__ import parse_address, parse_arguments
-from harness.toxics.forward import Address
+from harness.toxics.flags import Address, parse_address, parse_arguments
 
 CLOCK = SystemClock()
 
@@ -30,7 +29,7 @@ def test_listening_for_other_hosts_has_to_be_asked_for(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         parse_arguments(arguments)
     assert "--any-interface" in capsys.readouterr().err
-    assert parse_arguments([*arguments, "--any-interface"])[0].host == "0.0.0.0"
+    assert parse_arguments([*arguments, "--any-interface"]).first == ("target", "0.0.0.0:1", "127.0.0.1:2")
 
 
 def test_nothing_else_of_the_harness_is_imported() -> None:
@@ -66,7 +65,7 @@ def test_the_program_forwards_soon_after_its_start_and_ends_at_once() -> None:
                     with upstream.accept()[0] as served:
                         assert served.recv(5) == b"hello"
                 proxy.send_signal(signal.SIGTERM)
-                assert proxy.wait(10) == -signal.SIGTERM
+                assert proxy.wait(10) == 0
             finally:
                 proxy.kill()
 

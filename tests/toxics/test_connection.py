@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from harness.toxics.forward import Address, Side, accept
+from harness.toxics.connection import Policy
+from harness.toxics.flags import Address, parse_address
+from harness.toxics.server import Settings, running
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 WITHIN_S = 60.0
+PASS_RESET = Policy(pass_reset=True)
 MEGABYTES_10 = 10 * 1024 * 1024
 RESET = struct.pack("ii", 1, 0)
 
@@ -38,13 +41,13 @@ async def proxied(handler: Handler) -> AsyncIterator[Address]:
 
 
 @asynccontextmanager
-async def proxy_to(port: int) -> AsyncIterator[Address]:
+async def proxy_to(port: int, policy: Policy = PASS_RESET) -> AsyncIterator[Address]:
     """A proxy; when it is left, every connection has to end by itself."""
-    open_sides: set[Side] = set()
-    server = await accept(Address("127.0.0.1", 0), Address("127.0.0.1", port), open_sides)
-    async with server:
-        yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
-        while open_sides:  # noqa: ASYNC110  the proxy has no event for it
+    first = ("target", "127.0.0.1:0", f"127.0.0.1:{port}")
+    async with running(Settings(port=None, first=first, policy=policy)) as (proxies, _):
+        proxy = proxies.get("target")
+        yield parse_address(proxy.listen)
+        while proxy.connections:  # noqa: ASYNC110  the proxy has no event for it
             await asyncio.sleep(0.005)
 
 

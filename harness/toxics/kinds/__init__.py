@@ -1,0 +1,1 @@
+"""One toxic per file; `table.py` lists them."""
