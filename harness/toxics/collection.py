@@ -114,10 +114,9 @@ class Collection:
         return done
 
     async def _add_or_replace(self, wanted: _Wanted) -> Proxy:
-        bind = await resolve(wanted.listen) if wanted.enabled or wanted.name in self.proxies else None
         existing = self.proxies.get(wanted.name)
-        if existing is not None:
-            assert bind is not None
+        bind = await resolve(wanted.listen) if wanted.enabled or existing is not None else None
+        if existing is not None and bind is not None:
             if not existing.differs(bind, wanted.upstream):
                 return existing
             existing.stop()
@@ -134,7 +133,7 @@ class Collection:
             if not proxy.enabled:
                 try:
                     bind = await resolve(proxy.listen)
-                    if not proxy.enabled and proxy.name in self.proxies:
+                    if self.proxies.get(proxy.name) is proxy:
                         proxy.start(bind)
                 except ListenError as error:
                     raise _cannot_listen(error) from None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from harness.toxics.link import Link
 from harness.toxics.pieces import End
 
 if TYPE_CHECKING:
+    from harness.toxics.listen import Target
     from harness.toxics.proxy import Proxy
     from harness.toxics.requests import Requests
 
@@ -34,7 +36,7 @@ class Connection:
     """From `accept` until both sockets are closed."""
 
     __slots__ = (
-        "alarms", "client", "dialling", "down", "loop", "number", "policy", "proxy", "requests", "resets", "running",
+        "alarms", "client", "looking_up", "down", "loop", "number", "policy", "proxy", "requests", "resets", "running",
         "up", "upstream",
     )  # fmt: skip
 
@@ -45,7 +47,7 @@ class Connection:
         self.loop = proxy.world.loop
         self.alarms = proxy.world.alarms
         self.policy: Policy = proxy.world.policy
-        self.dialling: asyncio.Task[None] | None = None
+        self.looking_up: asyncio.Task[None] | None = None
         self.upstream: socket.socket | None = None
         self.up: Link | None = None
         self.down: Link | None = None
@@ -53,39 +55,48 @@ class Connection:
         self.resets = False  # it ends with RST
         self.running = False
 
-    def dial(self, addresses: Sequence[tuple[int, tuple[str, int]]] | None) -> None:
+    def dial(self, targets: Sequence[Target] | None) -> None:
         """Connect to the upstream; the client is not read before. None: the name has to be looked up first."""
-        self.dialling = self.loop.create_task(self._dial(addresses))
-
-    async def _dial(self, addresses: Sequence[tuple[int, tuple[str, int]]] | None) -> None:
-        upstream = None
-        with contextlib.suppress(OSError):
-            for family, address in addresses or await self.proxy.look_up():
-                upstream = await self._connect(family, address)
-                if upstream is not None:
-                    break
-        self.dialling = None
-        if upstream is None:
-            self.resets = self.policy.pass_reset
-            self.close()
+        if targets is None:
+            self.looking_up = self.loop.create_task(self._look_up())
         else:
-            self._start(upstream)
+            self._try(iter(targets))
 
-    async def _connect(self, family: int, address: tuple[str, int]) -> socket.socket | None:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)
+    async def _look_up(self) -> None:
         try:
-            await self.loop.sock_connect(sock, address)
+            targets = await self.proxy.look_up()
         except OSError:
+            targets = []
+        self.looking_up = None
+        self._try(iter(targets))
+
+    def _try(self, targets: Iterator[Target]) -> None:
+        """Dial the next address. How long that takes is the kernel's affair, and keeps nobody else waiting."""
+        for family, address in targets:
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:
+                continue  # no descriptor is left, or no IPv6
+            sock.setblocking(False)
+            if sock.connect_ex(address) in (0, errno.EINPROGRESS):
+                self.upstream = sock
+                self.loop.add_writer(sock.fileno(), self._dialled, targets)
+                return
             sock.close()
-            return None
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        self.resets = self.policy.pass_reset
+        self.close()
+
+    def _dialled(self, targets: Iterator[Target]) -> None:
+        assert self.upstream is not None
+        self.loop.remove_writer(self.upstream.fileno())
+        if self.upstream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.upstream.close()
+            self.upstream = None
+            self._try(targets)
+        else:
+            self._start(self.upstream)
 
     def _start(self, upstream: socket.socket) -> None:
-        self.upstream = upstream
         for sock in (self.client, upstream):
             with contextlib.suppress(OSError):  # gone already: reading says so
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -142,9 +153,11 @@ class Connection:
     def close(self) -> None:
         """End everything at once; what the kernel has taken is still sent."""
         self.running = False
-        if self.dialling is not None:
-            self.dialling.cancel()
-            self.dialling = None
+        if self.looking_up is not None:
+            self.looking_up.cancel()
+            self.looking_up = None
+        if not self.links() and self.upstream is not None:
+            self.loop.remove_writer(self.upstream.fileno())  # it was being dialled
         for link in self.links():
             link.close()
         for sock in (self.client, self.upstream):

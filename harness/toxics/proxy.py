@@ -47,7 +47,9 @@ class Proxy:
         self._targets: list[Target] | None = None
 
     def start(self, bind: Bind) -> None:
-        """Listen. Raises ListenError."""
+        """Listen, unless it does. Raises ListenError."""
+        if self.enabled:
+            return
         self._listener = open_listener(bind)
         host, port = self._listener.getsockname()[:2]
         self.listen = shown(host, port)

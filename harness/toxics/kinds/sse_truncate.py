@@ -1,7 +1,7 @@
 """Cut a token stream after `events` events. `ending` says how:
 
-`close` (default): FIN behind the last event; `reset`: RST; `finish`: the answer is brought to a proper end, so that only
-who looks for the last event misses it (chunked answers only, at a bound of a chunk; others close).
+`close` (default): FIN behind the last event; `reset`: RST; `finish`: the answer is brought to a proper end, so that
+only who looks for the last event misses it (chunked answers only, at a bound of a chunk; others close).
 """
 
 from __future__ import annotations
