@@ -54,7 +54,9 @@ class Client:
 
     async def proxy(self, upstream: str, name: str = "p", **more: object) -> tuple[str, int]:
         """Make a proxy; where it listens."""
-        made = await self.call("POST", "/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream, **more})
+        made = await self.call(
+            "POST", "/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream, **more}
+        )
         assert made.status == 201, made
         host, _, port = made.json["listen"].rpartition(":")
         return host, int(port)
