@@ -24,6 +24,7 @@ class Chain:
         self._seed = seed
         self._connections = connections
         self._toxics: list[Toxic] = []
+        self._reading = False  # HTTP requests are followed
 
     def listed(self) -> list[Toxic]:
         """Those on the upstream stream first."""
@@ -36,7 +37,8 @@ class Chain:
         """Give a new connection its stages."""
         if not self._toxics:
             return
-        self._watch_requests(connection)
+        if self._reading:
+            connection.requests = Requests()
         connection.resets = any(toxic.kind.resets for toxic in self._toxics)
         for toxic in self._toxics:
             link = connection.link(toxic.direction)
@@ -48,13 +50,14 @@ class Chain:
 
     def add(self, toxic: Toxic) -> None:
         self._toxics.append(toxic)
+        self._watch_all()
         for connection in self._running():
-            self._watch_requests(connection)
             link = connection.link(toxic.direction)
             if link is not None:
                 link.add(self._stage(toxic, connection, link))
 
     def change(self, toxic: Toxic) -> None:
+        self._watch_all()
         for connection in self._running():
             link = connection.link(toxic.direction)
             if link is not None:
@@ -66,7 +69,7 @@ class Chain:
             link = connection.link(toxic.direction)
             if link is not None:
                 link.remove(toxic)
-            self._watch_requests(connection)
+        self._watch_all()
 
     def clear(self) -> None:
         for toxic in self.listed():
@@ -78,8 +81,10 @@ class Chain:
     def _stage(self, toxic: Toxic, connection: Connection, link: Link) -> Stage:
         return toxic.kind.stage(toxic, link, Draws(self._seed, self._proxy, connection.number, toxic.name))
 
-    def _watch_requests(self, connection: Connection) -> None:
-        if not any(toxic.reads_requests for toxic in self._toxics):
-            connection.requests = None
-        elif connection.requests is None:
-            connection.requests = Requests()
+    def _watch_all(self) -> None:
+        """Open connections follow HTTP requests for as long as a toxic has to know them."""
+        reading = any(toxic.reads_requests for toxic in self._toxics)
+        if reading != self._reading:
+            self._reading = reading
+            for connection in self._running():
+                connection.requests = Requests() if reading else None

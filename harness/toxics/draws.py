@@ -12,10 +12,10 @@ __all__ = ["Draws"]
 class Draws:
     """The draws of one toxic on one connection."""
 
-    __slots__ = ("_drawn", "_key", "_rolled")
+    __slots__ = ("_drawn", "_of", "_rolled")
 
     def __init__(self, seed: int, proxy: str, connection: int, toxic: str) -> None:
-        self._key = f"{seed}/{proxy}/{connection}/{toxic}/"
+        self._of = (seed, proxy, connection, toxic)  # made into text when something is drawn: most never draw
         self._rolled = 0
         self._drawn = 0
 
@@ -32,8 +32,11 @@ class Draws:
 
     def generator(self) -> Random:
         """For toxics that draw often."""
-        return Random(self._key)
+        return Random(self._key())
+
+    def _key(self) -> str:
+        return "/".join(map(str, self._of)) + "/"
 
     def _unit(self, what: str) -> float:
-        digest = blake2b((self._key + what).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        digest = blake2b((self._key() + what).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64

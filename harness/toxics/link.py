@@ -226,29 +226,31 @@ class Link:
             last.restart()
 
     def change(self, toxic: Toxic) -> None:
-        for stage in self._of(toxic):
-            stage.restart()
+        for stage in self.stages:
+            if stage.toxic is toxic:
+                stage.restart()
 
     def remove(self, toxic: Toxic) -> None:
         """Take its stage out; what it holds goes on at once."""
-        for stage in self._of(toxic):
-            if not stage.leave():
-                continue
-            index = self.stages.index(stage)
-            before = self.stages[index - 1] if index else None
-            after = self.stages[index + 1] if index + 1 < len(self.stages) else self
-            if before is not None:
-                before.after = after
-            if isinstance(after, Stage):
-                after.before = before or self
-            del self.stages[index]
-            if before is not None:
-                before.restart()
-            elif self.connection.running and after.room():
-                self.pump()
+        for index, stage in enumerate(self.stages):
+            if stage.toxic is toxic:
+                if stage.leave():
+                    self._take_out(index)
+                return
 
-    def _of(self, toxic: Toxic) -> list[Stage]:
-        return [stage for stage in self.stages if stage.toxic is toxic]
+    def _take_out(self, index: int) -> None:
+        stages = self.stages
+        before = stages[index - 1] if index else None
+        after = stages[index + 1] if index + 1 < len(stages) else None
+        del stages[index]
+        if before is not None:
+            before.after = after or self
+        if after is not None:
+            after.before = before or self
+        if before is not None:
+            before.restart()
+        elif not self.reading and self.connection.running and (after or self).room():
+            self.pump()
 
     def close(self) -> None:
         """Stop everything; the sockets are closed by the connection."""

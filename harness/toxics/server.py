@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import resource
 from collections.abc import AsyncIterator
@@ -98,6 +99,8 @@ def _read(path: str) -> bytes:
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop`. Raises as `running` does."""
     raise_descriptor_limit()
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(50_000, 50, 50)  # connections make no cycles that matter, and a full collection halts all of them
     async with running(settings) as (collection, port):
         for proxy in collection.proxies.values():
             log("info", "Started proxy", proxy=proxy.name, listen=proxy.listen, upstream=proxy.upstream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -125,10 +126,8 @@ async def fuzz_data(steps: list[Any], size: int) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_body_is_read_or_refused(body: bytes) -> None:
-    try:
+    with suppress(go_json.BadBody):
         go_json.dump(go_json.parse(body)).encode()
-    except go_json.BadBody:
-        pass
 
 
 def test_deep_nesting_is_refused() -> None:

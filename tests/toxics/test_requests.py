@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ def split_all(data: bytes, cuts: list[int]) -> list[Piece]:
     requests = Requests()
     bounds = [0, *sorted(cuts), len(data)]
     found: list[Piece] = []
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         if begin < end:
             found += requests.split(Piece(data[begin:end], 0.0))
     return found

@@ -40,7 +40,7 @@ class Bandwidth(Stage):
             self.wake_at(self.due)
             return False
         whole = self.size == len(piece.data)
-        self.after.put(self.inbox.popleft() if whole else piece.cut(self.size))
+        self.after.put(self.inbox.pop(0) if whole else piece.cut(self.size))
         self.size = 0
         return True
 

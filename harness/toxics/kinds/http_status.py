@@ -39,7 +39,7 @@ class HttpStatus(Stage):
         if piece.end or not self.answering:
             self.pass_on()
             return True
-        self.inbox.popleft()
+        self.inbox.pop(0)
         if piece.last:
             self.answering = False
             down = self.link.connection.down

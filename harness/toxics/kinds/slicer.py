@@ -32,7 +32,7 @@ class Slicer(Stage):
         if not self.sizes:
             self.sizes = self._slices(len(piece.data))
         size = self.sizes.pop()
-        self.after.put(piece.cut(size) if self.sizes else self.inbox.popleft())
+        self.after.put(piece.cut(size) if self.sizes else self.inbox.pop(0))
         self.due = now() + self.number("delay") / 1e6
         return True
 

@@ -40,7 +40,7 @@ class SseTruncate(Stage):
             self.pass_on()
             return True
         if self.cut_after:
-            self._drop(bytes(self.inbox.popleft().data))
+            self._drop(bytes(self.inbox.pop(0).data))
             return True
         limit, before = self.number("events"), self.events.count
         ends = self.events.feed(bytes(piece.data))
@@ -77,7 +77,7 @@ class SseTruncate(Stage):
     def _finish(self, piece: Piece, at: int) -> None:
         assert self.events.chunked is not None
         bounds = [bound for bound in self.events.chunked.bounds if bound >= at]
-        self.inbox.popleft()
+        self.inbox.pop(0)
         self.cut_after = True
         self.after.put(Piece(bytes(piece.data[: bounds[0] if bounds else at]) + LAST_CHUNK, piece.at))
 

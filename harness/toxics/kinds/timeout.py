@@ -37,7 +37,7 @@ class Timeout(Stage):
             self.cancel()
 
     def step(self) -> bool:
-        if self.inbox.popleft().end:
+        if self.inbox.pop(0).end:
             self.end()
         else:
             self.silent_since = now()
