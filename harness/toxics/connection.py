@@ -36,8 +36,19 @@ class Connection:
     """From `accept` until both sockets are closed."""
 
     __slots__ = (
-        "alarms", "client", "looking_up", "down", "loop", "number", "policy", "proxy", "requests", "resets", "running",
-        "up", "upstream",
+        "alarms",
+        "client",
+        "down",
+        "looking_up",
+        "loop",
+        "number",
+        "policy",
+        "proxy",
+        "requests",
+        "resets",
+        "running",
+        "up",
+        "upstream",
     )  # fmt: skip
 
     def __init__(self, proxy: Proxy, client: socket.socket, number: int) -> None:
@@ -128,6 +139,8 @@ class Connection:
 
     def link_ended(self, link: Link, how: End) -> None:
         """A link has delivered everything, its end last."""
+        if not self.running:
+            return
         other = self.other(link)
         if how is End.RESET:
             self.resets = True
@@ -166,6 +179,7 @@ class Connection:
                     reset_on_close(sock)
                 sock.close()
         self.proxy.connections.discard(self)
+        self.up = self.down = None  # no cycle is left for the collector
 
 
 def reset_on_close(sock: socket.socket) -> None:

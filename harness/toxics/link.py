@@ -198,7 +198,7 @@ class Link:
         self.finished = True
         if self.ending:
             self._finish()
-        elif self.connection.other(self).finished:
+        elif self.connection.running and self.connection.other(self).finished:
             self.connection.close()
         else:
             (self.stages[-1] if self.stages else self).pump()  # what still comes is read and dropped
@@ -234,7 +234,7 @@ class Link:
         """Take its stage out; what it holds goes on at once."""
         for index, stage in enumerate(self.stages):
             if stage.toxic is toxic:
-                if stage.leave():
+                if stage.leave() and self.stages:  # none: the connection has ended over it
                     self._take_out(index)
                 return
 
@@ -260,6 +260,7 @@ class Link:
             stage.closed = True
             stage.inbox.clear()
             stage.cancel()
+        self.stages.clear()
 
     def stop_io(self) -> None:
         self.pause()
