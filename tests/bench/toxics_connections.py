@@ -55,7 +55,7 @@ def _in_turn() -> list[Figure]:
         _open_and_close(one, IN_TURN)
         time.sleep(0.5)
         after_mb = one.memory_mb()
-        left = one.descriptors() - descriptors
+        left = max(0, one.descriptors() - descriptors)
     return [GROWTH.figure(after_mb - before_mb, f"{before_mb:.1f}–{after_mb:.1f}"), LEFT.figure(left)]
 
 

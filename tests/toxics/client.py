@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,7 +48,9 @@ class Client:
         """`body` is sent as JSON, or as it is when it is bytes."""
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         url = URL(self.url + path, encoded=True)
-        async with self._session.request(method, url, data=data, headers=headers) as response:
+        async with self._session.request(
+            method, url, data=io.BytesIO(data) if data else None, headers=headers
+        ) as response:
             return Answer(
                 response.status, response.headers.get("Content-Type", ""), await response.text(), dict(response.headers)
             )

@@ -38,6 +38,45 @@ def test_nothing_else_of_the_harness_is_imported() -> None:
     assert all(module.startswith("harness.toxics") for module in found)
 
 
+def test_flags_are_written_with_one_dash_or_two_as_in_go() -> None:
+    settings = parse_arguments(
+        ["-host", "127.0.0.1", "--port=0", "-seed=5", "-proxy-metrics", "-runtime-metrics=false"]
+    )
+    assert (settings.host, settings.port, settings.seed) == ("127.0.0.1", 0, 5)
+    assert (settings.options.proxy_metrics, settings.options.runtime_metrics) == (True, False)
+    assert (settings.policy.half_close, settings.policy.pass_reset) == (True, False)
+    assert parse_arguments(["-no-half-close"]).policy.half_close is False
+
+
+def test_the_api_listens_on_loopback_unless_told_otherwise() -> None:
+    settings = parse_arguments([])
+    assert (settings.host, settings.port) == ("localhost", 8474)
+
+
+def test_a_proxy_alone_has_no_api_and_passes_resets_on() -> None:
+    arguments = ["--listen", "127.0.0.1:1", "--upstream", "127.0.0.1:2"]
+    settings = parse_arguments(arguments)
+    assert (settings.port, settings.policy.pass_reset) == (None, True)
+    assert parse_arguments([*arguments, "-port", "0"]).port == 0
+
+
+def test_the_version_is_the_official_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_arguments(["-version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "toxiproxy-server version 2.12.0\n"
+
+
+@pytest.mark.process
+def test_an_api_port_in_use_ends_the_process() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "harness.toxics", "-port", str(taken.getsockname()[1])]
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("harness.toxics: cannot listen at localhost:")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 @pytest.mark.process
 def test_a_port_in_use_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
