@@ -7,6 +7,7 @@ import socket
 import statistics
 import sys
 import time
+from collections import deque
 
 from tests.bench.figure import Figure, Goal, span
 from tests.bench.toxics_world import connected, world
@@ -68,19 +69,22 @@ def _crowd(port: int) -> list[float]:
             selector.register(sock, selectors.EVENT_READ)
         begin_s = time.perf_counter() + 0.1
         due = [(begin_s + 0.1 * turn + 0.1 * i / CONNECTIONS, i) for turn in range(ROUNDS) for i in range(CONNECTIONS)]
-        sent: dict[int, float] = {}
+        sent: dict[int, deque[float]] = {sock.fileno(): deque() for sock in socks}
+        came = dict.fromkeys(sent, 0)  # bytes
         due.reverse()
-        while due or sent:
+        while len(found) < CONNECTIONS * ROUNDS:
             now_s = time.perf_counter()
             if due and due[-1][0] <= now_s:
                 sock = socks[due.pop()[1]]
-                sent[sock.fileno()] = time.perf_counter()
+                sent[sock.fileno()].append(time.perf_counter())
                 sock.sendall(_PING)
                 continue
             for key, _ in selector.select(0.0005):
                 assert isinstance(key.fileobj, socket.socket)
-                if len(key.fileobj.recv(4096)) == len(_PING):
-                    found.append((time.perf_counter() - sent.pop(key.fd)) * 1000)
+                came[key.fd] += len(key.fileobj.recv(4096))
+                while came[key.fd] >= len(_PING):
+                    came[key.fd] -= len(_PING)
+                    found.append((time.perf_counter() - sent[key.fd].popleft()) * 1000)
     for sock in socks:
         sock.close()
     return found
