@@ -35,7 +35,8 @@ class Piece:
 
     def cut(self, size: int) -> Piece:
         """Take the first `size` bytes off as a piece of their own."""
-        head = Piece(self.data[:size], self.at)
+        data = memoryview(self.data)  # of which a slice is no copy
+        head = Piece(data[:size], self.at)
         head.first, self.first = self.first, False
-        self.data = self.data[size:]
+        self.data = data[size:]
         return head

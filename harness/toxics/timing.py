@@ -94,11 +94,13 @@ class Alarms:
 
     def _due(self) -> None:
         self._set_for = 0.0
-        while self._heap and self._heap[0][0] <= now():
-            alarm = heapq.heappop(self._heap)[2]
-            if alarm.call is not None:
-                alarm.call()
-        self._arm()
+        try:
+            while self._heap and self._heap[0][0] <= now():
+                alarm = heapq.heappop(self._heap)[2]
+                if alarm.call is not None:
+                    alarm.call()
+        finally:
+            self._arm()  # a call that fails does not take the others along
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -11,6 +11,9 @@ from harness.toxics.toxic import Attributes, Kind, Toxic
 __all__ = ["KIND"]
 
 
+AT_ONCE = 64  # slices without a delay, then other connections have a turn
+
+
 class Slicer(Stage):
     """Halves, with some variation, until a part is small enough: so all parts are alike, the last one too."""
 
@@ -33,7 +36,8 @@ class Slicer(Stage):
             self.sizes = self._slices(len(piece.data))
         size = self.sizes.pop()
         self.after.put(piece.cut(size) if self.sizes else self.inbox.pop(0))
-        self.due = now() + self.number("delay") / 1e6
+        delay_us = self.number("delay") or int(len(self.sizes) % AT_ONCE == 0)
+        self.due = now() + delay_us / 1e6
         return True
 
     def interrupt(self) -> None:
