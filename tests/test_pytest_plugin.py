@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 GOOD = """name: good
 phases: {baseline_s: 5, recovery_s: 5}
 faults: [{kind: process.kill}]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analysis.intervals import rate, recovery_quantile
+from harness.analysis.sli import eligible_of
 from harness.model.request import Outcome
 from harness.model.scenario import Claim, Limit, Scenario
 from harness.model.verdict import EpisodeResult, Estimate, Finding, Interval, PhaseResult, VerdictOutcome, worst
@@ -73,6 +74,8 @@ def _run_value(name: str, measured: Measured) -> tuple[float | None, str]:
 def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:
     """Every episode must keep the limit. A wrong answer always counts; other breaches need a valid episode."""
     title = f"{name} {_words(limit)} in every episode"
+    if name == "wrong_answers" and (before := _wrong_before(limit, measured)):
+        return Finding(f"observe.{name}", title, FAIL, before)
     judged = [(one, _judge_episode(name, limit, one, measured.trusted)) for one in measured.episodes]
     outcome = worst(each for _, (each, _) in judged)
     if not judged:
@@ -86,6 +89,15 @@ def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:
         reason += "" if top is None else f"; the largest was {top:.4g}"
         return Finding(f"observe.{name}", title, PASS, reason, evidence)
     return Finding(f"observe.{name}", title, outcome, f"episode {first.number}: {reason}", evidence)
+
+
+def _wrong_before(limit: Limit, measured: Measured) -> str:
+    """Wrong answers of the baseline: users do not care that no fault was in yet."""
+    baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
+    wrong = 0 if baseline is None else baseline.outcomes[Outcome.WRONG_ANSWER]
+    if limit.max is None or wrong <= limit.max:
+        return ""
+    return f"baseline: wrong_answers {wrong}, {_words(limit)} was asked, and no fault was in yet"
 
 
 def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -> tuple[VerdictOutcome, str]:
@@ -136,11 +148,7 @@ def _estimate(name: str, confidence: float, measured: Measured) -> Estimate:
         baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
         if baseline is None:
             return Estimate(None, None, None, confidence, "not estimable: there is no baseline", 0)
-        n = sum(
-            count
-            for outcome, count in baseline.outcomes.items()
-            if outcome not in (Outcome.NOT_SENT, Outcome.IN_FLIGHT_AT_END)
-        )
+        n = eligible_of(baseline)
         counted = Outcome.OK if name == "baseline_success_rate" else Outcome.WRONG_ANSWER
         return rate(baseline.outcomes[counted], n, confidence, one_sided=True)
     base, _, quantile = name.rpartition("_")

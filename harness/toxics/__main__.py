@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib
 import ipaddress
 import sys
 from collections.abc import Sequence
@@ -40,8 +39,6 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[Address, Address]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Forward until a signal ends the process; exit with a sentence when the port is taken."""
     listen, upstream = parse_arguments(argv)
-    with contextlib.suppress(ImportError):
-        importlib.import_module("uvloop").install()  # optional: less time per connection
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve(listen, upstream))

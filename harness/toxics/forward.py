@@ -11,6 +11,7 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass
+from typing import cast
 
 __all__ = ["Address", "Side", "accept", "serve"]
 
@@ -37,8 +38,7 @@ class Side(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods, not by its class
         self.open_sides.add(self)
 
     def data_received(self, data: bytes) -> None:
