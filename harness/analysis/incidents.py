@@ -5,8 +5,8 @@ bad at some moment not before it was sent; a good one proves that it was good by
 lies between the two: after `sent_s` of the last bad request, before `done_s` of the first good one sent after it.
 A request that is unanswered for longer than the baseline's p99 is evidence too: at the moment of the first answer after
 a silence, whatever had by then waited longer than normal was sent while the service was still bad. One request in a
-hundred is that slow for no reason, and more are where a connection must be opened anew after a reset; so it takes two of
-them, each twice as late as the p99, and the earlier of the last two is the bound.
+hundred is that slow for no reason, and more are where a connection must be opened anew after a reset; so it takes two
+of them, each twice as late as the p99, and the earlier of the last two is the bound.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from harness.analysis.limits import what_it_cannot_show
 from harness.analysis.objectives import Measured, objective_findings
 from harness.analysis.recompute import RECOMPUTE
 from harness.analysis.series import bin_series, timeline_marks
-from harness.analysis.sli import count_run, eligible_of, phase_results, target_count
+from harness.analysis.sli import count_run, eligible_of, phase_results, probe_share, target_count
 from harness.analysis.validity import validity_findings
 from harness.model.history import History
 from harness.model.verdict import (
@@ -124,6 +124,7 @@ def _more_sli(
         "time_availability": {"low": 1 - longest / length_s, "high": 1 - shortest / length_s} if observed else None,
         "target_received": target_count(history.events, "gateway"),
         "noise_floor_ms_p99": noise_ms,
+        "probe_share": probe_share(history.events, history.plan.target),
     }
     if lost:
         more["error_budget_per_episode"] = asdict(

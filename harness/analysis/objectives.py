@@ -45,7 +45,7 @@ def _observe(name: str, limit: Limit, measured: Measured) -> Finding:
     if value is None:
         return Finding(f"observe.{name}", title, INCONCLUSIVE, f"{name} could not be measured: {note}")
     outcome = _side(Interval(value, value), limit)
-    reason = f"{name} was {value:g}, {_words(limit)} was asked"
+    reason = f"{name} was {value:g}, {_asked(limit)}"
     if (
         name.endswith(("_ms_p99", "_ms_p50"))
         and measured.noise_floor_ms is not None
@@ -97,7 +97,7 @@ def _wrong_before(limit: Limit, measured: Measured) -> str:
     wrong = 0 if baseline is None else baseline.outcomes[Outcome.WRONG_ANSWER]
     if limit.max is None or wrong <= limit.max:
         return ""
-    return f"baseline: wrong_answers {wrong}, {_words(limit)} was asked, and no fault was in yet"
+    return f"baseline: {wrong:,} wrong answers reached users before any fault; {_asked(limit)}"
 
 
 def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -> tuple[VerdictOutcome, str]:
@@ -111,16 +111,16 @@ def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -
             )
         return INCONCLUSIVE, f"{name} was not observed{'' if one.valid else f' ({one.invalid_reason})'}"
     outcome = _side(value, limit)
-    shown = f"{name} {_span(value)}"
+    shown = _SENTENCES[name].format(_span(value))
     if outcome is FAIL and name == "wrong_answers":
-        return FAIL, f"{shown}, {_words(limit)} was asked"
+        return FAIL, f"{shown}; {_asked(limit)}"
     if not one.valid:
         return INCONCLUSIVE, f"{shown}, but {one.invalid_reason}"
     if outcome is FAIL and not trusted:
-        return INCONCLUSIVE, f"{shown}, {_words(limit)} was asked, but the run cannot be believed"
+        return INCONCLUSIVE, f"{shown}, {_asked(limit)}, but the run cannot be believed"
     if outcome is INCONCLUSIVE:
         return outcome, f"{shown}: {_words(limit)} lies inside what is known"
-    return outcome, shown if outcome is PASS else f"{shown}, {_words(limit)} was asked"
+    return outcome, shown if outcome is PASS else f"{shown}; {_asked(limit)}"
 
 
 def _claim(name: str, claim: Claim, measured: Measured) -> Finding:
@@ -178,6 +178,24 @@ _EPISODE_VALUES: Mapping[str, Callable[[EpisodeResult], Interval | None]] = {
     "restore_s": _number(lambda one: one.stages.restore_s),
     "verify_s": _number(lambda one: one.stages.verify_s),
 }
+
+
+_SENTENCES: Mapping[str, str] = {
+    "recovery_s": "users had their service back after {} s",
+    "first_good_s": "the first good answer after a loss came after {} s",
+    "lost_requests": "users lost {} requests",
+    "wrong_answers": "{} wrong answers reached users",
+    "truncated": "{} answers broke off",
+    "detect_s": "the target noticed after {} s",
+    "isolate_s": "the last request was routed there after {} s",
+    "restore_s": "the replica was ready again after {} s",
+    "verify_s": "traffic was admitted again after {} s",
+}
+
+
+def _asked(limit: Limit) -> str:
+    """What the scenario asked for, beside what was found."""
+    return "none is allowed" if limit.max == 0 and limit.min is None else f"{_words(limit)} was asked"
 
 
 def _side(value: Interval, limit: Limit | Claim) -> VerdictOutcome:

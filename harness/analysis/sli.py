@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,14 @@ def _phase(phase: str, seconds: float, users: pd.DataFrame) -> PhaseResult:
         gap_ms_max=percentile_ms(gap, 1.0),
         dispatch_lag_ms_p99=percentile_ms(users["lag_s"].to_numpy(), 0.99),
     )
+
+
+def probe_share(events: Sequence[Event], replicas: Iterable[str]) -> float | None:
+    """Share of probes in what the replicas received, 0 to 1: they are no users, but they cost the target something."""
+    counts = [count for name in replicas if (count := target_count(events, name)) is not None]
+    probes = sum(count.get("probe_received", 0) for count in counts)
+    users = sum(count.get("received", 0) for count in counts)
+    return probes / (probes + users) if counts and probes + users else None
 
 
 def target_count(events: Sequence[Event], source: str) -> Mapping[str, int] | None:
