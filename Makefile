@@ -35,7 +35,7 @@ demo: model ## three scenarios on real processes, with a report each (no Docker 
 	@$(BIN)/harness run $(DEMO) --model $(MODEL) --as-expected
 
 test: $(VENV)/.dev model ## every test that this machine can run
-	@HARNESS_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@HARNESS_TEST_MODEL=$(MODEL) HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.dev lint types fast ## format, lint, types and fast tests, under a minute
 

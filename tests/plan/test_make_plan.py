@@ -23,7 +23,7 @@ def plan(text: str, seed: str = "1", capabilities: frozenset[Capability] = froze
     return make_plan(parse_scenario(f"name: x\n{text}", "x.yaml"), facts, seed)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(deadline=None)
 @given(st.text(max_size=8), st.floats(1, 40), st.sampled_from(["poisson", "constant"]))
 def test_planning_is_deterministic_in_the_seed(seed: str, rate: float, arrivals: str) -> None:
     text = f"load: {{rate_per_s: {rate}, arrivals: {arrivals}}}\nphases: {{baseline_s: 5, recovery_s: 5}}\n{KILL}"
@@ -39,7 +39,7 @@ def test_another_seed_draws_another_schedule() -> None:
     assert plan(KILL, "1").plan.arrivals_sha256 != plan(KILL, "2").plan.arrivals_sha256
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(st.integers(1, 4), st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), min_size=1, max_size=3))
 def test_windows_follow_each_other_and_every_fault_is_healed_within_its_episode(
     episodes: int, faults: list[tuple[int, int]]

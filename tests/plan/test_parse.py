@@ -64,7 +64,7 @@ def test_any_text_is_a_scenario_or_a_scenario_error(text: str) -> None:
     accepts_or_explains(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(TREES)
 def test_any_yaml_is_a_scenario_or_a_scenario_error(tree: object) -> None:
     import yaml
