@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from harness.model.errors import BlastRadiusError
 __all__ = ["RUN_LABEL", "ProcessId", "identify", "kill_owned", "owned_processes", "process_state", "send_signal"]
 
 RUN_LABEL = "RELIABILITY_HARNESS_RUN"
+PASSES = 20
+END_S = 0.2  # for one killed process to end, per pass
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,28 @@ def kill_owned(run_id: str, *, spare: int | None = None) -> int:
     keeps the others alive.
     """
     killed = 0
-    for _ in range(50):
+    for _ in range(PASSES):
         found = [process for process in owned_processes(run_id) if process.pid not in (spare, os.getpid())]
         if not found:
             break
         for process in found:
             with contextlib.suppress(BlastRadiusError, PermissionError):
                 killed += send_signal(process, signal.SIGKILL, run_id)
+        _await_end(found)
     return killed
+
+
+def _await_end(processes: Sequence[ProcessId]) -> None:
+    """Let the kernel end what was killed: a loaded host needs a moment, and until then it would be found again."""
+    for process in processes:
+        try:
+            pidfd = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            continue
+        try:
+            select.select([pidfd], [], [], END_S)
+        finally:
+            os.close(pidfd)
 
 
 def _label(pid: int) -> str | None:
