@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -160,3 +161,9 @@ def test_everything_public_at_the_top_of_a_file_has_a_docstring(path: Path) -> N
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name in public_names(tree):
             assert ast.get_docstring(node), f"{path}: {node.name}"
+
+
+def test_the_harness_alone_does_not_need_torch() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert not [need for need in project["dependencies"] if need.startswith(("torch", "transformers"))]
+    assert "torch==2.13.0" in project["optional-dependencies"]["target"]
