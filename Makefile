@@ -35,7 +35,7 @@ demo: model ## three scenarios on real processes, with a report each (no Docker 
 	@$(BIN)/harness run $(DEMO) --model $(MODEL) --as-expected
 
 test: $(VENV)/.dev model ## every test that this machine can run
-	@HARNESS_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@HARNESS_TEST_MODEL=$(MODEL) HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.dev lint types fast ## format, lint, types and fast tests, under a minute
 
@@ -51,7 +51,7 @@ types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 fast: $(VENV)/.dev
-	@$(BIN)/python -m pytest -q -m "not process and not model and not e2e"
+	@$(BIN)/python -m pytest -q -n auto -m "not process and not model and not e2e"
 
 bench: $(VENV)/.dev model ## the figures, as a table and in reports/bench.json (ONLY=name,name picks some)
 	@HARNESS_TEST_MODEL=$(MODEL) $(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))

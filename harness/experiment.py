@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,64 +66,73 @@ class Experiment:
 
 
 def run_experiment(it: Experiment) -> None:
-    """Run it; whatever happens, the faults are healed and the stack is down when this returns or raises."""
-    recorder, plan = it.recorder, it.plan
-    outcome = "interrupted"
+    """Run it; whatever happens, the faults are healed and the stack is down when this returns or raises.
+
+    Raises StackError when the target could not be brought up. What breaks later is recorded, not raised: the verdict
+    of such a run is inconclusive.
+    """
+    recorder, how, begun = it.recorder, "interrupted", False
     try:
         it.guard.start()
-        with _stack(it) as load:
-            _wait_until_ready(it, load)
+        with ExitStack() as clean_up:
+            load = _bring_up(it, clean_up)
             it.guard.confirm()
             _warm_up(it, load)
             begin_s = it.clock.now() + TICK_S
             recorder.event("schedule_begin", begin_s=begin_s - it.run.origin_monotonic_s)
             load.begin("user", begin_s)
-            outcome = _walk(it, load, begin_s)
+            begun = True
+            how = _walk(it, load, begin_s)
     except Interrupted:
-        outcome = "interrupted"
-    except StackError as error:
-        outcome = "not_started"
+        how = "interrupted"
+    except (RunBroken, StackError, OSError) as error:
+        how = "broken" if begun else "not_started"
         recorder.event("broken", reason=str(error))
-        raise
-    except RunBroken as error:
-        outcome = "broken"
-        recorder.event("broken", reason=str(error))
+        if isinstance(error, StackError) and not begun:
+            raise
     finally:
-        recorder.event(
-            "run_end",
-            interrupted=outcome in ("interrupted", "broken", "not_started"),
-            how=outcome,
-            planned_s=plan.duration_s,
-        )
+        cut_off = how in ("interrupted", "broken", "not_started")
+        recorder.event("run_end", interrupted=cut_off, how=how, planned_s=it.plan.duration_s)
 
 
-@contextmanager
-def _stack(it: Experiment) -> Iterator[Load]:
-    """The target and its load, up; and both down afterwards, faults healed first."""
-    load: Load | None = None
-    try:
-        it.stack.up(it.run)
-        it.recorder.event("stack_up")
-        load = it.make_load(it.stack.base_url)
-        load.start()
-        yield load
-    finally:
-        _whatever_happens(it.recorder, it.keeper.heal_all)
-        if load is not None:
-            _whatever_happens(it.recorder, load.close)
-        _whatever_happens(it.recorder, it.stack.down)
-        it.recorder.event("stack_down")
+def _bring_up(it: Experiment, clean_up: ExitStack) -> Load:
+    """The target and its load, ready; `clean_up` heals the faults first, then ends the load, then the stack."""
+    clean_up.callback(_whatever_happens, it.recorder, lambda: _say_down(it))
+    clean_up.callback(_whatever_happens, it.recorder, it.stack.down)
+    it.stack.up(it.run)
+    it.recorder.event("stack_up")
+    base_url = it.stack.base_url
+    load = _start_load(it, base_url, clean_up)
+    _wait_until_ready(it, load)
+    if it.stack.base_url != base_url:  # its port was taken by somebody else, so it came up elsewhere
+        load = _start_load(it, it.stack.base_url, clean_up)
+        _wait_until_ready(it, load)
+    it.recorder.event("target_ready")
+    return load
+
+
+def _start_load(it: Experiment, base_url: str, clean_up: ExitStack) -> Load:
+    load = it.make_load(base_url)
+    clean_up.callback(_whatever_happens, it.recorder, load.close)
+    clean_up.callback(_whatever_happens, it.recorder, it.keeper.heal_all)
+    load.start()
+    return load
+
+
+def _say_down(it: Experiment) -> None:
+    it.recorder.event("stack_down")
 
 
 def _whatever_happens(recorder: Recorder, undo: Callable[[], list[str] | None]) -> None:
+    """One step of cleaning up: its failure is recorded, if that is still possible, and never stops the next step."""
     errors: list[str] | None
     try:
         errors = undo()
-    except Exception as error:
-        logging.getLogger(__name__).debug("cleaning up", exc_info=True)
+    except Exception as error:  # noqa: BLE001  the next step matters more than this one's class of error
         errors = [str(error)]
     if errors:
-        recorder.event("cleanup_failed", errors=errors)
+        with suppress(RunBroken):
+            recorder.event("cleanup_failed", errors=errors)
 
 
 def _wait_until_ready(it: Experiment, load: Load) -> None:
@@ -140,7 +148,6 @@ def _wait_until_ready(it: Experiment, load: Load) -> None:
         it.clock.sleep(READY_EVERY_S)
     if not load.wait_ready(deadline_s):
         raise RunBroken(load.reason or f"the load generator was not ready within {START_UP_S:.0f} s")
-    it.recorder.event("target_ready")
 
 
 def _warm_up(it: Experiment, load: Load) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import shutil
+import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.faults.inverse import carry_out
+from harness.faults.weights import SNAPSHOTS
 from harness.record.journal import undo_all
-from harness.stack.owned import ProcessId, kill_owned, process_state
+from harness.stack.owned import ProcessId, kill_owned, owned_processes, process_state
 from harness.store.registry import LiveRun, Registry
 
 __all__ = ["Recovered", "recover", "sweep"]
+
+MODEL_COPIES = ("model-*", "*/model")  # of the local stack and of the fake one, below stack/
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,37 @@ def recover(run: LiveRun, registry: Registry) -> Recovered:
     folder = Path(run.folder)
     errors = undo_all(folder / "undo.jsonl", carry_out) if folder.is_dir() else []
     killed = kill_owned(run.run_id)
-    for copy in (folder / "stack").glob("*/model"):
-        shutil.rmtree(copy, ignore_errors=True)
+    leftovers = [copy for pattern in MODEL_COPIES for copy in (folder / "stack").glob(pattern)]
+    leftovers += [found for base in {tempfile.gettempdir(), "/tmp"} for found in _socket_folders(base, run.run_id)]  # noqa: S108
     if not errors:
+        leftovers.append(folder / SNAPSHOTS)
+    for leftover in leftovers:
+        shutil.rmtree(leftover, ignore_errors=True)
+    if not errors and not any(owned_processes(run.run_id)):
         registry.remove(run.run_id)
     return Recovered(run.run_id, run.folder, killed, tuple(errors))
+
+
+def _socket_folders(base: str, run_id: str) -> list[Path]:
+    """Where supervisord's socket lay (see `harness.stack.supervisord`); only what is ours, as the folder is shared."""
+    found = Path(base).glob(f"harness-{glob.escape(run_id[:24])}-*")
+    return [path for path in found if path.lstat().st_uid == os.getuid() and _is_abandoned(path)]
+
+
+def _is_abandoned(socket_folder: Path) -> bool:
+    """Whether nobody listens there any more; another run's id may begin with the same 24 letters."""
+    files = [path for path in socket_folder.glob("*") if path.is_socket()]
+    return bool(files) and not any(_answers(path) for path in files)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1.0)
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def sweep(registry: Registry) -> list[Recovered]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 GOOD = """name: good
 phases: {baseline_s: 5, recovery_s: 5}
 faults: [{kind: process.kill}]
@@ -45,7 +47,7 @@ def test_a_fail_is_a_failure_and_an_inconclusive_run_is_an_error(scenarios: Path
     assert cases["bad"].find("failure") is not None
     assert cases["unsure"].find("error") is not None
     assert cases["good"].find("failure") is None
-    assert "FAIL: episode 1: recovery_s" in done.stdout
+    assert "FAIL: episode 1: users had their service back after" in done.stdout
     assert "no request reached standby" in done.stdout
     assert "replay: harness run" in done.stdout
     assert "Traceback" not in done.stdout

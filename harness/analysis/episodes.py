@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,14 @@ from harness.analysis.stages import observed_stages
 from harness.model.event import Event
 from harness.model.history import History
 from harness.model.request import Outcome
+from harness.model.scenario import Scenario
 from harness.model.verdict import EpisodeResult, Stages
 
 __all__ = ["LAG_MS_MAX", "Normal", "judge_episodes", "normal_of"]
 
 LAG_MS_MAX = 50.0  # a generator later than this measures itself; reference: load.md 2.3, rule 4
 NOT_SENT_SHARE_MAX = 0.001
+SERVING_S = 10.0  # a replica that answered nobody for longer before its fault was idle
 _IN_FLIGHT = OUTCOMES.index(Outcome.IN_FLIGHT_AT_END)
 _OK = OUTCOMES.index(Outcome.OK)
 
@@ -35,10 +38,10 @@ class Normal:
 
 def normal_of(frame: RunFrame) -> Normal:
     """Of the baseline; of a run without one, nothing is slow and nothing is normal to lose."""
-    baseline = frame.users[frame.users["window"] == 0]
-    good = baseline[baseline["code"] == _OK]
+    baseline = frame.of_episode(0)
+    good = baseline["code"].to_numpy() == _OK
     eligible = int(baseline["eligible"].sum())
-    p99_ms = percentile_ms(good["service_s"].to_numpy(), 0.99)
+    p99_ms = percentile_ms(baseline["service_s"].to_numpy()[good], 0.99)
     return Normal(
         float("inf") if p99_ms is None else p99_ms / 1000, int(baseline["bad"].sum()) / eligible if eligible else 0.0
     )
@@ -47,27 +50,31 @@ def normal_of(frame: RunFrame) -> Normal:
 def judge_episodes(history: History, frame: RunFrame) -> tuple[EpisodeResult, ...]:
     """One result per planned episode that began."""
     normal = normal_of(frame)
+    target_events = sorted((e for e in history.events if e.kind.startswith("target.")), key=lambda e: e.at_s)
+    of_episode: dict[object, list[Event]] = defaultdict(list)
+    for event in history.events:
+        if "episode" in event.fields:
+            of_episode[event.fields["episode"]].append(event)
     numbers = sorted({window.episode for window in frame.windows if window.episode > 0})
-    return tuple(_episode(history, frame, number, normal) for number in numbers)
+    return tuple(_episode(history, frame, (number, normal), (of_episode[number], target_events)) for number in numbers)
 
 
-def _episode(history: History, frame: RunFrame, number: int, normal: Normal) -> EpisodeResult:
+def _episode(
+    history: History, frame: RunFrame, which: tuple[int, Normal], seen: tuple[Sequence[Event], Sequence[Event]]
+) -> EpisodeResult:
     scenario = history.plan.scenario
-    indices = [i for i, window in enumerate(frame.windows) if window.episode == number]
-    begin_s, end_s = frame.windows[indices[0]].begin_s, frame.windows[indices[-1]].end_s
-    users = frame.users[frame.users["window"].isin(indices)]
-    events = [e for e in history.events if e.fields.get("episode") == number]
-    begun = [e.at_s for e in events if e.kind == "fault_begin"]
-    fault_begin_s = min(begun) if begun else None
+    number, normal = which
+    events, target_events = seen
+    windows = [window for window in frame.windows if window.episode == number]
+    begin_s, end_s = windows[0].begin_s, windows[-1].end_s
+    users = frame.of_episode(number)
+    begun = sorted((e for e in events if e.kind == "fault_begin"), key=lambda e: e.at_s)
+    fault_begin_s = begun[0].at_s if begun else None
     incident, stages = Incident(None, None, None), Stages()
     if fault_begin_s is not None:
-        settle = (
-            normal.p99_s,
-            scenario.steady_state.hold_s,
-            allowed_bad(scenario.load.rate_per_s, scenario.steady_state.hold_s, normal.bad_rate),
-        )
-        incident = find_incident(_sample(users, frame.end_s, normal.p99_s), fault_begin_s, end_s, settle)
-        stages = observed_stages(history.events, scenario.faults[0].on, fault_begin_s, end_s)
+        sample = _sample(users, frame.end_s, normal.p99_s)
+        incident = find_incident(sample, fault_begin_s, end_s, _settled(scenario, normal))
+        stages = observed_stages(target_events, str(begun[0].fields["on"]), fault_begin_s, end_s)
     proven, proof = _proof(events, len(scenario.faults))
     counts = count_outcomes(users)
     lost = {
@@ -75,18 +82,18 @@ def _episode(history: History, frame: RunFrame, number: int, normal: Normal) -> 
         for name in OUTCOMES
         if counts[name] and name not in (Outcome.OK, Outcome.NOT_SENT, Outcome.IN_FLIGHT_AT_END)
     }
-    good = users[users["code"] == _OK]
+    good = users["code"].to_numpy() == _OK
     lag_ms = percentile_ms(users["lag_s"].to_numpy(), 0.99)
-    reason = _why_invalid(history, (frame, users), (proven, proof), (number, fault_begin_s, lag_ms))
-    ended = [e.at_s for e in events if e.kind in ("fault_end", "fault_healed")]
+    reason = "" if proven else f"the fault is not proven: {proof}"
+    reason = (
+        reason or _unreached(frame, begun, (number, end_s), events) or _unfit(history, frame, (number, users, lag_ms))
+    )
     return EpisodeResult(
         number=number,
         faults=tuple(f"{fault.kind} on {fault.on}" for fault in scenario.faults),
         begin_s=begin_s,
         fault_begin_s=fault_begin_s,
-        fault_end_s=max(e.at_s for e in events if e.kind == "fault_end")
-        if any(e.kind == "fault_end" for e in events) and ended
-        else None,
+        fault_end_s=max((e.at_s for e in events if e.kind == "fault_end"), default=None),
         end_s=end_s,
         proven=proven,
         proof=proof,
@@ -99,9 +106,14 @@ def _episode(history: History, frame: RunFrame, number: int, normal: Normal) -> 
         first_good_s=incident.first_good_s,
         recovery_s=incident.recovery_s,
         stages=stages,
-        latency_ms_p99=percentile_ms(good["latency_s"].to_numpy(), 0.99),
+        latency_ms_p99=percentile_ms(users["latency_s"].to_numpy()[good], 0.99),
         dispatch_lag_ms_p99=lag_ms,
     )
+
+
+def _settled(scenario: Scenario, normal: Normal) -> tuple[float, float, int]:
+    hold_s = scenario.steady_state.hold_s
+    return normal.p99_s, hold_s, allowed_bad(scenario.load.rate_per_s, hold_s, normal.bad_rate)
 
 
 def _sample(users: pd.DataFrame, end_s: float, p99_s: float) -> Sample:
@@ -119,7 +131,7 @@ def _proof(events: Sequence[Event], faults: int) -> tuple[bool, str]:
     proofs = [e for e in events if e.kind == "fault_proof"]
     if any(not e.fields["proven"] for e in proofs):
         return False, "; ".join(str(e.fields["evidence"]) for e in proofs if not e.fields["proven"])
-    if len(proofs) < faults:
+    if len({e.fields["fault"] for e in proofs}) < faults:
         seen = "; ".join(str(e.fields["evidence"]) for e in proofs)
         return (
             False,
@@ -128,42 +140,39 @@ def _proof(events: Sequence[Event], faults: int) -> tuple[bool, str]:
     return True, "; ".join(str(e.fields["evidence"]) for e in proofs)
 
 
-def _why_invalid(
-    history: History,
-    data: tuple[RunFrame, pd.DataFrame],
-    proof: tuple[bool, str],
-    at: tuple[int, float | None, float | None],
-) -> str:
-    """Why nothing can be concluded from an episode; empty when it can."""
-    frame, users = data
-    number, fault_begin_s, lag_ms = at
-    if not proof[0]:
-        return f"the fault is not proven: {proof[1]}"
-    if fault_begin_s is None:
+def _unreached(frame: RunFrame, begun: Sequence[Event], at: tuple[int, float], events: Sequence[Event]) -> str:
+    """Why the faults tell nothing of the users: each must have hit a replica that was serving them."""
+    number, end_s = at
+    if not begun:
         return "the fault never began"
-    for fault in history.plan.scenario.faults:
-        if not _reached(frame, fault.on, number, fault_begin_s):
-            return f"no request reached {fault.on} before its fault, so the fault proves nothing"
+    if frame.users["served_by"].isna().all():
+        return ""  # the target does not say who served a request
+    since_s = max((w.begin_s for w in frame.windows if w.episode == number - 1), default=frame.begin_s)
+    for begin in begun:
+        over = (e.at_s for e in events if e.kind == "fault_end" and e.fields["fault"] == begin.fields["fault"])
+        until_s = max(begin.at_s, min(over, default=end_s))
+        if not _served(frame, str(begin.fields["on"]), max(since_s, begin.at_s - SERVING_S), until_s):
+            return f"no request reached {begin.fields['on']} around its fault, so the fault proves nothing"
+    return ""
+
+
+def _served(frame: RunFrame, replica: str, since_s: float, until_s: float) -> bool:
+    scheduled = frame.users["scheduled_s"].to_numpy()
+    rows = slice(*np.searchsorted(scheduled, (since_s, until_s)))
+    return bool((frame.users["served_by"].iloc[rows] == replica).any())
+
+
+def _unfit(history: History, frame: RunFrame, of: tuple[int, pd.DataFrame, float | None]) -> str:
+    """Why the instrument cannot be believed in an episode; empty when it can."""
+    number, users, lag_ms = of
+    if not users["eligible"].any():
+        return "no request of a user was due in it"
     if lag_ms is not None and lag_ms > LAG_MS_MAX:
         return f"the load generator fell behind: dispatch lag p99 {lag_ms:.0f} ms, above {LAG_MS_MAX:.0f} ms"
     not_sent = int((users["code"] == OUTCOMES.index(Outcome.NOT_SENT)).sum())
-    if len(users) and not_sent / len(users) > NOT_SENT_SHARE_MAX:
+    if not_sent / len(users) > NOT_SENT_SHARE_MAX:
         return f"the load generator did not send {not_sent} of {len(users)} requests"
     planned_end_s = max(w.end_s for w in history.plan.windows if w.episode == number) + frame.begin_s
     if frame.end_s < planned_end_s - 0.1:
         return "the run ended before the episode did"
     return ""
-
-
-def _reached(frame: RunFrame, replica: str, number: int, fault_begin_s: float) -> bool:
-    """Whether users were being served by the replica when it broke: a fault on an idle part tells nothing of them.
-
-    True for a target that does not say who served a request.
-    """
-    served_by = frame.users["served_by"]
-    if served_by.isna().all():
-        return True
-    since_s = max((w.begin_s for w in frame.windows if w.episode == number - 1), default=frame.begin_s)
-    scheduled = frame.users["scheduled_s"]
-    before = (scheduled >= since_s) & (scheduled < fault_begin_s) & (scheduled >= fault_begin_s - 10.0)
-    return bool((served_by[before] == replica).any())

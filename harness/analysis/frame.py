@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,22 +13,22 @@ import pandas as pd
 from harness.model.event import Event
 from harness.model.history import History
 from harness.model.plan import Window
-from harness.model.request import Lane, Outcome
+from harness.model.request import COUNTED_OUTSIDE_SLI, Lane, Outcome
 
 __all__ = ["OUTCOMES", "Floats", "RunFrame", "make_frame", "percentile_ms"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Words = tuple[np.ndarray[Any, np.dtype[np.intp]], list[str]]
 OUTCOMES: tuple[str, ...] = tuple(str(outcome) for outcome in Outcome)
-_OUTSIDE = (Outcome.NOT_SENT, Outcome.IN_FLIGHT_AT_END)
 
 
 @dataclass(frozen=True)
 class RunFrame:
     """The user lane, the control lane and where the schedule's windows lie on the run's clock.
 
-    `users` has the columns scheduled_s, sent_s, first_byte_s, done_s, latency_s (from the scheduled time), service_s
-    (from sending), lag_s, code (index into OUTCOMES), bad, eligible, served_by, task, ttft_s, gap_max_s, window (index
-    into `windows`, -1 outside), index. It is sorted by scheduled_s.
+    `users` has the columns scheduled_s, sent_s, done_s, latency_s (from the scheduled time), service_s (from sending),
+    lag_s, code (index into OUTCOMES), bad, eligible, checked, served_by, ttft_s, gap_max_s, window (index into
+    `windows`, -1 outside), index. It is sorted by scheduled_s.
     """
 
     users: pd.DataFrame
@@ -35,15 +37,35 @@ class RunFrame:
     begin_s: float
     end_s: float  # of observation
 
+    def of_phase(self, phase: str) -> pd.DataFrame:
+        """The user requests of a phase, all its windows together."""
+        wanted = np.array([*(window.phase == phase for window in self.windows), False])  # the last is -1: outside
+        return self.users.iloc[np.flatnonzero(wanted[self.users["window"].to_numpy()])]
+
+    def of_episode(self, number: int) -> pd.DataFrame:
+        """The user requests of an episode; 0 is the baseline."""
+        rows = self._rows.get(number)
+        return self.users.iloc[0:0] if rows is None else self.users.iloc[rows]
+
+    @cached_property
+    def _rows(self) -> dict[int, np.ndarray[Any, Any]]:
+        """Positions of each episode's requests, found in one pass: a run may have a thousand episodes."""
+        of_window = np.array([*(window.episode for window in self.windows), -1])
+        episode = of_window[self.users["window"].to_numpy()]
+        order = np.argsort(episode, kind="stable")
+        numbers, begins = np.unique(episode[order], return_index=True)
+        parts = np.split(order, begins[1:])  # of nothing: one empty part
+        return dict(zip(numbers.tolist(), parts, strict=False))
+
 
 def make_frame(history: History) -> RunFrame:
     """Build the tables. Requests in flight when a fault begins, and lost, belong to that fault's episode."""
-    columns = history.requests
-    lane = np.asarray(columns["lane"], dtype=object)
-    users = _lane(history, lane == Lane.USER.value)
-    control = _lane(history, lane == Lane.CONTROL.value)
-    begin_s = _schedule_begin_s(history, users)
-    end_s = _end_s(history, users, begin_s)
+    words = {name: _words(history, name) for name in ("lane", "outcome", "served_by")}
+    users = _lane(history, words, Lane.USER)
+    control = _lane(history, words, Lane.CONTROL)
+    begun_s = _schedule_begin_s(history, users)
+    begin_s = 0.0 if begun_s is None else begun_s
+    end_s = begin_s if begun_s is None else _end_s(history, users, begin_s)
     windows = tuple(
         Window(w.phase, w.episode, begin_s + w.begin_s, min(begin_s + w.end_s, end_s))
         for w in history.plan.windows
@@ -61,65 +83,68 @@ def percentile_ms(seconds: Floats, quantile: float) -> float | None:
     return round(float(np.quantile(known, quantile, method="inverted_cdf")) * 1000, 3)
 
 
-def _lane(history: History, rows: Any) -> pd.DataFrame:
+def _lane(history: History, words: Mapping[str, Words], lane: Lane) -> pd.DataFrame:
+    codes, lanes = words["lane"]
+    rows = np.flatnonzero(codes == lanes.index(lane)) if lane in lanes else np.array([], dtype=np.int64)
+
     def seconds(name: str) -> Floats:
         return np.asarray(np.asarray(history.requests[name], dtype=np.float64)[rows] / 1e6)
 
-    def words(name: str) -> pd.Categorical:
-        return pd.Categorical(np.asarray(history.requests[name], dtype=object)[rows])
-
-    outcome = pd.Categorical(np.asarray(history.requests["outcome"], dtype=object)[rows], categories=list(OUTCOMES))
+    outcome_codes, outcomes = words["outcome"]
+    code = np.array([OUTCOMES.index(outcome) for outcome in outcomes], dtype=np.int8)[outcome_codes[rows]]
+    served_by_codes, replicas = words["served_by"]
     frame = pd.DataFrame(
         {
             "index": np.asarray(history.requests["index"])[rows],
             "scheduled_s": seconds("scheduled_us"),
             "sent_s": seconds("sent_us"),
-            "first_byte_s": seconds("first_byte_us"),
             "done_s": seconds("done_us"),
             "ttft_s": seconds("ttft_us"),
             "gap_max_s": seconds("gap_max_us"),
-            "code": np.asarray(outcome.codes, dtype=np.int8),
+            "code": code,
             "checked": np.asarray(history.requests["checked"], dtype=bool)[rows],
-            "served_by": words("served_by"),
-            "task": words("task"),
+            "served_by": pd.Categorical.from_codes(served_by_codes[rows], pd.Index(replicas, dtype=object)),
         }
     )
     frame["latency_s"] = frame["done_s"] - frame["scheduled_s"]
     frame["service_s"] = frame["done_s"] - frame["sent_s"]
     frame["lag_s"] = frame["sent_s"] - frame["scheduled_s"]
-    frame["eligible"] = ~frame["code"].isin([OUTCOMES.index(outcome) for outcome in _OUTSIDE])
-    frame["bad"] = frame["eligible"] & (frame["code"] != OUTCOMES.index(Outcome.OK))
+    frame["eligible"] = ~np.isin(code, [OUTCOMES.index(outcome) for outcome in COUNTED_OUTSIDE_SLI])
+    frame["bad"] = frame["eligible"] & (code != OUTCOMES.index(Outcome.OK))
     return frame.sort_values("scheduled_s", kind="stable", ignore_index=True)
 
 
-def _schedule_begin_s(history: History, users: pd.DataFrame) -> float:
+def _words(history: History, name: str) -> Words:
+    """A column of words as codes and what they stand for; -1: missing."""
+    codes, words = pd.factorize(np.asarray(history.requests[name], dtype=object))
+    return codes, [str(word) for word in words]
+
+
+def _schedule_begin_s(history: History, users: pd.DataFrame) -> float | None:
+    """None: the schedule never began, so nothing was observed."""
     for event in history.events:
         if event.kind == "schedule_begin":
             return float(event.fields["begin_s"])
-    return float(users["scheduled_s"].min()) if len(users) else 0.0
+    return float(users["scheduled_s"].min()) if len(users) else None
 
 
 def _end_s(history: History, users: pd.DataFrame, begin_s: float) -> float:
     """Where observation ends: the schedule's end, or where the run was cut off."""
-    planned_s = begin_s + history.plan.duration_s
-    cut = [event.at_s for event in history.events if event.kind in ("stopped", "broken")]
-    if cut:
-        return max(begin_s, min(planned_s, *cut))
-    if not any(event.kind == "run_end" for event in history.events):
+    cut = [e.at_s for e in history.events if e.kind in ("stopped", "broken", "run_end")]
+    if not any(event.kind == "run_end" for event in history.events):  # the harness died: up to the last sign of life
         last = [float(value) for value in (users["done_s"].max(), users["sent_s"].max()) if not np.isnan(value)]
-        last += [event.at_s for event in history.events[-1:]]
-        return max(begin_s, min(planned_s, max(last, default=begin_s)))
-    return planned_s
+        cut.append(max([*last, *(event.at_s for event in history.events)], default=begin_s))
+    return max(begin_s, min(begin_s + history.plan.duration_s, *cut))
 
 
-def _assign(users: pd.DataFrame, windows: tuple[Window, ...], events: Any) -> Any:
+def _assign(users: pd.DataFrame, windows: tuple[Window, ...], events: Sequence[Event]) -> Any:
     edges = np.array([w.begin_s for w in windows] + ([windows[-1].end_s] if windows else []))
     scheduled = users["scheduled_s"].to_numpy()
     window = np.searchsorted(edges, scheduled, side="right") - 1
     window[(window < 0) | (window >= len(windows))] = -1
     for event in events:
         if event.kind == "fault_begin":
-            first = next((i for i, w in enumerate(windows) if w.episode == event.fields["episode"]), None)
+            first = next((i for i, w in enumerate(windows) if w.episode == event.fields.get("episode")), None)
             if first is not None:
                 _move_in_flight(users, window, event, first)
     return window

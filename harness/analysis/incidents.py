@@ -4,7 +4,9 @@ A request shows the service's state only between its sending and its end. So a l
 bad at some moment not before it was sent; a good one proves that it was good by the moment it was answered. Recovery
 lies between the two: after `sent_s` of the last bad request, before `done_s` of the first good one sent after it.
 A request that is unanswered for longer than the baseline's p99 is evidence too: at the moment of the first answer after
-a silence, whatever had by then waited longer than normal was sent while the service was still bad.
+a silence, whatever had by then waited longer than normal was sent while the service was still bad. One request in a
+hundred is that slow for no reason, and more are where a connection must be opened anew after a reset; so it takes two
+of them, each twice as late as the p99, and the earlier of the last two is the bound.
 """
 
 from __future__ import annotations
@@ -12,12 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from harness.analysis.frame import Floats
 from harness.model.verdict import Interval
 
 __all__ = ["Incident", "Sample", "allowed_bad", "find_incident"]
+
+
+LATE = 2.0  # times the baseline's p99: a first request pays for its connection too
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ def allowed_bad(rate_per_s: float, hold_s: float, baseline_bad_rate: float) -> i
     """How many losses within `hold_s` are no more than the baseline's own: the 99 % binomial quantile."""
     if baseline_bad_rate <= 0:
         return 0
-    return int(stats.binom.ppf(0.99, max(1, round(rate_per_s * hold_s)), baseline_bad_rate))
+    n = max(1, round(rate_per_s * hold_s))
+    most = np.arange(n + 1)
+    return int(most[special.bdtr(most, n, min(1.0, baseline_bad_rate)) >= 0.99][0])
 
 
 def find_incident(sample: Sample, fault_begin_s: float, end_s: float, normal: tuple[float, float, int]) -> Incident:
@@ -56,34 +63,33 @@ def find_incident(sample: Sample, fault_begin_s: float, end_s: float, normal: tu
     unsteady = bad_sent[_losses_within(bad_sent, hold_s) > allowed]
     if unsteady.size == 0:
         return Incident(None, None, None)
-    first = _back(sample, max(fault_begin_s, float(bad_sent[0])), bad_sent, p99_s)
-    last = _back(sample, float(unsteady[-1]), bad_sent, p99_s)
+    first = _back(sample, max(fault_begin_s, float(unsteady[0])), bad_sent, p99_s)
+    last = _back(sample, max(fault_begin_s, float(unsteady[-1])), bad_sent, p99_s)
     held = last[1] is not None and end_s - last[1] >= hold_s - 1e-9
     back_s = last[1] if held else None
     recovery = Interval(_after(last[0], fault_begin_s), None if back_s is None else _after(back_s, fault_begin_s))
     first_good = Interval(
         _after(first[0], fault_begin_s), None if first[1] is None else _after(first[1], fault_begin_s)
     )
-    return Incident(first_good, recovery, _after(float(bad_sent[0]), fault_begin_s))
+    return Incident(first_good, recovery, _after(float(unsteady[0]), fault_begin_s))
 
 
 def _back(sample: Sample, bad_s: float, bad_sent: Floats, p99_s: float) -> tuple[float, float | None]:
     """Bounds of the moment at which service was back after a request sent at `bad_s` had been lost."""
     after = sample.good & (sample.sent_s > bad_s)
     if not after.any():
-        return bad_s, None
+        return max(bad_s, float(bad_sent[-1])), None
+    first_sent_s = float(sample.sent_s[after].min())
+    lost = bad_sent[(bad_sent > bad_s) & (bad_sent < first_sent_s)]  # part of the same outage: nothing good between
     answered_s = float(sample.done_s[after].min())
-    low_s = bad_s
-    waiting = (sample.sent_s > bad_s) & (sample.sent_s + p99_s <= answered_s) & (sample.done_s >= answered_s)
-    if waiting.any():
-        low_s = float(sample.sent_s[waiting].max())
-    earlier = bad_sent[(bad_sent > low_s) & (bad_sent < float(sample.sent_s[after].min()))]
-    return (float(earlier.max()) if earlier.size else low_s), answered_s
+    late = (sample.sent_s > bad_s) & (sample.sent_s + LATE * p99_s <= answered_s) & (sample.done_s >= answered_s)
+    waited = np.sort(sample.sent_s[late])
+    return float(max([bad_s, *lost[-1:], *waited[-2:-1]])), answered_s
 
 
 def _losses_within(bad_sent: Floats, hold_s: float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """For each loss, how many lie within `hold_s` before it, itself included."""
-    return np.arange(1, bad_sent.size + 1) - np.searchsorted(bad_sent, bad_sent - hold_s, side="right")
+    """For each loss, how many lie within `hold_s` from it on, itself included."""
+    return np.searchsorted(bad_sent, bad_sent + hold_s, side="right") - np.arange(bad_sent.size)
 
 
 def _after(moment_s: float, begin_s: float) -> float:

@@ -14,7 +14,7 @@ from harness.analysis.limits import what_it_cannot_show
 from harness.analysis.objectives import Measured, objective_findings
 from harness.analysis.recompute import RECOMPUTE
 from harness.analysis.series import bin_series, timeline_marks
-from harness.analysis.sli import count_run, phase_results, target_count
+from harness.analysis.sli import count_run, eligible_of, phase_results, probe_share, target_count
 from harness.analysis.validity import validity_findings
 from harness.model.history import History
 from harness.model.verdict import (
@@ -111,7 +111,7 @@ def _more_sli(
     """Time-based availability, what the target counted itself, probes, the noise floor and the error budget."""
     length_s = frame.end_s - frame.begin_s
     down = [e.recovery_s for e in episodes if e.recovery_s is not None]
-    ends = [e.end_s - (e.fault_begin_s or e.begin_s) for e in episodes if e.recovery_s is not None]
+    ends = [e.end_s - (e.begin_s if e.fault_begin_s is None else e.fault_begin_s) for e in episodes if e.recovery_s]
     shortest = sum(d.low for d in down)
     longest = sum(end if d.high is None else d.high for d, end in zip(down, ends, strict=True))
     objective = next(
@@ -119,10 +119,12 @@ def _more_sli(
         DEFAULT_OBJECTIVE,
     )
     lost = [e.lost_requests for e in episodes]
+    observed = length_s > 0 and bool(frame.users["eligible"].any())
     more: dict[str, Any] = {
-        "time_availability": {"low": 1 - longest / length_s, "high": 1 - shortest / length_s} if length_s > 0 else None,
+        "time_availability": {"low": 1 - longest / length_s, "high": 1 - shortest / length_s} if observed else None,
         "target_received": target_count(history.events, "gateway"),
         "noise_floor_ms_p99": noise_ms,
+        "probe_share": probe_share(history.events, history.plan.target),
     }
     if lost:
         more["error_budget_per_episode"] = asdict(
@@ -135,18 +137,27 @@ def _estimates(phases: Sequence[PhaseResult], episodes: Sequence[EpisodeResult])
     found: dict[str, Estimate] = {}
     baseline = next((phase for phase in phases if phase.phase == "baseline"), None)
     if baseline is not None:
-        eligible = sum(n for name, n in baseline.outcomes.items() if name not in ("not_sent", "in_flight_at_end"))
-        found["baseline_success_rate"] = rate(baseline.outcomes["ok"], eligible)
+        found["baseline_success_rate"] = rate(baseline.outcomes["ok"], eligible_of(baseline))
     valid = [one for one in episodes if one.valid]
     if valid:
         recoveries: list[Interval | None] = [one.recovery_s for one in valid]
         for name, quantile in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
             found[f"recovery_s_{name}"] = recovery_quantile(recoveries, quantile, 0.95)
         found["lost_requests_mean"] = mean_over_episodes([one.lost_requests for one in valid])
-        ends = [r.high for r in recoveries if r is not None and r.high is not None]
-        if ends and len(ends) == sum(r is not None for r in recoveries):
-            found["mttr_s"] = mean_over_episodes(ends)
+        found |= _mttr(recoveries)
         seen = [one.stages.detect_s for one in valid if one.stages.detect_s is not None]
         if seen:
             found["mttd_s"] = mean_over_episodes(seen)
     return found
+
+
+def _mttr(recoveries: Sequence[Interval | None]) -> dict[str, Estimate]:
+    """Mean time to recovery, by its pessimistic ends; an episode that did not recover has none, so no mean has."""
+    incidents = [one for one in recoveries if one is not None]
+    ends = [one.high for one in incidents if one.high is not None]
+    if not incidents:
+        return {}
+    if len(ends) == len(incidents):
+        return {"mttr_s": mean_over_episodes(ends)}
+    open_ones = f"{len(incidents) - len(ends)} of {len(incidents)} episodes had not recovered when observation ended"
+    return {"mttr_s": Estimate(None, None, None, 0.95, f"not estimable: {open_ones}", len(incidents))}

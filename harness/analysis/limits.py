@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.frame import RunFrame
 from harness.analysis.intervals import rate
+from harness.analysis.sli import eligible_of
 from harness.model.history import History
 from harness.model.verdict import EpisodeResult, PhaseResult
 
@@ -22,9 +23,10 @@ def what_it_cannot_show(
     if history.plan.scenario.faults:
         found += _of_episodes(history, episodes)
     baseline = next((phase for phase in phases if phase.phase == "baseline"), None)
-    if baseline is not None and baseline.requests:
-        bound = rate(baseline.outcomes["ok"], baseline.requests, one_sided=True).low
-        n = f"{baseline.requests:,}"
+    n_baseline = 0 if baseline is None else eligible_of(baseline)
+    if baseline is not None and n_baseline:
+        bound = rate(baseline.outcomes["ok"], n_baseline, one_sided=True).low
+        n = f"{n_baseline:,}"
         found.append(
             f"The {n} fault-free baseline requests show a success rate of at least {bound:.2%} (95 %), not more."
         )

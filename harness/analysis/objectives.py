@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analysis.intervals import rate, recovery_quantile
+from harness.analysis.sli import eligible_of
 from harness.model.request import Outcome
 from harness.model.scenario import Claim, Limit, Scenario
 from harness.model.verdict import EpisodeResult, Estimate, Finding, Interval, PhaseResult, VerdictOutcome, worst
@@ -44,7 +45,7 @@ def _observe(name: str, limit: Limit, measured: Measured) -> Finding:
     if value is None:
         return Finding(f"observe.{name}", title, INCONCLUSIVE, f"{name} could not be measured: {note}")
     outcome = _side(Interval(value, value), limit)
-    reason = f"{name} was {value:g}, {_words(limit)} was asked"
+    reason = f"{name} was {value:g}, {_asked(limit)}"
     if (
         name.endswith(("_ms_p99", "_ms_p50"))
         and measured.noise_floor_ms is not None
@@ -73,6 +74,8 @@ def _run_value(name: str, measured: Measured) -> tuple[float | None, str]:
 def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:
     """Every episode must keep the limit. A wrong answer always counts; other breaches need a valid episode."""
     title = f"{name} {_words(limit)} in every episode"
+    if name == "wrong_answers" and (before := _wrong_before(limit, measured)):
+        return Finding(f"observe.{name}", title, FAIL, before)
     judged = [(one, _judge_episode(name, limit, one, measured.trusted)) for one in measured.episodes]
     outcome = worst(each for _, (each, _) in judged)
     if not judged:
@@ -88,6 +91,15 @@ def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:
     return Finding(f"observe.{name}", title, outcome, f"episode {first.number}: {reason}", evidence)
 
 
+def _wrong_before(limit: Limit, measured: Measured) -> str:
+    """Wrong answers of the baseline: users do not care that no fault was in yet."""
+    baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
+    wrong = 0 if baseline is None else baseline.outcomes[Outcome.WRONG_ANSWER]
+    if limit.max is None or wrong <= limit.max:
+        return ""
+    return f"baseline: {wrong:,} wrong answers reached users before any fault; {_asked(limit)}"
+
+
 def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -> tuple[VerdictOutcome, str]:
     value = _EPISODE_VALUES[name](one)
     if value is None:
@@ -99,16 +111,16 @@ def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -
             )
         return INCONCLUSIVE, f"{name} was not observed{'' if one.valid else f' ({one.invalid_reason})'}"
     outcome = _side(value, limit)
-    shown = f"{name} {_span(value)}"
+    shown = _SENTENCES[name].format(_span(value))
     if outcome is FAIL and name == "wrong_answers":
-        return FAIL, f"{shown}, {_words(limit)} was asked"
+        return FAIL, f"{shown}; {_asked(limit)}"
     if not one.valid:
         return INCONCLUSIVE, f"{shown}, but {one.invalid_reason}"
     if outcome is FAIL and not trusted:
-        return INCONCLUSIVE, f"{shown}, {_words(limit)} was asked, but the run cannot be believed"
+        return INCONCLUSIVE, f"{shown}, {_asked(limit)}, but the run cannot be believed"
     if outcome is INCONCLUSIVE:
         return outcome, f"{shown}: {_words(limit)} lies inside what is known"
-    return outcome, shown if outcome is PASS else f"{shown}, {_words(limit)} was asked"
+    return outcome, shown if outcome is PASS else f"{shown}; {_asked(limit)}"
 
 
 def _claim(name: str, claim: Claim, measured: Measured) -> Finding:
@@ -136,11 +148,7 @@ def _estimate(name: str, confidence: float, measured: Measured) -> Estimate:
         baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
         if baseline is None:
             return Estimate(None, None, None, confidence, "not estimable: there is no baseline", 0)
-        n = sum(
-            count
-            for outcome, count in baseline.outcomes.items()
-            if outcome not in (Outcome.NOT_SENT, Outcome.IN_FLIGHT_AT_END)
-        )
+        n = eligible_of(baseline)
         counted = Outcome.OK if name == "baseline_success_rate" else Outcome.WRONG_ANSWER
         return rate(baseline.outcomes[counted], n, confidence, one_sided=True)
     base, _, quantile = name.rpartition("_")
@@ -170,6 +178,24 @@ _EPISODE_VALUES: Mapping[str, Callable[[EpisodeResult], Interval | None]] = {
     "restore_s": _number(lambda one: one.stages.restore_s),
     "verify_s": _number(lambda one: one.stages.verify_s),
 }
+
+
+_SENTENCES: Mapping[str, str] = {
+    "recovery_s": "users had their service back after {} s",
+    "first_good_s": "the first good answer after a loss came after {} s",
+    "lost_requests": "users lost {} requests",
+    "wrong_answers": "{} wrong answers reached users",
+    "truncated": "{} answers broke off",
+    "detect_s": "the target noticed after {} s",
+    "isolate_s": "the last request was routed there after {} s",
+    "restore_s": "the replica was ready again after {} s",
+    "verify_s": "traffic was admitted again after {} s",
+}
+
+
+def _asked(limit: Limit) -> str:
+    """What the scenario asked for, beside what was found."""
+    return "none is allowed" if limit.max == 0 and limit.min is None else f"{_words(limit)} was asked"
 
 
 def _side(value: Interval, limit: Limit | Claim) -> VerdictOutcome:

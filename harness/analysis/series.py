@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.frame import OUTCOMES, RunFrame
+from harness.analysis.frame import OUTCOMES, RunFrame, percentile_ms
 from harness.model.request import Outcome
 from harness.model.verdict import EpisodeResult
 
@@ -43,19 +43,11 @@ def bin_series(frame: RunFrame) -> dict[str, list[Any]]:
 
 
 def _latency_per_bin(at: Any, latency_s: Any, bins: int) -> dict[str, list[float | None]]:
-    order = np.lexsort((latency_s, at))
-    at, latency_s = at[order], latency_s[order]
-    begin = np.searchsorted(at, np.arange(bins))
-    size = np.searchsorted(at, np.arange(bins), side="right") - begin
-
-    def quantile(q: float) -> list[float | None]:
-        rank = np.maximum(np.ceil(q * size).astype(np.int64) - 1, 0)
-        at_rank = np.minimum(begin + rank, max(len(latency_s) - 1, 0))
-        if len(latency_s) == 0:
-            return [None] * bins
-        return [round(float(v) * 1000, 3) if n else None for v, n in zip(latency_s[at_rank], size, strict=True)]
-
-    return {"latency_ms_p50": quantile(0.5), "latency_ms_p99": quantile(0.99)}
+    edges = np.searchsorted(at, np.arange(1, bins))  # requests are sorted by their scheduled time, so bins are slices
+    parts = np.split(latency_s, edges)
+    return {
+        f"latency_ms_{name}": [percentile_ms(part, q) for part in parts] for name, q in (("p50", 0.5), ("p99", 0.99))
+    }
 
 
 def timeline_marks(frame: RunFrame, episodes: Sequence[EpisodeResult]) -> tuple[dict[str, Any], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import pandas as pd
 
 from harness.analysis.frame import OUTCOMES, RunFrame, percentile_ms
 from harness.model.event import Event
-from harness.model.request import Outcome
+from harness.model.request import COUNTED_OUTSIDE_SLI, Outcome
 from harness.model.verdict import PhaseResult
 
-__all__ = ["count_outcomes", "count_run", "phase_results", "target_count"]
+__all__ = ["count_outcomes", "count_run", "eligible_of", "phase_results", "target_count"]
 
 _OK = OUTCOMES.index(Outcome.OK)
 
@@ -41,23 +41,27 @@ def count_run(frame: RunFrame, planned: int) -> dict[str, Any]:
     }
 
 
+def eligible_of(phase: PhaseResult) -> int:
+    """How many of its requests count in the SLI."""
+    return sum(count for outcome, count in phase.outcomes.items() if outcome not in COUNTED_OUTSIDE_SLI)
+
+
 def phase_results(frame: RunFrame) -> tuple[PhaseResult, ...]:
     """One result per phase, all its windows together, in the order baseline, fault, recovery."""
     found = []
     for phase in ("baseline", "fault", "recovery"):
-        indices = [i for i, window in enumerate(frame.windows) if window.phase == phase]
-        if indices:
-            users = frame.users[frame.users["window"].isin(indices)]
-            seconds = sum(frame.windows[i].end_s - frame.windows[i].begin_s for i in indices)
-            found.append(_phase(phase, round(seconds, 3), users))
+        windows = [window for window in frame.windows if window.phase == phase]
+        if windows:
+            seconds = sum(window.end_s - window.begin_s for window in windows)
+            found.append(_phase(phase, round(seconds, 3), frame.of_phase(phase)))
     return tuple(found)
 
 
 def _phase(phase: str, seconds: float, users: pd.DataFrame) -> PhaseResult:
     outcomes = count_outcomes(users)
     eligible = int(users["eligible"].sum())
-    good = users[users["code"] == _OK]
-    latency, ttft, gap = (good[name].to_numpy() for name in ("latency_s", "ttft_s", "gap_max_s"))
+    good = users["code"].to_numpy() == _OK
+    latency, ttft, gap = (users[name].to_numpy()[good] for name in ("latency_s", "ttft_s", "gap_max_s"))
     return PhaseResult(
         phase=phase,
         seconds=seconds,
@@ -72,6 +76,14 @@ def _phase(phase: str, seconds: float, users: pd.DataFrame) -> PhaseResult:
         gap_ms_max=percentile_ms(gap, 1.0),
         dispatch_lag_ms_p99=percentile_ms(users["lag_s"].to_numpy(), 0.99),
     )
+
+
+def probe_share(events: Sequence[Event], replicas: Iterable[str]) -> float | None:
+    """Share of probes in what the replicas received, 0 to 1: they are no users, but they cost the target something."""
+    counts = [count for name in replicas if (count := target_count(events, name)) is not None]
+    probes = sum(count.get("probe_received", 0) for count in counts)
+    users = sum(count.get("received", 0) for count in counts)
+    return probes / (probes + users) if counts and probes + users else None
 
 
 def target_count(events: Sequence[Event], source: str) -> Mapping[str, int] | None:

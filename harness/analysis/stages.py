@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from harness.model.event import Event
@@ -13,35 +14,27 @@ __all__ = ["observed_stages"]
 def observed_stages(events: Sequence[Event], replica: str, begin_s: float, end_s: float) -> Stages:
     """Detect (first missed beat), isolate (last request routed there), restore (ready again), verify (readmitted).
 
-    Only events of `replica` between `begin_s` and `end_s` count, and each only after the one before it: a replica that
-    was never isolated was not restored by a restart either, as far as anybody can see.
+    `events` are sorted by time. Only those of `replica` between `begin_s` and `end_s` count, and each only after the
+    one before it: a replica that was never isolated was not restored by a restart either, as far as anybody can see.
+    One that was isolated again after it was readmitted was not restored by then: the last isolation counts for that.
     """
-
-    def first(kind: str, since_s: float) -> Event | None:
-        return next(
-            (e for e in events if e.kind == kind and e.fields.get("replica") == replica and since_s <= e.at_s <= end_s),
-            None,
-        )
-
-    detect = first("target.beat_missed", begin_s)
-    isolated = first("target.isolated", begin_s)
-    if isolated is None:
-        return Stages(detect_s=None if detect is None else detect.at_s - begin_s)
-    routed_s = isolated.fields.get("last_routed_s")
-    readmitted = first("target.readmitted", isolated.at_s)
-    ready = _last_ready_before(events, replica, isolated.at_s, end_s if readmitted is None else readmitted.at_s)
-    return Stages(
-        detect_s=(isolated if detect is None else detect).at_s - begin_s,
-        isolate_s=max(0.0, (isolated.at_s if routed_s is None else float(routed_s)) - begin_s),
-        restore_s=None if ready is None else ready.at_s - begin_s,
-        verify_s=None if readmitted is None else readmitted.at_s - begin_s,
-    )
-
-
-def _last_ready_before(events: Sequence[Event], replica: str, since_s: float, until_s: float) -> Event | None:
-    found = [
-        e
-        for e in events
-        if e.kind == "target.ready_green" and e.fields.get("replica") == replica and since_s <= e.at_s <= until_s
+    low = bisect_left(events, begin_s, key=lambda event: event.at_s)
+    high = bisect_right(events, end_s, key=lambda event: event.at_s)
+    mine = [event for event in events[low:high] if event.fields.get("replica") == replica]
+    missed = [event for event in mine if event.kind == "target.beat_missed"]
+    isolated = [event for event in mine if event.kind == "target.isolated"]
+    detect_s = missed[0].at_s - begin_s if missed else None
+    if not isolated:
+        return Stages(detect_s=detect_s)
+    after = [event for event in mine if event.at_s >= isolated[-1].at_s]
+    readmitted_s = next((event.at_s for event in after if event.kind == "target.readmitted"), None)
+    ready = [
+        e.at_s for e in after if e.kind == "target.ready_green" and (readmitted_s is None or e.at_s <= readmitted_s)
     ]
-    return found[-1] if found else None
+    routed_s = isolated[0].fields.get("last_routed_s")
+    return Stages(
+        detect_s=detect_s,
+        isolate_s=None if routed_s is None else max(0.0, float(routed_s) - begin_s),
+        restore_s=ready[-1] - begin_s if ready else None,
+        verify_s=None if readmitted_s is None else readmitted_s - begin_s,
+    )

@@ -34,8 +34,13 @@ def _finding(check: str, title: str, problem: str, good: str, **evidence: object
 
 def _complete(history: History, frame: RunFrame) -> Finding:
     reasons = [str(e.fields["reason"]) for e in history.events if e.kind in ("stopped", "broken")]
-    if not any(e.kind == "run_end" for e in history.events):
+    ends = [e for e in history.events if e.kind == "run_end"]
+    if not ends:
         reasons.append("the harness died before the run's end")
+    elif not reasons and not history.complete:
+        reasons.append("the harness gave up before the run's end, without saying why")
+    elif not reasons and frame.end_s < frame.begin_s + history.plan.duration_s - 0.1:
+        reasons.append("the run was ended early")
     seconds = round(frame.end_s - frame.begin_s, 3)
     planned = history.plan.duration_s
     problem = f"the run was cut off after {seconds:g} of {planned:g} s: {'; '.join(reasons)}" if reasons else ""
@@ -86,7 +91,7 @@ def _known(history: History, column: str, rows: Any) -> int:
 
 
 def _baseline(history: History, frame: RunFrame) -> Finding:
-    baseline = frame.users[frame.users["window"] == 0]
+    baseline = frame.of_episode(0)
     eligible, bad = int(baseline["eligible"].sum()), int(baseline["bad"].sum())
     rate = (eligible - bad) / eligible if eligible else 0.0
     floor = history.plan.scenario.steady_state.min_success_rate
@@ -115,7 +120,7 @@ def _baseline(history: History, frame: RunFrame) -> Finding:
 def _generator(frame: RunFrame) -> Finding:
     """The load generator kept time in the baseline and over all; episodes are judged one by one."""
     users = frame.users[frame.users["window"] >= 0]
-    baseline_ms = percentile_ms(frame.users[frame.users["window"] == 0]["lag_s"].to_numpy(), 0.99)
+    baseline_ms = percentile_ms(frame.of_episode(0)["lag_s"].to_numpy(), 0.99)
     overall_ms = percentile_ms(users["lag_s"].to_numpy(), 0.99)
     noise_ms = percentile_ms(frame.control_s["latency_s"].to_numpy(), 0.99)
     ended = users["scheduled_s"] < frame.end_s

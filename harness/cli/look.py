@@ -15,7 +15,7 @@ from harness.store.folder import RunFolder
 __all__ = ["doctor", "explain", "faults"]
 
 
-@click.command()
+@click.command(short_help="Print the requests and events at an episode's edges.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 @click.argument("episode", type=click.IntRange(min=1))
 def explain(folder: Path, episode: int) -> int:
@@ -27,7 +27,7 @@ def explain(folder: Path, episode: int) -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="List what can be broken, with the keys of each.")
 def faults() -> int:
     """List what can be broken, and the keys of each fault."""
     for kind, cls in FAULTS.items():
@@ -36,7 +36,7 @@ def faults() -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="Say what this machine can do and what is missing.")
 def doctor() -> int:
     """Say what this machine can do, what is missing and how to get it."""
     worst = 0

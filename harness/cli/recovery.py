@@ -16,7 +16,7 @@ from harness.store.registry import LiveRun, Registry, registry_folder
 __all__ = ["stop", "undo"]
 
 
-@click.command()
+@click.command(short_help="Ask live runs to heal, clean up and judge.")
 @click.argument("run", required=False)
 def stop(run: str | None) -> int:
     """Ask a live run (default: all of this machine) to heal its target, clean up and judge what it has."""
@@ -29,7 +29,7 @@ def stop(run: str | None) -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="Heal and clear what dead runs left behind.")
 @click.argument("run", required=False)
 def undo(run: str | None) -> int:
     """Heal and clear what dead runs left behind (RUN: an id or a run's folder; default: all of this machine)."""

@@ -46,7 +46,7 @@ MODEL = click.option(
 RUN = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 
 
-@click.command()
+@click.command(short_help="Show everything that is wrong with scenario files.")
 @click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path), metavar="SCENARIO…")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a scenario file instead.")
 def check(scenarios: tuple[Path, ...], schema: bool) -> int:
@@ -61,7 +61,7 @@ def check(scenarios: tuple[Path, ...], schema: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="Show what a run would do and could show.")
 @SCENARIOS
 @STACK
 @SEED
@@ -74,7 +74,7 @@ def plan(scenarios: tuple[Path, ...], stack_name: str, seed: str | None, model: 
     return 0
 
 
-@click.command()
+@click.command(short_help="Break the target under load, measure, judge, report.")
 @SCENARIOS
 @STACK
 @SEED
@@ -127,7 +127,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter per option
     return _exit_code([verdict for verdict, _ in verdicts], len(planned))
 
 
-@click.command()
+@click.command(short_help="Judge a recorded run again, by today's rules.")
 @RUN
 def judge(folder: Path) -> int:
     """Judge a recorded run again, by today's rules, and write its reports anew."""
@@ -137,7 +137,7 @@ def judge(folder: Path) -> int:
     return EXIT[verdict.outcome]
 
 
-@click.command()
+@click.command(short_help="Print a report of a judged run.")
 @RUN
 @click.option(
     "--format",

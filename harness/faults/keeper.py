@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.faults.base import ActiveFault, CannotInject, Where
 from harness.faults.inverse import carry_out
 from harness.faults.table import activate
-from harness.model.errors import HarnessError
+from harness.faults.weights import SNAPSHOTS
+from harness.model.errors import HarnessError, RunBroken
 from harness.model.plan import Plan, Step
-from harness.record.journal import Inverse, Journal
+from harness.record.journal import Inverse, Journal, pending
 from harness.record.recorder import Recorder
 from harness.stack.base import Stack
 
@@ -28,9 +31,10 @@ class _Live:
     inverse: Inverse
     episode: int
     index: int
-    proven: bool = False
+    proven: bool = False  # its proof, good or bad, is on record
     looked_s: float = -1.0
     taken_back: bool = False
+    gone: bool = False
 
 
 class FaultKeeper:
@@ -55,7 +59,7 @@ class FaultKeeper:
             live.fault.restart()
             self._recorder.event("restart", episode=live.episode, fault=live.index, on=live.fault.fault.on)
         else:
-            self._take_back(live)
+            self._heal(live)
 
     def poll(self) -> None:
         """Look for proofs, and for faults that are gone."""
@@ -66,17 +70,18 @@ class FaultKeeper:
             live.looked_s = now_s
             if not live.proven:
                 self._look_for_proof(live)
-            if live.taken_back and live.fault.healed():
+            if live.taken_back and not live.gone and live.fault.healed():
+                live.gone = True
                 self._recorder.event("fault_healed", episode=live.episode, fault=live.index)
-                if live.proven:
-                    self._live.remove(live)
+            if live.gone and live.proven:
+                self._live.remove(live)
 
     def unhealed(self) -> list[str]:
         """Faults that were taken back and are not yet seen to be gone."""
         return [
             f"{live.fault.fault.kind} on {live.fault.fault.on}"
             for live in self._live
-            if live.taken_back and not live.fault.healed()
+            if live.taken_back and not live.gone and not live.fault.healed()
         ]
 
     def heal_all(self) -> list[str]:
@@ -88,7 +93,16 @@ class FaultKeeper:
                     self._take_back(live)
                 except Exception as error:  # noqa: BLE001  the next fault must be healed whatever happened to this one
                     errors.append(f"{live.fault.fault.kind} on {live.fault.fault.on}: {error}")
+        if not errors and not pending(self._journal.path):
+            shutil.rmtree(self._folder / SNAPSHOTS, ignore_errors=True)
         return errors
+
+    def _heal(self, live: _Live) -> None:
+        try:
+            self._take_back(live)
+        except (OSError, HarnessError) as error:
+            what = f"{live.fault.fault.kind} on {live.fault.fault.on}"
+            raise RunBroken(f"{what} could not be healed: {error}; 'harness undo' tries again") from error
 
     def _inject(self, step: Step) -> None:
         spec = self._plan.scenario.faults[step.fault]
@@ -96,23 +110,30 @@ class FaultKeeper:
         fault = activate(spec, where)
         try:
             if any(
-                not one.taken_back and one.fault.fault.on == spec.on and one.episode != step.episode
-                for one in self._live
+                not one.gone and one.fault.fault.on == spec.on and one.episode != step.episode for one in self._live
             ):
                 raise CannotInject("an earlier episode's fault is still there")
             inverse = fault.prepare()
-            entry = self._journal.intend(inverse)
-            live = _Live(fault, entry, inverse, step.episode, step.fault)
-            self._live.append(live)
-            begin = self._recorder.event(
-                "fault_begin", episode=step.episode, fault=step.fault, fault_kind=spec.kind, on=spec.on
-            )
+        except (CannotInject, OSError) as reason:
+            self._skip(step, reason)
+            return
+        live = _Live(fault, self._journal.intend(inverse), inverse, step.episode, step.fault)
+        self._live.append(live)
+        begin = self._recorder.event(
+            "fault_begin", episode=step.episode, fault=step.fault, fault_kind=spec.kind, on=spec.on
+        )
+        try:
             fault.apply()
-        except CannotInject as reason:
-            self._recorder.event("fault_skipped", episode=step.episode, fault=step.fault, reason=str(reason))
+        except (CannotInject, OSError) as reason:
+            self._skip(step, reason)
+            self._heal(live)  # it may have been applied in part
+            self._live.remove(live)
             return
         live.looked_s = begin.at_s
         self._look_for_proof(live)
+
+    def _skip(self, step: Step, reason: Exception) -> None:
+        self._recorder.event("fault_skipped", episode=step.episode, fault=step.fault, reason=str(reason))
 
     def _look_for_proof(self, live: _Live) -> None:
         proof = live.fault.proof()
@@ -122,9 +143,14 @@ class FaultKeeper:
                 "fault_proof", episode=live.episode, fault=live.index, proven=proof.proven, evidence=proof.evidence
             )
 
-    def _take_back(self, live: _Live) -> None:
+    def _last_look(self, live: _Live) -> None:
+        """After the inverse it may be too late for a proof. Healing does not wait for it, nor for the recorder."""
         if not live.proven:
-            self._look_for_proof(live)
+            with suppress(OSError, HarnessError):
+                self._look_for_proof(live)
+
+    def _take_back(self, live: _Live) -> None:
+        self._last_look(live)
         try:
             carry_out(live.inverse)
         except (OSError, HarnessError) as error:

@@ -55,7 +55,7 @@ class StopProcess(_ProcessFault):
         report = self.stack.exit_report(self.victim)
         if report is None or self.stack.state(self.victim) != "gone":
             return None
-        return Proof(True, f"process {self.victim.pid} is gone; its supervisor says: {report}")
+        return Proof("SIGKILL" not in report, f"process {self.victim.pid} is gone; its supervisor says: {report}")
 
 
 class PauseProcess(_ProcessFault):

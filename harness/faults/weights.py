@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -13,14 +14,17 @@ from harness.model.faults import WeightsBitFlip, WeightsTruncate
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
 
-__all__ = ["FlipBits", "RemoveWeights", "TruncateWeights"]
+__all__ = ["SNAPSHOTS", "FlipBits", "RemoveWeights", "TruncateWeights"]
+
+SNAPSHOTS = "undo"  # folder of pristine copies in the run's folder, gone when everything is healed
+FAILED_EXIT = re.compile(r"exit status [1-9]")
 
 
 class _WeightsFault(ActiveFault):
     """Damage to the largest weights file of the replica's own copy of the model."""
 
     path: Path
-    before: TargetProcess | None
+    before: TargetProcess
 
     def prepare(self) -> Inverse:
         folder = self.stack.model_folder(self.fault.on)
@@ -30,14 +34,13 @@ class _WeightsFault(ActiveFault):
         self.path = files[-1]
         if not self.path.resolve().is_relative_to(self.where.run_folder.resolve()):
             raise CannotInject(f"{self.path} is not this run's own copy of the model")
-        self.before = self.stack.process(self.fault.on)
-        snapshots = self.where.run_folder / "undo"
-        snapshots.mkdir(exist_ok=True)
+        before = self.stack.process(self.fault.on)
+        if before is None:
+            raise CannotInject(f"{self.fault.on} has no running process")
+        self.before = before
         digest = sha256_of(self.path)
-        snapshot = snapshots / f"{self.fault.on}-{digest[:12]}-{self.path.name}"
-        shutil.copyfile(self.path, snapshot)
-        with snapshot.open("rb") as file:
-            os.fsync(file.fileno())
+        snapshot = self.where.run_folder / SNAPSHOTS / f"{self.fault.on}-{digest[:12]}-{self.path.name}"
+        _snapshot(self.path, snapshot)
         root = str(self.where.run_folder)
         return Inverse(
             "file.restore", {"path": str(self.path), "snapshot": str(snapshot), "sha256": digest, "root": root}
@@ -47,8 +50,8 @@ class _WeightsFault(ActiveFault):
         held = self.stack.held_weights(self.fault.on)
         if held.altered:
             return Proof(True, f"the serving process holds altered weights ({held.source})")
-        report = self.stack.exit_report(self.before) if self.before is not None else None
-        if held.altered is None and (report is not None or self.before is None) and "exit" in held.source:
+        first_end = self.stack.exit_report(self.before)  # by our restart: says nothing about the file
+        if held.altered is None and first_end is not None and FAILED_EXIT.search(held.source.replace(first_end, "")):
             return Proof(True, f"the damaged file was refused: {held.source}")
         return None
 
@@ -60,6 +63,18 @@ class _WeightsFault(ActiveFault):
 
     def healed(self) -> bool:
         return self.stack.held_weights(self.fault.on).altered is False
+
+
+def _snapshot(path: Path, snapshot: Path) -> None:
+    """A copy that is whole or not there; its name holds the content's digest, so an earlier one is as good."""
+    if snapshot.exists():
+        return
+    snapshot.parent.mkdir(exist_ok=True)
+    part = snapshot.with_name(f".{snapshot.name}.part")
+    shutil.copyfile(path, part)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(part, snapshot)
 
 
 class FlipBits(_WeightsFault):

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.load.log import Tail
 from harness.load.processes import Helper
 from harness.load.progress import Progress
 from harness.load.spec import LoadSpec
 from harness.record.clock import Clock
+from harness.record.request_log import Tail
 
 __all__ = ["LoadDriver"]
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.load.log import Tail
 from harness.load.progress import Progress
 from harness.load.spec import LoadSpec
 from harness.model.plan import Arrivals
 from harness.model.request import Lane, Outcome
 from harness.record.append import AppendLog
 from harness.record.clock import Clock
+from harness.record.request_log import Tail
 from harness.stack.fake import FakeStack
 
 __all__ = ["FakeLoad"]

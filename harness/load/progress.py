@@ -9,8 +9,8 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from harness.load.log import Began, Damaged, Done, NotSent, Record, Sent, Stopped
 from harness.model.request import COUNTED_OUTSIDE_SLI, Outcome
+from harness.record.request_log import Began, Damaged, Done, NotSent, Record, Sent, Stopped
 
 __all__ = ["Finished", "LaneProgress", "Progress"]
 

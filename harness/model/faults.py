@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 
 from harness.model.capability import Capability
 
@@ -109,7 +109,7 @@ class WeightsTruncate(WeightsFault):
     """Cut the end off the weights file."""
 
     kind: Literal["weights.truncate"] = "weights.truncate"
-    keep_ratio: Annotated[float, Ge(0)] = 0.5
+    keep_ratio: Annotated[float, Interval(ge=0, lt=1)] = 0.5
     """Which part of the file stays, 0 to below 1."""
 
 

@@ -132,3 +132,5 @@ class Scenario:
     """Longest wait for two agreeing warm-up windows."""
     file: str = ""
     """Set by the parser."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Set by the parser: where each key stands in the file, as in {load.mix: 4, faults.0.on: 7}."""

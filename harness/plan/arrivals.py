@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from harness.model.plan import Arrivals, Task
 from harness.model.scenario import Load
 
-__all__ = ["control_arrivals", "draw_arrivals", "fingerprint"]
+__all__ = ["control_arrivals", "draw_tasks", "draw_times", "fingerprint"]
 
 CONTROL_RATE_PER_S = 5.0  # cheap enough to be no load, dense enough for a noise floor in every phase
 
 
-def draw_arrivals(load: Load, tasks: Sequence[Task], seconds: float, rng: random.Random) -> Arrivals:
-    """Arrivals of `seconds` seconds: exponential gaps or even ones, tasks by the mix, prompts in random order."""
+def draw_times(load: Load, seconds: float, rng: random.Random) -> list[int]:
+    """Microseconds at which requests are due within `seconds` seconds: exponential gaps or even ones."""
     due: list[int] = []
     at_s = 0.0
     while True:
@@ -24,10 +24,15 @@ def draw_arrivals(load: Load, tasks: Sequence[Task], seconds: float, rng: random
         if at_s >= seconds:
             break
         due.append(round(at_s * 1e6))
+    return due
+
+
+def draw_tasks(load: Load, tasks: Sequence[Task], due_us: list[int], rng: random.Random) -> Arrivals:
+    """What each request asks: tasks by the mix, prompts in random order."""
     shares = [load.mix[task.name] for task in tasks]
-    chosen = rng.choices(range(len(tasks)), weights=shares, k=len(due)) if due else []
+    chosen = rng.choices(range(len(tasks)), weights=shares, k=len(due_us)) if due_us else []
     prompts = [rng.randrange(len(tasks[task].prompts)) for task in chosen]
-    return Arrivals(due, chosen, prompts)
+    return Arrivals(due_us, chosen, prompts)
 
 
 def control_arrivals(seconds: float) -> Arrivals:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, Problem, ScenarioError
 from harness.model.plan import Arrivals, Plan, Prompt, Task
 from harness.model.scenario import Scenario
-from harness.plan.arrivals import draw_arrivals, fingerprint
+from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
 from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
 
@@ -47,12 +48,19 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str) -> Drawn:
     _check_capabilities(scenario, target)
     phases = windows(scenario)
     duration_s = phases[-1].end_s
-    problems = [*_unknown_names(scenario, target), *refusals(scenario, phases)]
+    user_rng = random.Random(f"{seed}/user")
+    due_us = draw_times(scenario.load, duration_s, user_rng)
+    baseline_n = bisect_left(due_us, scenario.phases.baseline_s * 1e6)
+    problems = [*_unknown_names(scenario, target), *refusals(scenario, baseline_n)]
     if problems:
-        raise ScenarioError([Problem(scenario.file or scenario.name, 1, problem) for problem in problems])
+        raise ScenarioError(
+            [Problem(_file(scenario), _line(scenario, path), f"{path}: {what}") for path, what in problems]
+        )
     tasks = _tasks(scenario, target)
-    user = draw_arrivals(scenario.load, tasks, duration_s, random.Random(f"{seed}/user"))
-    warmup = draw_arrivals(scenario.load, tasks, scenario.warmup_max_s, random.Random(f"{seed}/warmup"))
+    user = draw_tasks(scenario.load, tasks, due_us, user_rng)
+    warmup_rng = random.Random(f"{seed}/warmup")
+    warmup_us = draw_times(scenario.load, scenario.warmup_max_s, warmup_rng)
+    warmup = draw_tasks(scenario.load, tasks, warmup_us, warmup_rng)
     plan = Plan(
         scenario=scenario,
         stack=target.stack,
@@ -63,31 +71,45 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str) -> Drawn:
         duration_s=duration_s,
         requests=len(user.scheduled_us),
         arrivals_sha256=fingerprint(user),
-        resolves=resolution(scenario),
-        replay=f"harness run {scenario.file or scenario.name} --stack {target.stack} --seed {seed}",
+        resolves=resolution(scenario, baseline_n),
+        replay=f"harness run {_file(scenario)} --stack {target.stack} --seed {seed}",
         target=dict(target.replicas),
     )
     return Drawn(plan, tasks, user, warmup)
 
 
 def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
-    for fault in scenario.faults:
-        if fault.needs not in target.capabilities:
-            raise CapabilityError(
-                f"{scenario.file or scenario.name}: {fault.kind} needs the capability '{fault.needs}', "
-                f""
-                f"which the stack '{target.stack}' does not have (it has: {', '.join(sorted(target.capabilities))})"
-            )
-
-
-def _unknown_names(scenario: Scenario, target: TargetFacts) -> list[str]:
+    has = ", ".join(sorted(target.capabilities)) or "none"
     problems = [
-        f"faults: '{on}' is not a replica of the stack '{target.stack}'{_close(on, target.replicas)}"
-        for on in sorted({fault.on for fault in scenario.faults} - set(target.replicas))
+        f"{_file(scenario)}:{_line(scenario, f'faults.{index}.kind')}: {fault.kind} needs the capability "
+        f"'{fault.needs}', which the stack '{target.stack}' does not have (it has: {has})"
+        for index, fault in enumerate(scenario.faults)
+        if fault.needs not in target.capabilities
     ]
+    if problems:
+        raise CapabilityError("\n".join(problems))
+
+
+def _unknown_names(scenario: Scenario, target: TargetFacts) -> Iterator[tuple[str, str]]:
+    for index, fault in enumerate(scenario.faults):
+        if fault.on not in target.replicas:
+            what = f"'{fault.on}' is not a replica of the stack '{target.stack}'{_close(fault.on, target.replicas)}"
+            yield f"faults.{index}.on", what
     known = [name for prompt_set in target.prompts for name in (prompt_set, f"{prompt_set}_stream")]
-    unknown = [task for task in scenario.load.mix if task not in known]
-    return problems + [f"load.mix: the target has no task '{task}'{_close(task, known)}" for task in unknown]
+    for task in scenario.load.mix:
+        if task not in known:
+            yield f"load.mix.{task}", f"the target has no such task{_close(task, known)}"
+
+
+def _file(scenario: Scenario) -> str:
+    return scenario.file or scenario.name
+
+
+def _line(scenario: Scenario, path: str) -> int:
+    """Where a key stands, or its nearest parent that the file names."""
+    while path and path not in scenario.lines:
+        path = path.rpartition(".")[0]
+    return scenario.lines.get(path, 1)
 
 
 def _close(given: str, known: Sequence[str] | Mapping[str, str]) -> str:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pydantic
 from pydantic_core import ErrorDetails
 
 from harness.model.errors import Problem, ScenarioError
-from harness.model.faults import FAULTS, Fault
+from harness.model.faults import FAULTS, Fault, WeightsFault
 from harness.model.scenario import Scenario
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
@@ -25,6 +26,7 @@ from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 __all__ = ["json_schema", "parse_scenario"]
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SET_HERE = frozenset({"file", "lines"})  # fields of a Scenario that no file may set
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
@@ -43,10 +45,13 @@ def parse_scenario(text: str, file: str) -> Scenario:
     except pydantic.ValidationError as error:
         problems += [_explain(details, Scenario, (), document) for details in error.errors()]
     problems += list(_rules(document.value, document))
+    if not problems:
+        problems += list(_clashes(faults, document))  # needs every fault, whole
     if problems or scenario is None:
         raise ScenarioError([Problem(file, line, message) for line, message in sorted(set(problems))])
     hypothesis = scenario.hypothesis or _first_comment(text)
-    return dataclasses.replace(scenario, faults=tuple(faults), hypothesis=hypothesis, file=file)
+    lines = {".".join(str(part) for part in path): line for path, line in document.lines.items() if path}
+    return dataclasses.replace(scenario, faults=tuple(faults), hypothesis=hypothesis, file=file, lines=lines)
 
 
 def json_schema() -> dict[str, Any]:
@@ -54,7 +59,8 @@ def json_schema() -> dict[str, Any]:
     schema = pydantic.TypeAdapter(Scenario).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Scenario"
-    schema["properties"].pop("file")
+    for name in _SET_HERE:
+        schema["properties"].pop(name)
     kinds = []
     for kind, cls in FAULTS.items():
         one = pydantic.TypeAdapter(cls).json_schema()
@@ -90,6 +96,22 @@ def _faults(raw: Any, document: Document) -> tuple[list[Fault], list[Found]]:
     return faults, problems
 
 
+def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
+    """Faults of the model files that would be over before they are loaded, or that heal into each other's damage."""
+    files = [(index, fault) for index, fault in enumerate(faults) if isinstance(fault, WeightsFault)]
+    for index, fault in files:
+        if fault.restart_after_s is not None and fault.restart_after_s >= fault.for_s:
+            at: Path = ("faults", index, "restart_after_s")
+            yield document.line(at), f"faults.{index}.restart_after_s: must be below for_s, {fault.for_s:g}"
+    for (_, one), (index, other) in itertools.combinations(sorted(files, key=lambda item: item[1].at_s), 2):
+        if one.on == other.on and other.at_s < one.at_s + one.for_s:
+            line = document.line(("faults", index))
+            yield (
+                line,
+                f"faults.{index}: the files of {one.on} are already damaged then; let the earlier fault end first",
+            )
+
+
 def _unknown_kind(kind: object) -> str:
     if kind is None:
         return "faults: each fault needs a kind; 'harness faults' lists them"
@@ -121,7 +143,7 @@ def _fields_at(root: type, path: Iterable[str | int]) -> list[str]:
         current = next((option for option in options if dataclasses.is_dataclass(option)), None)
     if not dataclasses.is_dataclass(current):
         return []
-    return [field.name for field in dataclasses.fields(current) if field.name != "file"]
+    return [field.name for field in dataclasses.fields(current) if field.name not in _SET_HERE]
 
 
 def _suggest(given: str, known: Iterable[str]) -> str:
@@ -137,8 +159,8 @@ def _rules(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
     name = body.get("name")
     if isinstance(name, str) and not _NAME.fullmatch(name):
         yield document.line(("name",)), f"name: lower-case letters, digits and single hyphens only, not '{name}'"
-    if "file" in body:
-        yield document.line(("file",)), "file: unknown key"
+    for key in _SET_HERE & set(body):
+        yield document.line((key,)), f"{key}: unknown key"
     load = body.get("load")
     if isinstance(load, Mapping) and load.get("mix") == {}:
         yield document.line(("load", "mix")), "load.mix: name at least one task"
@@ -174,7 +196,7 @@ def _limits(key: str, limits: Any, known: Mapping[str, str], document: Document)
         if low is None and high is None:
             yield document.line(at), f"{key}.{name}: give min or max"
         elif isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-            yield document.line(at), f"{key}.{name}: min {low:g} is above max {high:g}"
+            yield document.line(at), f"{key}.{name}: min {low} is above max {high}"
 
 
 def _first_comment(text: str) -> str:

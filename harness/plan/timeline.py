@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model.faults import Fault, WeightsFault
+from harness.model.faults import WeightsFault
 from harness.model.plan import Step, Window
 from harness.model.scenario import Scenario
 
@@ -20,10 +20,9 @@ def windows(scenario: Scenario) -> tuple[Window, ...]:
     found = [Window("baseline", 0, 0.0, at_s)]
     if not scenario.faults:
         return tuple(found)
-    first_s = min(fault.at_s for fault in scenario.faults)
     last_s = _faults_end_s(scenario)
     for episode in range(1, scenario.episodes + 1):
-        if last_s > first_s or first_s > 0:
+        if last_s > 0:
             found.append(Window("fault", episode, at_s, at_s + last_s))
         found.append(Window("recovery", episode, at_s + last_s, at_s + last_s + scenario.phases.recovery_s))
         at_s += last_s + scenario.phases.recovery_s
@@ -43,22 +42,13 @@ def steps(scenario: Scenario) -> tuple[Step, ...]:
                 found.append(Step(at_s + fault.restart_after_s, "restart", episode, index))
             found.append(Step(at_s + fault.lasts_s, "heal", episode, index))
     order = {"heal": 0, "inject": 1, "restart": 2}
-    instant = {
-        (step.episode, step.fault)
-        for step in found
-        if step.action == "inject" and _is_instant(scenario.faults[step.fault])
-    }
 
     def rank(step: Step) -> tuple[float, int]:
-        late = step.action == "heal" and (step.episode, step.fault) in instant
-        return step.at_s, 3 if late else order[step.action]
+        at_once = step.action == "heal" and scenario.faults[step.fault].lasts_s == 0  # after its own beginning
+        return step.at_s, 3 if at_once else order[step.action]
 
     return tuple(sorted(found, key=rank))
 
 
 def _faults_end_s(scenario: Scenario) -> float:
     return max((fault.at_s + fault.lasts_s for fault in scenario.faults), default=0.0)
-
-
-def _is_instant(fault: Fault) -> bool:
-    return fault.lasts_s == 0

@@ -52,25 +52,41 @@ class Document:
 
 def read_yaml(text: str) -> Document:
     """Parse one YAML document. Raises YamlProblem; a duplicate key is one, since YAML would drop the first silently."""
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # characters that YAML does not allow
+        raise YamlProblem(1, f"not YAML: {str(error).splitlines()[0]}") from error
     try:
         node = loader.get_single_node()
         lines: dict[Path, int] = {}
         if node is not None:
-            _walk(node, (), lines)
+            _walk(node, (), (lines, set()))
         return Document(loader.construct_document(node) if node is not None else None, lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlProblem(mark.line + 1 if mark else 1, error.problem or "not YAML") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise YamlProblem(1, f"not YAML: {str(error).splitlines()[0]}") from error
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # PyYAML lets all of these out for values that do not fit their tags, such as !!int "" or 2026-02-30
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise YamlProblem(1, f"not YAML: {said}") from error
     finally:
         loader.dispose()
 
 
-def _walk(node: yaml.Node, path: Path, lines: dict[Path, int]) -> None:
-    if path not in lines:
-        lines[path] = node.start_mark.line + 1
+def _walk(node: yaml.Node, path: Path, found: tuple[dict[Path, int], set[int]]) -> None:
+    lines, walked = found
+    lines.setdefault(path, node.start_mark.line + 1)
+    if id(node) in walked:
+        return  # an alias: walking it again would take exponential time, or for ever
+    walked.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -80,7 +96,7 @@ def _walk(node: yaml.Node, path: Path, lines: dict[Path, int]) -> None:
                 raise YamlProblem(line, f"'{name}' is given twice")
             seen.add(name)
             lines[(*path, name)] = line
-            _walk(value, (*path, name), lines)
+            _walk(value, (*path, name), found)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _walk(item, (*path, index), lines)
+            _walk(item, (*path, index), found)

@@ -7,7 +7,7 @@ guard or the next run's sweep, can finish the job: an inverse is data, and doing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def pending(path: Path) -> list[tuple[int, Inverse]]:
     """Inverses that were intended and not carried out, newest first."""
     if not path.exists():
         return []
-    done = {value["undone"] for _, value in read_lines(path) if isinstance(value, dict) and "undone" in value}
+    done = [value["undone"] for _, value in read_lines(path) if isinstance(value, dict) and "undone" in value]
     return sorted((entry for entry in _intents(path) if entry[0] not in done), key=lambda entry: -entry[0])
 
 
@@ -65,25 +65,44 @@ def undo_all(path: Path, carry_out: Callable[[Inverse], None]) -> list[str]:
     entries = pending(path)
     if not entries:
         return []
-    errors = []
-    journal = Journal(path)
+    done: list[int] = []
+    failed: dict[int, str] = {}
     for number, inverse in entries:
         try:
             carry_out(inverse)
         except Exception as error:  # noqa: BLE001  the next inverse matters more than this one's class of error
-            journal.failed(number, str(error))
-            errors.append(f"{inverse.name} {dict(inverse.args)}: {error}")
+            failed[number] = f"{inverse.name} {dict(inverse.args)}: {error}"
         else:
+            done.append(number)
+    try:
+        _note(path, done, failed)
+    except OSError as error:  # healed all the same, and healing once more does no harm
+        return [*failed.values(), f"{path} cannot be written: {error}"]
+    return list(failed.values())
+
+
+def _note(path: Path, done: Sequence[int], failed: Mapping[int, str]) -> None:
+    journal = Journal(path)
+    try:
+        for number in done:
             journal.undone(number)
-    journal.close()
-    return errors
+        for number, error in failed.items():
+            journal.failed(number, error)
+    finally:
+        journal.close()
 
 
 def _intents(path: Path) -> list[tuple[int, Inverse]]:
+    """Intents in order. One that is torn or damaged is passed over: it was cut off before its fault was applied."""
     if not path.exists():
         return []
+    values = [
+        value for _, value in read_lines(path) if isinstance(value, dict) and isinstance(value.get("intend"), int)
+    ]
     return [
-        (value["intend"], Inverse(value["inverse"]["name"], value["inverse"]["args"]))
-        for _, value in read_lines(path)
-        if isinstance(value, dict) and "intend" in value
+        (value["intend"], Inverse(str(inverse["name"]), inverse["args"]))
+        for value in values
+        if isinstance(inverse := value.get("inverse"), dict)
+        and "name" in inverse
+        and isinstance(inverse.get("args"), dict)
     ]

@@ -41,12 +41,13 @@ class Recorder:
         with self._lock:
             try:
                 self._log.write({"at_s": round(event.at_s, 6), "kind": event.kind, **event.fields})
-            except OSError as error:
-                raise RunBroken(
-                    f"{self._log.path}: cannot record what happens ({error}); free some disk space"
-                ) from error
-        for listener in self._listeners:
-            listener(event)
+            except (OSError, ValueError, TypeError) as error:
+                raise RunBroken(f"{self._log.path}: cannot record {event.kind} ({error}); is the disk full?") from error
+        for listener in list(self._listeners):
+            try:
+                listener(event)
+            except OSError:  # a display that has gone is no reason to leave a fault in
+                self._listeners.remove(listener)
         return event
 
     def close(self) -> None:

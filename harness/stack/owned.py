@@ -6,9 +6,11 @@ children inherit it, so that orphans of dead parents are found as well.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from harness.model.errors import BlastRadiusError
 __all__ = ["RUN_LABEL", "ProcessId", "identify", "kill_owned", "owned_processes", "process_state", "send_signal"]
 
 RUN_LABEL = "RELIABILITY_HARNESS_RUN"
+PASSES = 20
+END_S = 0.2  # for one killed process to end, per pass
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,10 @@ def send_signal(process: ProcessId, signum: signal.Signals, run_id: str) -> bool
     try:
         if process_state(process) in (None, "Z"):
             return False
-        if _label(process.pid) != run_id:
+        environ = _environ(process.pid)
+        if not environ:
+            return False  # it is ending: its memory has gone before it is a zombie
+        if _label_in(environ) != run_id:
             raise BlastRadiusError(f"process {process.pid} does not belong to run {run_id}: it was not signalled")
         signal.pidfd_send_signal(pidfd, signum)
     except ProcessLookupError:
@@ -73,22 +80,47 @@ def owned_processes(run_id: str) -> Iterator[ProcessId]:
 def kill_owned(run_id: str, *, spare: int | None = None) -> int:
     """SIGKILL everything of a run but `spare` until a pass finds nothing; returns how many were killed.
 
-    Several passes, since a supervisor may fork while it is being killed.
+    Several passes, since a supervisor may fork while it is being killed. One process that cannot be signalled never
+    keeps the others alive.
     """
     killed = 0
-    for _ in range(50):
+    for _ in range(PASSES):
         found = [process for process in owned_processes(run_id) if process.pid not in (spare, os.getpid())]
         if not found:
             break
-        killed += sum(send_signal(process, signal.SIGKILL, run_id) for process in found)
+        for process in found:
+            with contextlib.suppress(BlastRadiusError, PermissionError):
+                killed += send_signal(process, signal.SIGKILL, run_id)
+        _await_end(found)
     return killed
 
 
+def _await_end(processes: Sequence[ProcessId]) -> None:
+    """Let the kernel end what was killed: a loaded host needs a moment, and until then it would be found again."""
+    for process in processes:
+        try:
+            pidfd = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            continue
+        try:
+            select.select([pidfd], [], [], END_S)
+        finally:
+            os.close(pidfd)
+
+
 def _label(pid: int) -> str | None:
+    return _label_in(_environ(pid))
+
+
+def _environ(pid: int) -> bytes:
+    """The environment a process was started with; empty when it has gone, is ending, or is not ours to look at."""
     try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return None
+        return b""
+
+
+def _label_in(environ: bytes) -> str | None:
     prefix = f"{RUN_LABEL}=".encode()
     return next((item[len(prefix) :].decode() for item in environ.split(b"\0") if item.startswith(prefix)), None)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import pydantic
@@ -16,8 +18,8 @@ from harness.model.event import Event
 from harness.model.faults import FAULTS
 from harness.model.history import Header, History
 from harness.model.plan import Arrivals, Plan
-from harness.record.append import read_lines
-from harness.store.requests import RequestFiles, compact, read_requests
+from harness.record.append import being_written, read_lines
+from harness.store.requests import Begun, RequestFiles, compact, read_requests
 
 __all__ = ["RunFolder"]
 
@@ -91,11 +93,15 @@ class RunFolder:
         """The whole run; compacts the requests first if that has not been done. Raises RunFolderError."""
         plan = self.read_plan()
         header = _load(self.header, Header)
+        if being_written(self.events):  # compacting would take the log away from under the load generator
+            raise RunFolderError(f"{self.path} is a run that is still going on: wait for its end, or 'harness stop' it")
         events, damage = self._read_events()
+        begins = [event.fields["begin_s"] for event in events if event.kind == "schedule_begin"]
+        begun = Begun(plan.tasks, round(begins[0] * 1e6) if begins else None)
         try:
-            damage += compact(RequestFiles(self.request_log, self.arrivals, self.plan, self.requests))
+            damage += compact(RequestFiles(self.request_log, self.arrivals, self.requests), begun)
             requests = read_requests(self.requests)
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
             raise RunFolderError(
                 f"{self.requests} cannot be read ({error}): the recorded requests are damaged"
             ) from error
@@ -122,16 +128,39 @@ class RunFolder:
             raise RunFolderError(f"{self.events} is missing: the run ended before anything happened")
         events, damage = [], []
         for line, value in read_lines(self.events):
-            if (
-                isinstance(value, dict)
-                and isinstance(value.get("at_s"), int | float)
-                and isinstance(value.get("kind"), str)
-            ):
+            if _is_event(value):
                 fields = {key: field for key, field in value.items() if key not in ("at_s", "kind")}
                 events.append(Event(float(value["at_s"]), value["kind"], fields))
             else:
                 damage.append(f"{self.events.name}:{line} is not a whole record and was left out")
         return events, damage
+
+
+_FIELDS: Mapping[str, Mapping[str, type | UnionType]] = {
+    "schedule_begin": {"begin_s": float | int},
+    "fault_begin": {"episode": int, "fault": int, "on": str},
+    "fault_proof": {"episode": int, "fault": int, "proven": bool, "evidence": str},
+    "fault_end": {"episode": int, "fault": int},
+    "fault_skipped": {"episode": int, "reason": str},
+    "stopped": {"reason": str},
+    "broken": {"reason": str},
+    "cleanup_failed": {"errors": list},
+}
+"""What the judge takes for granted of the events that it reads."""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_event(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        return False
+    if not (_is_number(value.get("at_s")) and _is_number(value.get("begin_s", 0.0))):
+        return False
+    if value.get("last_routed_s") is not None and not _is_number(value["last_routed_s"]):
+        return False
+    return all(isinstance(value.get(name), kind) for name, kind in _FIELDS.get(value["kind"], {}).items())
 
 
 def _dump(value: Any) -> str:
@@ -143,7 +172,7 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunFolderError(f"{path.parent} is not a run's folder: {path.name} is missing") from error
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise RunFolderError(f"{path} is damaged ({error})") from error
 
 

@@ -1,6 +1,6 @@
 """Requests on the disk: an append-only log while the run lasts, Parquet afterwards.
 
-The log's lines are described in `harness/load/log.py`, whose child process writes them. Times are integers in
+The log's lines are described in `harness/record/request_log.py`; the load child writes them. Times are integers in
 microseconds and delta-encoded, which is what keeps a request under 30 bytes.
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.model.history import REQUEST_COLUMNS
-from harness.model.request import Outcome
-from harness.record.append import read_lines
+from harness.model.request import Lane, Outcome
+from harness.record.request_log import Began, Damaged, Done, NotSent, Record, Sent, Stopped
+from harness.record.request_log import read as read_log
 
-__all__ = ["SCHEMA", "RequestFiles", "compact", "read_requests", "write_requests"]
+__all__ = ["SCHEMA", "Begun", "RequestFiles", "compact", "read_requests", "write_requests"]
 
 _WORDS = pa.dictionary(pa.int16(), pa.string())
 SCHEMA = pa.schema(
@@ -44,6 +46,9 @@ SCHEMA = pa.schema(
     ]
 )
 _DELTA_COLUMNS = ("index", "scheduled_us", "sent_us", "first_byte_us", "done_us", "ttft_us", "gap_max_us")
+DONE_COLUMNS = tuple(
+    name for name in SCHEMA.names if name not in ("lane", "index", "task", "scheduled_us", "outcome")
+)  # what a request's end says, under the same names as in the log's record
 _DELTA = dict.fromkeys(_DELTA_COLUMNS, "DELTA_BINARY_PACKED")
 _WORD_COLUMNS = [name for name in SCHEMA.names if pa.types.is_dictionary(SCHEMA.field(name).type)]
 
@@ -54,37 +59,93 @@ class RequestFiles:
 
     log: Path
     arrivals: Path
-    plan: Path
     parquet: Path
 
 
-@dataclass
-class _Lane:
-    """What the log says of one lane."""
+@dataclass(frozen=True)
+class Begun:
+    """What is known beside the log: names of the tasks, and when the user lane began, should the log not say so."""
 
-    begin_us: int | None = None
-    sent: dict[int, int] = field(default_factory=dict)
-    done: dict[int, list[Any]] = field(default_factory=dict)
-    not_sent: dict[int, str] = field(default_factory=dict)
+    tasks: Sequence[str]
+    user_begin_us: int | None = None
 
 
-def compact(files: RequestFiles) -> list[str]:
+def compact(files: RequestFiles, begun: Begun) -> list[str]:
     """Turn the log into Parquet and remove it; nothing to do when that has been done. Returns sentences on damage."""
     if not files.log.exists():
         if not files.parquet.exists():
             write_requests(files.parquet, {name: [] for name in SCHEMA.names})
         return []
-    arrivals = json.loads(files.arrivals.read_text())
-    tasks = json.loads(files.plan.read_text())["tasks"]
-    lanes, damage = _read_log(files.log)
-    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-    for name, lane in lanes.items():
-        drawn = arrivals.get(name)
-        if drawn is not None and lane.begin_us is not None:
-            _append_lane(columns, name, lane, (drawn, tasks))
-    write_requests(files.parquet, columns)
+    arrivals = json.loads(files.arrivals.read_text(encoding="utf-8"))
+    lanes = {name: _Lane(name, drawn, begun.tasks) for name, drawn in arrivals.items()}
+    if Lane.USER in lanes:
+        lanes[Lane.USER].begin_us = begun.user_begin_us
+    damage = _fill(lanes, read_log(files.log))
+    parts = [lane.columns() for lane in lanes.values() if lane.begin_us is not None]
+    write_requests(files.parquet, {name: list(chain(*(part[name] for part in parts))) for name in SCHEMA.names})
     files.log.unlink()
     files.arrivals.unlink(missing_ok=True)
+    return damage
+
+
+class _Lane:
+    """One row for each arrival of a lane, not sent until the log says otherwise."""
+
+    def __init__(self, name: str, drawn: Mapping[str, Sequence[int]], tasks: Sequence[str]) -> None:
+        self.name = name
+        self.begin_us: int | None = None
+        self._offsets_us = drawn["scheduled_us"]
+        n = len(self._offsets_us)
+        self._known = n * [False]  # its end is on record
+        self._columns: dict[str, list[Any]] = {column: n * [None] for column in SCHEMA.names}
+        self._columns["lane"] = n * [name]
+        self._columns["index"] = list(range(n))
+        self._columns["task"] = ["echo" if name == Lane.CONTROL else tasks[task] for task in drawn["task"]]
+        self._columns["outcome"] = n * [Outcome.NOT_SENT.value]
+        self._columns["checked"] = n * [False]
+
+    def add(self, record: Sent | Done | NotSent) -> None:
+        """Take a record in. An end outranks an intent, whichever came first. Raises IndexError beyond the schedule."""
+        if not 0 <= record.index < len(self._known):
+            raise IndexError(record.index)
+        if isinstance(record, Done):
+            self._known[record.index] = True
+            for column in DONE_COLUMNS:
+                self._columns[column][record.index] = getattr(record, column)
+            self._columns["outcome"][record.index] = record.outcome.value
+        elif isinstance(record, NotSent):
+            self._known[record.index] = True
+            self._columns["sent_us"][record.index] = None
+            self._columns["outcome"][record.index] = Outcome.NOT_SENT.value
+            self._columns["detail"][record.index] = record.reason
+        elif not self._known[record.index]:
+            self._columns["sent_us"][record.index] = record.sent_us
+            self._columns["outcome"][record.index] = Outcome.IN_FLIGHT_AT_END.value
+
+    def columns(self) -> Mapping[str, Sequence[Any]]:
+        """Every row of the user lane; of the others those that were sent, since nobody waits for the rest."""
+        assert self.begin_us is not None
+        self._columns["scheduled_us"] = [self.begin_us + offset_us for offset_us in self._offsets_us]
+        if self.name == Lane.USER:
+            return self._columns
+        sent = [sent_us is not None for sent_us in self._columns["sent_us"]]
+        return {name: list(compress(values, sent)) for name, values in self._columns.items()}
+
+
+def _fill(lanes: Mapping[str, _Lane], records: Iterable[Record]) -> list[str]:
+    damage = []
+    for record in records:
+        if isinstance(record, Damaged):
+            damage.append(record.sentence)
+        elif not isinstance(record, Stopped):
+            try:
+                lane = lanes[record.lane]
+                if isinstance(record, Began):
+                    lane.begin_us = record.begin_us
+                else:
+                    lane.add(record)
+            except LookupError:
+                damage.append(f"The load log speaks of a request that was never planned: {record}.")
     return damage
 
 
@@ -101,11 +162,19 @@ def write_requests(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
 def read_requests(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """The columns of a Parquet file as arrays: words as objects, numbers that can be missing as floats with NaN."""
-    table = pq.read_table(path, memory_map=False)
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
-    if missing:
-        raise ValueError(f"column {missing[0]} is missing")
-    return {name: _array(table.column(name)) for name in SCHEMA.names}
+    try:
+        table = pq.read_table(path, memory_map=False)
+        missing = [name for name in SCHEMA.names if name not in table.column_names]
+        if missing:
+            raise ValueError(f"column {missing[0]} is missing")
+        table = table.select(SCHEMA.names).cast(SCHEMA)
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
+    columns = {name: _array(table.column(name)) for name in SCHEMA.names}
+    strange = set(columns["outcome"]) - set(Outcome)
+    if strange:
+        raise ValueError(f"{strange.pop()!r} is not an outcome")
+    return columns
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
@@ -117,49 +186,3 @@ def _array(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     words = np.array([*whole.dictionary.to_pylist(), None], dtype=object)
     codes = whole.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
     return np.asarray(words[codes], dtype=object)
-
-
-def _read_log(path: Path) -> tuple[dict[str, _Lane], list[str]]:
-    lanes: dict[str, _Lane] = {}
-    damage = []
-    for line, value in read_lines(path):
-        try:
-            kind, lane_name = value[0], value[1]
-            lane = lanes.setdefault(lane_name, _Lane()) if kind != "e" else None
-            if kind == "b" and lane:
-                lane.begin_us = int(value[2])
-            elif kind == "s" and lane:
-                lane.sent[int(value[2])] = int(value[3])
-            elif kind == "d" and lane:
-                if len(value) != 14:
-                    raise ValueError
-                lane.done[int(value[2])] = value
-            elif kind == "n" and lane:
-                lane.not_sent[int(value[2])] = str(value[3])
-        except (TypeError, ValueError, IndexError, KeyError):
-            damage.append(f"{path.name}:{line} is not a whole record and was left out")
-    return lanes, damage
-
-
-def _append_lane(
-    columns: dict[str, list[Any]], name: str, lane: _Lane, drawn: tuple[Mapping[str, Any], Sequence[str]]
-) -> None:
-    arrivals, tasks = drawn
-    assert lane.begin_us is not None
-    for index, offset_us in enumerate(arrivals["scheduled_us"]):
-        done = lane.done.get(index)
-        if done is not None:
-            sent_us, first_us, done_us, outcome, status, served_by, ttft_us, gap_us, tokens, checked, detail = done[3:]
-        else:
-            sent_us, first_us, done_us = lane.sent.get(index), None, None
-            outcome = Outcome.NOT_SENT if sent_us is None else Outcome.IN_FLIGHT_AT_END
-            if sent_us is None and name != "user":
-                continue  # warm-up ends early and control beats have no promise to keep
-            status = served_by = ttft_us = gap_us = tokens = None
-            checked, detail = False, lane.not_sent.get(index)
-        task = tasks[arrivals["task"][index]] if name != "control" else "echo"
-        row = (name, index, task, lane.begin_us + offset_us, sent_us, first_us, done_us, str(Outcome(outcome)), status)
-        for column, value in zip(
-            columns.values(), (*row, served_by, ttft_us, gap_us, tokens, bool(checked), detail), strict=True
-        ):
-            column.append(value)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.load.driver import LoadDriver
-from harness.load.log import Began, Done, NotSent, Sent, read
 from harness.load.spec import LoadSpec
 from harness.model.plan import Arrivals, Prompt, Task
 from harness.record.clock import SystemClock
+from harness.record.request_log import Began, Done, NotSent, Sent, read
 
 _LEAD_S = 0.2  # between "ready" and the first arrival
 _PROMPT = Prompt(({"role": "user", "content": "Say ok."},), 8, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def scenario(tmp_path: Path) -> Path:
     path = tmp_path / "kill.yaml"
     path.write_text(KILL)
     return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that is only copied."""
+    scenario = tmp_path_factory.mktemp("finished") / "kill.yaml"
+    scenario.write_text(KILL)
+    assert run(scenario) == 0
+    return folder(scenario)
 
 
 def run(scenario: Path, *more: str) -> int:
@@ -119,17 +129,17 @@ def test_bad_arguments_are_one_sentence_and_exit_2(
 @pytest.mark.parametrize("name", ["plan.json", "header.json", "events.jsonl", "requests.parquet"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "garbage", "cut"])
 def test_a_damaged_run_folder_is_a_sentence_or_a_verdict_and_never_a_traceback(
-    scenario: Path, name: str, damage: str, capsys: pytest.CaptureFixture[str]
+    finished: Path, tmp_path: Path, name: str, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(scenario)
-    path = folder(scenario) / name
+    damaged = tmp_path / "damaged"
+    shutil.copytree(finished, damaged)
+    path = damaged / name
     whole = path.read_bytes()
     if damage == "missing":
         path.unlink()
     else:
         path.write_bytes({"empty": b"", "garbage": b"\x00\xff nonsense\n", "cut": whole[: len(whole) // 2]}[damage])
-    capsys.readouterr()
-    code = call(["judge", str(folder(scenario))])
+    code = call(["judge", str(damaged)])
     said = capsys.readouterr()
     assert code in (2, 3), said.out
     assert "Traceback" not in said.err

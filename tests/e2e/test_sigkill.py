@@ -61,8 +61,14 @@ def seconds_until(gone: object, limit_s: float) -> float:
 
 
 def weights_healed(one: Started, pristine: str) -> bool:
-    copies = list(one.out.glob("*/stack/model-*/model.safetensors"))
-    return all(hashlib.sha256(path.read_bytes()).hexdigest() == pristine for path in copies)
+    for path in one.out.glob("*/stack/model-*/model.safetensors"):
+        try:
+            held = path.read_bytes()
+        except FileNotFoundError:  # the guard removed the copy a moment ago
+            continue
+        if hashlib.sha256(held).hexdigest() != pristine:
+            return False
+    return True
 
 
 def wait_or_end(one: Started, seconds: float) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from harness.load.driver import LoadDriver
-from harness.load.log import Done, NotSent, Record, read
 from harness.load.spec import LoadSpec
 from harness.model.plan import Arrivals, Prompt, Task
 from harness.record.clock import SystemClock
+from harness.record.request_log import Done, NotSent, Record, read
 
 from .scripted_server import ANSWER, ScriptedServer, scripted_server
 

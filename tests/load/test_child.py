@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.load.driver import LoadDriver
-from harness.load.log import Damaged, Done, NotSent, Sent, Stopped, read
 from harness.model.request import Outcome
+from harness.record.request_log import Damaged, Done, NotSent, Sent, Stopped, read
 
 from .conftest import CLOCK, START_S, make_spec, run, start, wait_for
 from .scripted_server import ScriptedServer

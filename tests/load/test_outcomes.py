@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.load.log import Began, Sent, Stopped
 from harness.model.plan import Arrivals
 from harness.model.request import Outcome
+from harness.record.request_log import Began, Sent, Stopped
 
 from .conftest import Run, make_spec, run
 from .scripted_server import DRIP_S, ScriptedServer

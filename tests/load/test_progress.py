@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.load.log import Began, Damaged, Done, NotSent, Record, Sent, Stopped
 from harness.load.progress import Progress
 from harness.load.warmup import settled
 from harness.model.request import Outcome
+from harness.record.request_log import Began, Damaged, Done, NotSent, Record, Sent, Stopped
 
 
 def done(index: int, done_s: float, outcome: Outcome = Outcome.OK, latency_s: float = 0.1, lane: str = "user") -> Done:

@@ -229,3 +229,20 @@ async def test_a_truncated_file_exits_78_even_without_verification(model_folder:
 def _wait(replica: Replica) -> tuple[int, str]:
     _, log = replica.process.communicate(timeout=READY_WITHIN_S)
     return replica.process.returncode, log
+
+
+async def test_a_folder_as_downloaded_from_a_hub_is_served_and_says_that_it_is_unverified(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    folder = copied(model_folder, tmp_path / "model")
+    for extra in ("golden.json", "manifest.json"):
+        (folder / extra).unlink()
+    replica = Replica(folder)
+    try:
+        state = await ready(replica)
+        assert state["verified"] is None
+        entry = golden(model_folder)[0]
+        status, reply, _ = await ask(replica, entry | {"temperature": 0})
+        assert (status, text_of(reply)) == (200, entry["answer"])
+    finally:
+        replica.end()

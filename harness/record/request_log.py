@@ -1,4 +1,4 @@
-"""Read the load child's log: one JSON array a line, times in microseconds from the run's origin.
+"""The log of requests that the load child writes: one JSON array a line, times in microseconds from the run's origin.
 
 ["b", lane, begin]                     a lane began
 ["s", lane, index, sent]               about to send (written before the request's bytes)

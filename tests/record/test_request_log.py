@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.load.log import Began, Damaged, Done, NotSent, Sent, Stopped, Tail, parse, read
 from harness.load.log_writer import Ended, LogWriter
 from harness.model.request import Outcome
+from harness.record.request_log import Began, Damaged, Done, NotSent, Sent, Stopped, Tail, parse, read
 
 LINES = [
     '["b","user",1000]\n',

@@ -1,0 +1,177 @@
+"""The judge never claims more than the history shows."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.analysis.judge import judge
+from harness.analysis.stages import observed_stages
+from harness.model.event import Event
+from harness.model.history import History
+from harness.model.verdict import Stages
+from harness.render import RENDERERS
+from tests.fake_run import history_of, run_fake, with_column, with_events
+
+KILL = "faults:\n  - {kind: process.kill}\n"
+INDICES = st.sets(st.integers(0, 329), max_size=60)
+LIMITS = "observe:\n  recovery_s: {max: 5}\n  lost_requests: {max: 50}\n  wrong_answers: {max: 0}\n"
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> History:
+    return history_of(tmp_path_factory.mktemp("killed"), KILL + LIMITS)
+
+
+def users(history: History) -> np.ndarray:
+    return np.flatnonzero(history.requests["lane"] == "user")
+
+
+def test_a_sound_run_passes_with_its_stages_and_every_request_accounted_for(killed: History) -> None:
+    verdict = judge(killed)
+    (episode,) = verdict.episodes
+    assert verdict.outcome == "pass", verdict.reason
+    assert sum(verdict.sli["outcomes"].values()) == killed.plan.requests
+    assert episode.stages.detect_s == pytest.approx(0.25, abs=0.05)
+    assert episode.stages.restore_s == pytest.approx(3.0, abs=0.05)
+    assert episode.stages.verify_s == pytest.approx(3.25, abs=0.05)
+    assert episode.fault_end_s == pytest.approx(8.0, abs=0.1)
+    assert verdict.estimates["mttr_s"].n == verdict.estimates["mttd_s"].n == 1
+    assert verdict.estimates["recovery_s_p95"].value is None
+
+
+def test_more_losses_never_turn_a_fail_into_a_pass(killed: History) -> None:
+    rows = users(killed)
+    order = {"pass": 2, "inconclusive": 1, "fail": 0}
+    begin_s = next(event.fields["begin_s"] for event in killed.events if event.kind == "schedule_begin")
+    baseline_end_us = (begin_s + killed.plan.windows[0].end_s) * 1e6
+    # Losses in the baseline are another matter: they change what is normal, and so what counts as recovered.
+    later = [i for i, row in enumerate(rows) if killed.requests["scheduled_us"][row] > baseline_end_us]
+
+    def lose(which: set[int]) -> str:
+        outcome = killed.requests["outcome"].copy()
+        outcome[rows[sorted(which)]] = "refused"
+        return judge(with_column(killed, "outcome", lambda _: outcome)).outcome
+
+    @settings(max_examples=20, deadline=None)
+    @given(INDICES, st.sets(st.sampled_from(later), max_size=60))
+    def check(some: set[int], more: set[int]) -> None:
+        few, many = lose(some), lose(some | more)
+        # a baseline that losses made unsteady is inconclusive, so a fail may become that, but nothing becomes a pass
+        assert many != "pass" or few == "pass"
+        assert order[many] <= order[few] or few == "fail"
+
+    check()
+
+
+def test_a_baseline_that_was_not_steady_is_inconclusive(killed: History) -> None:
+    def change(outcome: np.ndarray) -> np.ndarray:
+        outcome[users(killed)[:30]] = "http_error"
+        return outcome
+
+    verdict = judge(with_column(killed, "outcome", change))
+    assert verdict.outcome == "inconclusive"
+    assert "not steady" in verdict.reason
+
+
+def test_a_generator_that_fell_behind_is_inconclusive(killed: History) -> None:
+    verdict = judge(with_column(killed, "sent_us", lambda sent: sent + 60_000))
+    assert verdict.outcome == "inconclusive"
+    assert any("fell behind" in finding.reason for finding in verdict.findings)
+
+
+@pytest.mark.parametrize("at", [5, -5])
+def test_a_wrong_answer_fails_wherever_it_was_given_and_however_bad_the_rest_is(killed: History, at: int) -> None:
+    def change(outcome: np.ndarray) -> np.ndarray:
+        outcome[users(killed)[at]] = "wrong_answer"
+        return outcome
+
+    late = with_column(killed, "sent_us", lambda sent: sent + 60_000)
+    assert judge(with_column(late, "outcome", change)).outcome == "fail"
+
+
+@pytest.mark.parametrize("kind", ["run_end", "schedule_begin", "fault_begin", "fault_proof"])
+def test_a_history_without_one_of_its_cornerstones_is_never_a_pass(killed: History, kind: str) -> None:
+    assert (
+        judge(with_events(killed, lambda e: None if e.kind == kind else e)).outcome != "pass"
+        or kind == "schedule_begin"
+    )
+
+
+def test_a_run_that_ended_without_saying_why_is_inconclusive(killed: History) -> None:
+    def give_up(event: Event) -> Event:
+        return (
+            Event(event.at_s, event.kind, {**event.fields, "interrupted": True}) if event.kind == "run_end" else event
+        )
+
+    import dataclasses
+
+    verdict = judge(dataclasses.replace(with_events(killed, give_up), complete=False))
+    assert verdict.outcome == "inconclusive"
+
+
+def test_a_run_killed_at_any_event_is_judged_without_a_traceback_and_never_passed(killed: History) -> None:
+    import dataclasses
+
+    for length in range(0, len(killed.events), 7):
+        verdict = judge(dataclasses.replace(killed, events=killed.events[:length], complete=False))
+        assert verdict.outcome == "inconclusive"
+        assert all(renderer(verdict) for renderer in RENDERERS.values()) if length % 35 == 0 else True
+
+
+def test_a_run_without_any_request_is_judged_and_inconclusive(killed: History) -> None:
+    import dataclasses
+
+    empty = {name: column[:0] for name, column in killed.requests.items()}
+    for events in ([], killed.events):
+        verdict = judge(dataclasses.replace(killed, requests=empty, events=events))
+        assert verdict.outcome == "inconclusive"
+        assert verdict.sli["scheduled"] == 0
+
+
+def test_a_request_without_a_record_is_noticed(killed: History) -> None:
+    import dataclasses
+
+    fewer = {name: column[:-1] for name, column in killed.requests.items()}
+    finding = next(f for f in judge(dataclasses.replace(killed, requests=fewer)).findings if f.check == "accounting")
+    assert finding.outcome == "inconclusive" or fewer["lane"][-1] != "user"
+
+
+def test_stages_that_were_not_seen_are_null_and_a_relapse_is_not_a_restoration() -> None:
+    def event(at_s: float, kind: str, **fields: object) -> Event:
+        return Event(at_s, f"target.{kind}", {"replica": "a", **fields})
+
+    assert observed_stages([], "a", 10, 20) == Stages()
+    before = [event(9, "beat_missed"), event(9.5, "isolated", last_routed_s=9.0)]
+    assert observed_stages(before, "a", 10, 20) == Stages()
+    seen = [
+        event(11, "isolated", last_routed_s=10.5),
+        event(12, "ready_green"),
+        event(13, "readmitted"),
+        event(14, "isolated"),
+    ]
+    assert observed_stages(seen, "a", 10, 20) == Stages(None, 0.5, None, None)
+    seen += [event(15, "ready_green"), event(16, "readmitted")]
+    assert observed_stages(seen, "a", 10, 20) == Stages(None, 0.5, 5, 6)
+    assert observed_stages(seen, "b", 10, 20) == Stages()
+
+
+def test_the_recipe_in_the_report_gives_the_headline_numbers_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_fake(tmp_path, KILL + LIMITS)
+    verdict = judge(run.read())
+    run.write("verdict.json", json.dumps({"run": verdict.run}))
+    monkeypatch.chdir(run.path)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(verdict.recompute, {})
+    assert f"lost {verdict.sli['lost']} of {verdict.sli['eligible']}" in said.getvalue()
+    assert f"baseline latency p99 in ms {verdict.phases[0].latency_ms_p99}" in said.getvalue()

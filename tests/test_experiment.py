@@ -1,0 +1,89 @@
+"""Whatever goes wrong, and wherever: the faults are healed, the stack is down, and nothing is passed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.analysis.judge import judge
+from harness.model.errors import StackError
+from harness.record.clock import FakeClock
+from harness.record.journal import pending
+from harness.stack.fake import PRISTINE, FakeStack
+from harness.store.folder import RunFolder
+from tests.fake_run import run_fake, verdict_of
+
+FLIP = "faults:\n  - {kind: weights.bit_flip, for_s: 4}\n"
+CALLS = ["up", "ready", "poll", "process", "restart", "held_weights", "model_folder", "final_counters"]
+
+
+class Failing(FakeStack):
+    """Fails at one call of one method, and says whether it was taken down."""
+
+    method, at, downs = "", 0, 0
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.calls = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name == "down":
+            type(self).downs += 1
+        if name != type(self).method:
+            return value
+        self.calls += 1
+        if self.calls != type(self).at:
+            return value
+
+        def fail(*_: object) -> None:
+            raise StackError("it broke")
+
+        return fail
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 20])
+@pytest.mark.parametrize("method", CALLS)
+def test_a_stack_that_fails_at_any_call_leaves_nothing_behind(tmp_path: Path, method: str, at: int) -> None:
+    made = type("Made", (Failing,), {"method": method, "at": at, "downs": 0})
+    with suppress(StackError):
+        run_fake(tmp_path, FLIP, stack=made)
+    assert made.downs >= 1
+    run = RunFolder(tmp_path / "run")
+    assert pending(run.undo) == []
+    weights = run.path / "stack/primary/model/model.safetensors"
+    assert not weights.exists() or weights.read_bytes() == PRISTINE
+    assert run.events.read_text().splitlines()[-1].find('"run_end"') > 0
+
+
+def test_an_interrupted_run_is_healed_and_inconclusive_and_accounts_for_every_request(tmp_path: Path) -> None:
+    ticks = iter(range(10_000))
+    run = run_fake(tmp_path, FLIP, interrupted=lambda: int(next(ticks) > 520))
+    history = run.read()
+    verdict = judge(history)
+    assert verdict.outcome == "inconclusive"
+    assert pending(run.undo) == []
+    assert any(event.kind == "fault_begin" for event in history.events)
+    assert verdict.sli["scheduled"] == history.plan.requests == sum(verdict.sli["outcomes"].values())
+    assert verdict.sli["outcomes"]["not_sent"] > 0
+
+
+def test_a_run_interrupted_before_its_schedule_claims_nothing(tmp_path: Path) -> None:
+    verdict = verdict_of(tmp_path, FLIP, interrupted=lambda: 1)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.phases == ()
+    assert verdict.sli["time_availability"] is None
+
+
+def test_stop_if_ends_the_run_and_heals(tmp_path: Path) -> None:
+    text = "faults:\n  - {kind: weights.bit_flip, for_s: 9, restart_after_s: null}\n"
+    text += "stop_if: {success_rate: {below: 0.9, for_s: 2}}\n"
+    run = run_fake(tmp_path, text)
+    history = run.read()
+    assert any("success rate" in str(event.fields.get("reason")) for event in history.events if event.kind == "stopped")
+    assert pending(run.undo) == []
+    assert judge(history).outcome == "inconclusive"
+    assert judge(history).run["duration_s"] < history.plan.duration_s

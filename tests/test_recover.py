@@ -1,0 +1,71 @@
+"""What a dead run left behind is healed and cleared, by whoever finds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from harness.record.journal import Inverse, Journal
+from harness.recover import recover, sweep
+from harness.stack.owned import identify
+from harness.store.registry import LiveRun, Registry
+
+
+def dead_run(tmp_path: Path, run_id: str = "dead-run") -> tuple[LiveRun, Registry]:
+    run = LiveRun(run_id, str(tmp_path / "run"), 2**22 + 1, 1)
+    (tmp_path / "run").mkdir()
+    registry = Registry(tmp_path / "live")
+    registry.add(run)
+    return run, registry
+
+
+def test_faults_are_healed_and_the_copies_of_the_model_and_the_sockets_are_gone(tmp_path: Path) -> None:
+    run, registry = dead_run(tmp_path, f"dead-{os.getpid()}")
+    folder = Path(run.folder)
+    copies = [folder / "stack" / "model-primary", folder / "stack" / "primary" / "model", folder / "undo"]
+    for copy in copies:
+        copy.mkdir(parents=True)
+        (copy / "model.safetensors").write_bytes(b"x")
+    dead, live = (Path(tempfile.mkdtemp(prefix=f"harness-{run.run_id[:24]}-")) for _ in range(2))
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(dead / "s"))
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(live / "s"))
+        other.listen()
+        assert sweep(registry)[0].errors == ()
+        assert live.exists()  # another run's, whose id begins with the same letters
+    assert not dead.exists()
+    assert not any(copy.exists() for copy in copies)
+    assert registry.runs() == []
+    (live / "s").unlink()
+    live.rmdir()
+
+
+def test_a_run_that_could_not_be_healed_stays_registered_with_its_snapshots(tmp_path: Path) -> None:
+    run, registry = dead_run(tmp_path)
+    journal = Journal(Path(run.folder) / "undo.jsonl")
+    journal.intend(Inverse("no.such", {}))
+    journal.close()
+    (Path(run.folder) / "undo").mkdir()
+    for _ in range(2):
+        assert len(recover(run, registry).errors) == 1
+    assert registry.runs() == [run]
+    assert (Path(run.folder) / "undo").exists()
+
+
+def test_the_sweep_leaves_live_runs_alone(tmp_path: Path) -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    registry = Registry(tmp_path / "live")
+    registry.add(LiveRun("alive", str(tmp_path), me.pid, me.started))
+    assert sweep(registry) == []
+    assert len(registry.runs()) == 1
+
+
+def test_a_run_whose_folder_was_deleted_is_forgotten(tmp_path: Path) -> None:
+    run, registry = dead_run(tmp_path)
+    Path(run.folder).rmdir()
+    assert recover(run, registry).errors == ()
+    assert registry.runs() == []
