@@ -22,7 +22,7 @@ __all__ = ["Experiment", "Interrupted", "Load", "LoadFactory", "run_experiment"]
 TICK_S = 0.02  # how late a fault may be
 START_UP_S = 120.0  # a real model of a few GB loads in less
 READY_EVERY_S = 0.1
-HEAL_S = 5.0  # how long a fault may take to be seen gone, after the last request
+HEAL_S = 30.0  # how long a fault may take to be seen gone, after the last request: a loaded host starts slowly
 
 
 class Interrupted(Exception):
@@ -204,10 +204,10 @@ def _finish(it: Experiment, load: Load) -> None:
     while it.keeper.unhealed() and it.clock.now() < deadline_s:
         _stop_if_asked(it)
         it.clock.sleep(READY_EVERY_S)
-    it.keeper.poll()
+        it.keeper.poll()
+    _collect(it)
     for event in it.stack.final_counters():
         it.recorder.add(event)
-    _collect(it)
 
 
 def _collect(it: Experiment) -> None:

@@ -93,7 +93,8 @@ def target_count(events: Sequence[Event], source: str) -> Mapping[str, int] | No
     `incarnations` is above 1.
     """
     last: dict[str, Event] = {}
-    for event in events:
+    # By time, not by place in the log: a reading that was under way may be written after a later one.
+    for event in sorted(events, key=lambda event: event.at_s):
         if event.kind == "counters" and event.fields.get("source") == source:
             last[str(event.fields.get("incarnation"))] = event
     if not last:

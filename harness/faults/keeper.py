@@ -81,7 +81,7 @@ class FaultKeeper:
         return [
             f"{live.fault.fault.kind} on {live.fault.fault.on}"
             for live in self._live
-            if live.taken_back and not live.gone and not live.fault.healed()
+            if live.taken_back and not live.gone
         ]
 
     def heal_all(self) -> list[str]:
