@@ -17,7 +17,7 @@ EVIDENCE = {
     "process.stop": "exit status 0",
     "weights.bit_flip": "altered weights",
     "weights.missing": "exit",
-    "weights.truncate": "exit",
+    "weights.truncate": "altered weights",  # the process that has the file mapped has lost those pages at once
 }
 
 
