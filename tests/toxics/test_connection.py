@@ -13,6 +13,8 @@ from harness.toxics.connection import Policy
 from harness.toxics.flags import Address, parse_address
 from harness.toxics.server import Settings, running
 
+pytestmark = pytest.mark.process  # real sockets and real seconds: not for `make check`
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -13,6 +13,8 @@ from harness.toxics.server import Settings, running
 from tests.toxics.client import Client, Peer, connected
 from tests.toxics.upstreams import Upstream, sends
 
+pytestmark = pytest.mark.process  # real sockets and real seconds: not for `make check`
+
 EVENTS = 6
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

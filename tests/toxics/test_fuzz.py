@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from harness.toxics.kinds.table import KINDS
 from harness.toxics.server import Settings, running
 from tests.toxics.client import Client, connected
 from tests.toxics.upstreams import Upstream
+
+pytestmark = pytest.mark.process  # real sockets and real seconds: not for `make check`
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -7,6 +7,8 @@ import pytest
 from harness.toxics import timing
 from harness.toxics.timing import Alarms, now
 
+pytestmark = pytest.mark.process  # real sockets and real seconds: not for `make check`
+
 
 @pytest.mark.parametrize("timerfd", [True, False])
 async def test_alarms_ring_in_order_and_not_when_cancelled(timerfd: bool, monkeypatch: pytest.MonkeyPatch) -> None:

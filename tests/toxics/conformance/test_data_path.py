@@ -11,6 +11,8 @@ import pytest
 from tests.toxics.client import Client, connected
 from tests.toxics.upstreams import Upstream, answer_at_the_end, sends
 
+pytestmark = pytest.mark.process  # real sockets and real seconds: not for `make check`
+
 LATE_S = 0.25  # on a busy machine
 
 
