@@ -37,7 +37,8 @@ demo: model ## three scenarios on real processes, with a report each (no Docker 
 test: $(VENV)/.dev model ## every test that this machine can run
 	@HARNESS_TEST_MODEL=$(MODEL) HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(VENV)/.dev lint types fast ## format, lint, types and fast tests, under a minute
+check: $(VENV)/.dev ## format, lint, types and fast tests, under a minute
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint types fast
 
 format: $(VENV)/.dev ## put the code into shape
 	@$(BIN)/ruff format $(SOURCES)

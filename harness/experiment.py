@@ -63,6 +63,7 @@ class Experiment:
     interrupted: Callable[[], int]  # how often the user asked to stop
     on_progress: Callable[[Progress, float], None]  # called every tick with seconds since the run's origin
     on_waiting: Callable[[str], None]  # called with what is still missing before the load can begin
+    in_warm_up: Callable[[], None]  # called once, when what this process does cannot disturb a measured request
 
 
 def run_experiment(it: Experiment) -> None:
@@ -158,6 +159,7 @@ def _warm_up(it: Experiment, load: Load) -> None:
         return
     load.begin("warmup", begin_s)
     it.on_waiting("warm-up: two windows that agree")
+    it.in_warm_up()
     steady = False
     while not steady and it.clock.now() < begin_s + it.plan.scenario.warmup_max_s:
         _stop_if_asked(it)

@@ -100,6 +100,7 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
                 watcher.interrupted,
                 watcher.on_progress,
                 watcher.on_waiting,
+                _import_judging if real else _nothing,
             )
         )
     finally:
@@ -113,9 +114,7 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
 
 def judge_folder(folder: RunFolder) -> Verdict:
     """Judge a recorded run, by today's rules, and write its verdict and reports."""
-    from harness.analysis.judge import (
-        judge,
-    )  # here, since pandas takes half a second that a run's start should not wait for
+    from harness.analysis.judge import judge  # here, since pandas takes half a second; see _import_judging
 
     verdict = judge(folder.read())
     render_folder(folder, verdict)
@@ -128,6 +127,17 @@ def render_folder(folder: RunFolder, verdict: Verdict) -> None:
 
     for name, renderer in RENDERERS.items():
         folder.write(name, renderer(verdict))
+
+
+def _import_judging() -> None:
+    """What judging and rendering import takes 1.5 s: in the warm-up nobody waits for it."""
+    import harness.analysis.judge
+    import harness.render.charts
+    import harness.store.requests  # noqa: F401
+
+
+def _nothing() -> None:
+    """A fake run lasts milliseconds and has nothing to wait for."""
 
 
 def _load_factory(

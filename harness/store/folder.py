@@ -19,7 +19,6 @@ from harness.model.faults import FAULTS
 from harness.model.history import Header, History
 from harness.model.plan import Arrivals, Plan
 from harness.record.append import being_written, read_lines
-from harness.store.requests import Begun, RequestFiles, compact, read_requests
 
 __all__ = ["RunFolder"]
 
@@ -91,6 +90,9 @@ class RunFolder:
 
     def read(self) -> History:
         """The whole run; compacts the requests first if that has not been done. Raises RunFolderError."""
+        # Here: Parquet takes 0.3 s to import, which the start of a run should not wait for.
+        from harness.store.requests import Begun, RequestFiles, compact, read_requests
+
         plan = self.read_plan()
         header = _load(self.header, Header)
         if being_written(self.events):  # compacting would take the log away from under the load generator

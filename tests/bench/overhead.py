@@ -1,4 +1,8 @@
-"""What does the harness add to a run? The time of `harness run` beyond what the plan is made of, on the local stack."""
+"""What does the harness add to a run? The time of `harness run` beyond what the plan is made of, on the local stack.
+
+Most of it is the target's own start, two processes that import torch and transformers; `overhead_target_start_s` is
+that share, from the recorded events, so that a slow machine can be told from a slow harness.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ REPEATS = 3
 _ROOT = Path(__file__).parents[2]
 _SCENARIO = "scenarios/kill-primary.yaml"
 _LONGEST_S = 180
-GOALS = (Goal("overhead_s", "<=", 8, "s"),)
+GOALS = (Goal("overhead_s", "<=", 8, "s"), Goal("overhead_target_start_s", "<=", None, "s"))
 
 
 def figures() -> list[Figure]:

@@ -17,6 +17,8 @@ from aiohttp.test_utils import TestServer
 from target_service.gateway.app import make_app
 from target_service.gateway.settings import GatewaySettings, ReplicaAddress
 
+pytestmark = pytest.mark.process  # real sockets and real seconds: not for `make check`
+
 ANSWER = {"choices": [{"message": {"content": "positive"}}]}
 
 
