@@ -8,6 +8,9 @@ DEMO := scenarios/kill-primary.yaml scenarios/hang-primary.yaml scenarios/corrup
 SOURCES := harness target_service tests
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Where it is set, every one of a run's processes would compile torch and transformers again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint types fast bench model clean lock
 
