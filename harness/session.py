@@ -61,7 +61,7 @@ class Session:
 
 def facts(stack: Stack) -> TargetFacts:
     """What the planner needs to know of a stack."""
-    return TargetFacts(stack.name, stack.capabilities, stack.describe(), stack.prompts())
+    return TargetFacts(stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links())
 
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
@@ -83,7 +83,7 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
     journal = Journal(folder.undo)
     recorder.listen(watcher.on_event)
     recorder.event("run_begin", run_id=run_id)
-    context = RunContext(run_id, folder.path, origin_s)
+    context = RunContext(run_id, folder.path, origin_s, drawn.plan.seed)
     keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal))
     make_load = _load_factory(drawn, session, (folder, context), lanes)
     try:

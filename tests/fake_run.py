@@ -26,13 +26,14 @@ def run_fake(
     out: Path,
     text: str,
     *,
+    head: str = HEAD,
     stack: Callable[[FakeClock], FakeStack] = FakeStack,
     interrupted: Callable[[], int] = lambda: 0,
 ) -> RunFolder:
-    """Plan `text` (without its head) and run it."""
+    """Plan `text` (without its `head`) and run it."""
     clock = FakeClock()
     made = stack(clock)
-    drawn = make_plan(parse_scenario(HEAD + text, "x.yaml"), facts(made), "seed")
+    drawn = make_plan(parse_scenario(head + text, "x.yaml"), facts(made), "seed")
     names = {field.name for field in dataclasses.fields(Watcher)}
     watcher = Watcher(**{name: (lambda *_: None) for name in names} | {"interrupted": interrupted})
     return run_session(drawn, Session(made, clock, out, Registry(out / "live"), {}), "run", watcher)

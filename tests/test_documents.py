@@ -60,7 +60,7 @@ def test_each_path_of_a_document_exists(document: str) -> None:
     assert missing == []
 
 
-def test_the_scenario_in_the_readme_is_right() -> None:
-    (text,) = re.findall(r"```yaml\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    scenario = parse_scenario(text, "README.md")
-    assert scenario.hypothesis.startswith("If the primary dies")
+def test_the_scenarios_in_the_readme_are_right() -> None:
+    whole, part = re.findall(r"```yaml\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert parse_scenario(whole, "README.md").hypothesis.startswith("If the primary dies")
+    assert len(parse_scenario("name: part\n" + part, "README.md").faults) == 3

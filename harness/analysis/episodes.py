@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,9 +85,8 @@ def _episode(
     good = users["code"].to_numpy() == _OK
     lag_ms = percentile_ms(users["lag_s"].to_numpy(), 0.99)
     reason = "" if proven else f"the fault is not proven: {proof}"
-    reason = (
-        reason or _unreached(frame, begun, (number, end_s), events) or _unfit(history, frame, (number, users, lag_ms))
-    )
+    reason = reason or _unreached(frame, begun, (number, end_s), (events, history.plan.target))
+    reason = reason or _unfit(history, frame, (number, users, lag_ms))
     return EpisodeResult(
         number=number,
         faults=tuple(f"{fault.kind} on {fault.on}" for fault in scenario.faults),
@@ -128,6 +127,9 @@ def _proof(events: Sequence[Event], faults: int) -> tuple[bool, str]:
     skipped = [str(e.fields["reason"]) for e in events if e.kind == "fault_skipped"]
     if skipped:
         return False, f"not injected: {'; '.join(skipped)}"
+    lost = [str(e.fields["reason"]) for e in events if e.kind == "fault_lost"]
+    if lost:
+        return False, f"it did not last: {'; '.join(lost)}"
     proofs = [e for e in events if e.kind == "fault_proof"]
     if any(not e.fields["proven"] for e in proofs):
         return False, "; ".join(str(e.fields["evidence"]) for e in proofs if not e.fields["proven"])
@@ -140,9 +142,12 @@ def _proof(events: Sequence[Event], faults: int) -> tuple[bool, str]:
     return True, "; ".join(str(e.fields["evidence"]) for e in proofs)
 
 
-def _unreached(frame: RunFrame, begun: Sequence[Event], at: tuple[int, float], events: Sequence[Event]) -> str:
-    """Why the faults tell nothing of the users: each must have hit a replica that was serving them."""
+def _unreached(
+    frame: RunFrame, begun: Sequence[Event], at: tuple[int, float], seen: tuple[Sequence[Event], Container[str]]
+) -> str:
+    """Why the faults tell nothing of the users: each must have hit a replica that was serving them, or their way."""
     number, end_s = at
+    events, replicas = seen
     if not begun:
         return "the fault never began"
     if frame.users["served_by"].isna().all():
@@ -151,14 +156,18 @@ def _unreached(frame: RunFrame, begun: Sequence[Event], at: tuple[int, float], e
     for begin in begun:
         over = (e.at_s for e in events if e.kind == "fault_end" and e.fields["fault"] == begin.fields["fault"])
         until_s = max(begin.at_s, min(over, default=end_s))
-        if not _served(frame, str(begin.fields["on"]), max(since_s, begin.at_s - SERVING_S), until_s):
-            return f"no request reached {begin.fields['on']} around its fault, so the fault proves nothing"
+        on = str(begin.fields["on"])
+        if not _served(frame, on if on in replicas else None, max(since_s, begin.at_s - SERVING_S), until_s):
+            return f"no request reached {on} around its fault, so the fault proves nothing"
     return ""
 
 
-def _served(frame: RunFrame, replica: str, since_s: float, until_s: float) -> bool:
+def _served(frame: RunFrame, replica: str | None, since_s: float, until_s: float) -> bool:
+    """Whether the replica, or with None anybody, was asked by users in that time."""
     scheduled = frame.users["scheduled_s"].to_numpy()
     rows = slice(*np.searchsorted(scheduled, (since_s, until_s)))
+    if replica is None:
+        return bool(rows.stop > rows.start)
     return bool((frame.users["served_by"].iloc[rows] == replica).any())
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from harness.doctor import examine
-from harness.model.faults import FAULTS, Fault
+from harness.model.fault import Fault
+from harness.model.faults import FAULTS
 from harness.store.folder import RunFolder
 
 __all__ = ["doctor", "explain", "faults"]
@@ -32,7 +33,8 @@ def faults() -> int:
     """List what can be broken, and the keys of each fault."""
     for kind, cls in FAULTS.items():
         click.echo(f"{kind:20} {(cls.__doc__ or '').splitlines()[0]}")
-        click.echo(f"{'':20} needs: {cls.needs}; keys: {', '.join(_keys(cls))}")
+        needs = sorted(cls(kind=kind).capabilities)
+        click.echo(f"{'':20} needs: {', '.join(needs)}; keys: {', '.join(_keys(cls))}")
     return 0
 
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.model.faults import Fault
+from harness.model.fault import Fault
 from harness.record.journal import Inverse
 from harness.stack.base import Stack
 
@@ -57,6 +57,10 @@ class ActiveFault(ABC):
     @abstractmethod
     def proof(self) -> Proof | None:
         """Evidence, or None while there is none yet; asked again until the fault ends."""
+
+    def lost(self) -> str | None:
+        """Asked right before the inverse: what had ended the fault before its time; None: it was there to the end."""
+        return None
 
     def restart(self) -> None:
         """For faults that act on a file: have the replica load it."""

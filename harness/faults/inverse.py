@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.model.errors import BlastRadiusError, HarnessError
 from harness.record.journal import Inverse
+from harness.stack.links import Toxic
 from harness.stack.owned import ProcessId, send_signal
 
 __all__ = ["INVERSES", "carry_out", "sha256_of"]
@@ -60,8 +61,22 @@ def _restore_file(args: Mapping[str, Any]) -> None:
         raise HarnessError(f"{path} differs from its snapshot after it was restored")
 
 
+def _mend_link(args: Mapping[str, Any]) -> None:
+    """Take a toxic off a link of the run's own proxy; when that proxy has ended, its toxics have ended with it."""
+    # Here, since the client takes 0.2 s to import, which most runs' guards can do without.
+    from harness.stack.toxiproxy_api import ToxiproxyApi, ToxiproxyGone
+
+    api = ToxiproxyApi(args["host"], args["port"], args["instance"])
+    try:
+        api.check()
+        api.remove(args["link"], Toxic(args["toxic"], args["type"]))
+    except ToxiproxyGone:
+        return
+
+
 INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "file.restore": _restore_file,
+    "link.mend": _mend_link,
     "nothing": _nothing,
     "process.continue": _continue_process,
 }

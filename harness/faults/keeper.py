@@ -149,8 +149,19 @@ class FaultKeeper:
             with suppress(OSError, HarnessError):
                 self._look_for_proof(live)
 
+    def _look_whether_lost(self, live: _Live) -> None:
+        """A fault that ended by itself, as when its proxy was restarted, was not the fault that was planned."""
+        try:
+            reason = live.fault.lost()
+        except (OSError, HarnessError) as error:
+            reason = f"whether it was there to the end could not be seen: {error}"
+        if reason:
+            with suppress(RunBroken):
+                self._recorder.event("fault_lost", episode=live.episode, fault=live.index, reason=reason)
+
     def _take_back(self, live: _Live) -> None:
         self._last_look(live)
+        self._look_whether_lost(live)
         try:
             carry_out(live.inverse)
         except (OSError, HarnessError) as error:

@@ -71,6 +71,11 @@ class PauseProcess(_ProcessFault):
             return None
         return Proof(True, f"process {self.victim.pid} is in state T (stopped)")
 
+    def lost(self) -> str | None:
+        if self.stack.state(self.victim) != "running":
+            return None  # that it was killed while it hung is the target's answer, not ours
+        return f"process {self.victim.pid} was continued by somebody else"
+
     def after_inverse(self) -> None:
         self.stack.signal(self.victim, "SIGCONT")  # a second one does no harm
 

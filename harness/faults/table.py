@@ -5,13 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.faults.base import ActiveFault, Where
+from harness.faults.network import (
+    Blackhole,
+    Corrupt,
+    CutDown,
+    Delay,
+    NarrowBand,
+    ResetConnections,
+    SlowClose,
+    StallStream,
+    StatusAnswer,
+    Swallow,
+    TruncateStream,
+)
 from harness.faults.process import KillProcess, PauseProcess, StopProcess
 from harness.faults.weights import FlipBits, RemoveWeights, TruncateWeights
-from harness.model.faults import Fault
+from harness.model.fault import Fault
 
 __all__ = ["DOERS", "activate"]
 
 DOERS: Mapping[str, type[ActiveFault]] = {
+    "network.bandwidth": NarrowBand,
+    "network.blackhole": Blackhole,
+    "network.corrupt": Corrupt,
+    "network.down": CutDown,
+    "network.http_status": StatusAnswer,
+    "network.latency": Delay,
+    "network.reset": ResetConnections,
+    "network.slow_close": SlowClose,
+    "network.sse_stall": StallStream,
+    "network.sse_truncate": TruncateStream,
+    "network.timeout": Swallow,
     "process.kill": KillProcess,
     "process.pause": PauseProcess,
     "process.stop": StopProcess,

@@ -14,6 +14,7 @@ from harness.record.append import AppendLog
 from harness.record.clock import Clock
 from harness.record.request_log import Tail
 from harness.stack.fake import FakeStack
+from harness.stack.fake_links import Effect
 
 __all__ = ["FakeLoad"]
 
@@ -128,7 +129,10 @@ class FakeLoad:
         target = self._stack.target_at(at_s)
         target.received += 1
         replica = target.active()
-        if replica is None or replica.status == "dead":
+        effect = self._on_the_way(lane, index, at_s, replica.name if replica else None)
+        if effect.outcome is not None:
+            self._end_on_the_way((lane, index, at_s), effect)
+        elif replica is None or replica.status == "dead":
             name = replica.name if replica else None
             self._done(
                 lane,
@@ -142,7 +146,30 @@ class FakeLoad:
             self._hanging.append(_Hanging(lane, index, at_s, at_s + self._spec.deadline_s, replica.name))
         else:
             wrong = target.file_altered(replica.name) is True
-            self._answer(lane, index, (at_s, at_s), (replica.name, wrong))
+            self._answer(lane, index, (at_s, at_s + effect.delay_s), (replica.name, wrong))
+
+    def _on_the_way(self, lane: str, index: int, at_s: float, replica: str | None) -> Effect:
+        """What the links do to a request: first the users' own, then the gateway's to the replica."""
+        links = self._stack.target.links
+        stream = self._spec.tasks[self._lanes[lane].arrivals.task[index]].stream
+        own = links.effect("gateway", stream=stream)
+        if own.outcome is not None or replica is None:
+            return own
+        behind = links.effect(replica, stream=stream)
+        if behind.outcome is Outcome.REFUSED:  # the gateway turns it into an answer of its own
+            behind = Effect(Outcome.HTTP_ERROR, status=502)
+        delay_s = own.delay_s + behind.delay_s
+        late = delay_s + LATENCY_S > self._spec.deadline_s
+        return Effect(behind.outcome or (Outcome.TIMEOUT if late else None), delay_s, behind.status)
+
+    def _end_on_the_way(self, what: tuple[str, int, float], effect: Effect) -> None:
+        lane, index, sent_s = what
+        waited = effect.outcome in (Outcome.TIMEOUT, Outcome.DEADLINE_MISSED)
+        done_s = sent_s + (self._spec.deadline_s if waited else REFUSAL_S)
+        silent = effect.outcome in (Outcome.TIMEOUT, Outcome.REFUSED)
+        times = (sent_s, None if silent else sent_s + REFUSAL_S, done_s)
+        assert effect.outcome is not None
+        self._done(lane, index, times, effect.outcome, status=effect.status or (None if silent else 200))
 
     def _release(self, now_s: float) -> None:
         """End what a paused replica holds: past its deadline, or answered since the replica runs again."""

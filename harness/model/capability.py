@@ -14,3 +14,6 @@ class Capability(StrEnum):
     PAUSE = "pause"
     STOP = "stop"
     CORRUPT_FILES = "corrupt_files"
+    NETWORK = "network"
+    INFERENCE_TOXICS = "inference_toxics"
+    """Toxics that the official Toxiproxy lacks: those that know HTTP and token streams, and two more."""

@@ -14,7 +14,7 @@ class Event:
     """One thing that happened, `at_s` seconds from the run's origin.
 
     Kinds written by the harness: `run_begin`, `stack_up`, `target_ready`, `schedule_begin`, `phase_begin`,
-    `fault_begin`, `fault_proof`, `fault_end`, `fault_skipped`, `counters`, `stopped`, `run_end`.
+    `fault_begin`, `fault_proof`, `fault_end`, `fault_skipped`, `fault_lost`, `counters`, `stopped`, `run_end`.
     Kinds that a stack reports of its target start with `target.`: `target.beat_missed`, `target.isolated`,
     `target.ready_green`, `target.readmitted`, `target.golden_failed`, `target.exited`, `target.started`.
     """

@@ -1,6 +1,7 @@
 """The parameters of every fault kind. What they do is in `harness/faults/`, one file per family.
 
-To add a kind: a dataclass here, a row in FAULTS, a class in `harness/faults/`, a test.
+To add a kind: a dataclass here (the network's are in `network_faults.py`), a row in FAULTS, a class in
+`harness/faults/`, a test.
 """
 
 from __future__ import annotations
@@ -9,13 +10,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Interval
 
 from harness.model.capability import Capability
+from harness.model.fault import Fault, Seconds, SecondsAboveZero
+from harness.model.network_faults import (
+    NetworkBandwidth,
+    NetworkBlackhole,
+    NetworkCorrupt,
+    NetworkDown,
+    NetworkHttpStatus,
+    NetworkLatency,
+    NetworkReset,
+    NetworkSlowClose,
+    NetworkSseStall,
+    NetworkSseTruncate,
+    NetworkTimeout,
+)
 
 __all__ = [
     "FAULTS",
-    "Fault",
     "ProcessKill",
     "ProcessPause",
     "ProcessStop",
@@ -23,31 +37,6 @@ __all__ = [
     "WeightsMissing",
     "WeightsTruncate",
 ]
-
-STRICT: Mapping[str, object] = {"extra": "forbid", "use_attribute_docstrings": True, "allow_inf_nan": False}
-
-Seconds = Annotated[float, Ge(0)]
-SecondsAboveZero = Annotated[float, Gt(0)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """What every fault has."""
-
-    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
-    needs: ClassVar[Capability]
-
-    kind: str
-    """What breaks, as family.name; `harness faults` lists them."""
-    on: str = "primary"
-    """Which replica."""
-    at_s: Seconds = 0.0
-    """When, in seconds after the episode's begin (the first episode begins at the baseline's end)."""
-
-    @property
-    def lasts_s(self) -> float:
-        """How long the harness holds the fault before it heals it; 0: it is over at once."""
-        return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +110,17 @@ class WeightsMissing(WeightsFault):
 
 
 FAULTS: Mapping[str, type[Fault]] = {
+    "network.bandwidth": NetworkBandwidth,
+    "network.blackhole": NetworkBlackhole,
+    "network.corrupt": NetworkCorrupt,
+    "network.down": NetworkDown,
+    "network.http_status": NetworkHttpStatus,
+    "network.latency": NetworkLatency,
+    "network.reset": NetworkReset,
+    "network.slow_close": NetworkSlowClose,
+    "network.sse_stall": NetworkSseStall,
+    "network.sse_truncate": NetworkSseTruncate,
+    "network.timeout": NetworkTimeout,
     "process.kill": ProcessKill,
     "process.pause": ProcessPause,
     "process.stop": ProcessStop,

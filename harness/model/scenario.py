@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval, Le
 
-from harness.model.faults import STRICT, Fault, Seconds, SecondsAboveZero
+from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
 
 __all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf"]
 

@@ -6,10 +6,11 @@ import difflib
 import random
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, Problem, ScenarioError
+from harness.model.network_faults import NetworkFault
 from harness.model.plan import Arrivals, Plan, Prompt, Task
 from harness.model.scenario import Scenario
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
@@ -27,6 +28,7 @@ class TargetFacts:
     capabilities: frozenset[Capability]
     replicas: Mapping[str, str]  # name -> what it is
     prompts: Mapping[str, Sequence[Prompt]]  # prompt set -> prompts
+    links: Mapping[str, str] = field(default_factory=dict)  # name -> what it is
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,9 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
     has = ", ".join(sorted(target.capabilities)) or "none"
     problems = [
         f"{_file(scenario)}:{_line(scenario, f'faults.{index}.kind')}: {fault.kind} needs the capability "
-        f"'{fault.needs}', which the stack '{target.stack}' does not have (it has: {has})"
+        f"'{need}', which the stack '{target.stack}' does not have (it has: {has})"
         for index, fault in enumerate(scenario.faults)
-        if fault.needs not in target.capabilities
+        for need in sorted(fault.capabilities - target.capabilities)
     ]
     if problems:
         raise CapabilityError("\n".join(problems))
@@ -92,8 +94,9 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
 
 def _unknown_names(scenario: Scenario, target: TargetFacts) -> Iterator[tuple[str, str]]:
     for index, fault in enumerate(scenario.faults):
-        if fault.on not in target.replicas:
-            what = f"'{fault.on}' is not a replica of the stack '{target.stack}'{_close(fault.on, target.replicas)}"
+        part, known_parts = ("link", target.links) if isinstance(fault, NetworkFault) else ("replica", target.replicas)
+        if fault.on not in known_parts:
+            what = f"'{fault.on}' is not a {part} of the stack '{target.stack}'{_close(fault.on, known_parts)}"
             yield f"faults.{index}.on", what
     known = [name for prompt_set in target.prompts for name in (prompt_set, f"{prompt_set}_stream")]
     for task in scenario.load.mix:

@@ -18,7 +18,8 @@ import pydantic
 from pydantic_core import ErrorDetails
 
 from harness.model.errors import Problem, ScenarioError
-from harness.model.faults import FAULTS, Fault, WeightsFault
+from harness.model.fault import Fault
+from harness.model.faults import FAULTS, WeightsFault
 from harness.model.scenario import Scenario
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml

@@ -11,6 +11,7 @@ from harness.model.capability import Capability
 from harness.model.event import Event
 from harness.model.plan import Prompt
 from harness.record.journal import Inverse
+from harness.stack.links import Links
 
 __all__ = ["RunContext", "Stack", "TargetProcess", "Weights"]
 
@@ -22,6 +23,7 @@ class RunContext:
     run_id: str
     folder: Path  # of the run; logs and configuration go into folder/"stack"
     origin_monotonic_s: float
+    seed: str = "0"  # of the plan; for what a stack draws itself
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,15 @@ class Stack(Protocol):
 
     def pause_inverse(self, process: TargetProcess) -> Inverse:
         """How another process could take a pause back."""
+
+    # -- network
+
+    def links(self) -> Mapping[str, str]:
+        """Name of each link, which is that of the server it leads to -> what link it is. Known before `up`."""
+
+    @property
+    def network(self) -> Links:
+        """The links themselves, while the stack is up."""
 
     # -- corrupt_files
 

@@ -19,6 +19,7 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
+from harness.stack.fake_links import LINKS, FakeLinks
 
 __all__ = ["FakeStack", "FakeTarget"]
 
@@ -54,6 +55,7 @@ class FakeTarget:
         self.events: list[Event] = []
         self.answered: dict[str, int] = dict.fromkeys(self.replicas, 0)
         self.received = 0
+        self.links = FakeLinks(self.cut_off, self.reach_again)
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
         self.now_s = 0.0
@@ -98,6 +100,21 @@ class FakeTarget:
         replica.generation += 1
         if not replica.admitted:
             self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
+
+    def cut_off(self, name: str) -> None:
+        """The gateway no longer reaches the replica, which itself goes on."""
+        replica = self.replicas[name]
+        if replica.status == "up":
+            replica.generation += 1
+            self._miss_beats(replica, self.now_s)
+
+    def reach_again(self, name: str) -> None:
+        """The gateway's beats pass again."""
+        replica = self.replicas[name]
+        if replica.status == "up":
+            replica.generation += 1
+            if not replica.admitted:
+                self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
     def file_altered(self, name: str) -> bool | None:
         """Whether the weights file differs from the pristine one; None: there is none."""
@@ -192,6 +209,13 @@ class FakeStack:
             return Prompt(({"role": "user", "content": text},), 8, answer)
 
         return {"chat": (one("Say hello.", "hello"),), "sentiment": (one("I like it.", "positive"),)}
+
+    def links(self) -> Mapping[str, str]:
+        return LINKS
+
+    @property
+    def network(self) -> FakeLinks:
+        return self.target.links
 
     def up(self, run: RunContext) -> None:
         self._origin_s = run.origin_monotonic_s

@@ -1,7 +1,8 @@
 """The local stack: the target as supervised processes on this host.
 
-client -> proxy -> gateway -> replicas `primary` and `standby`, each with its own copy of the model. One supervisord per
-run starts them, restarts what exits, and gives up on what keeps crashing. Everything carries the run's label.
+client -> gateway -> replicas `primary` and `standby`, each with its own copy of the model, and a proxy in each of these
+links. One supervisord per run starts them, restarts what exits, and gives up on what keeps crashing. Everything carries
+the run's label.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal as signals
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.model.capability import Capability
@@ -22,7 +24,9 @@ from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.held_weights import Replica, held_weights
-from harness.stack.local_settings import REPLICAS, LocalSettings, Ports, target_programs
+from harness.stack.links import Links
+from harness.stack.local_links import LocalLinks
+from harness.stack.local_settings import LINKS, REPLICAS, LocalSettings, Ports, target_programs
 from harness.stack.model_source import check_model, copy_model, golden_prompts
 from harness.stack.owned import ProcessId, identify, process_state, send_signal
 from harness.stack.ports import HeldPorts
@@ -79,7 +83,7 @@ class LocalStack:
 
     def up(self, run: RunContext) -> None:
         assert self._run is None, "a LocalStack serves one run"
-        self._run = RunContext(run.run_id, run.folder.resolve(), run.origin_monotonic_s)
+        self._run = replace(run, folder=run.folder.resolve())
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name in REPLICAS:
@@ -106,7 +110,7 @@ class LocalStack:
     @property
     def base_url(self) -> str:
         assert self._ports is not None, "base_url before up"
-        return self._ports.url("proxy")
+        return self._ports.through("gateway")
 
     def poll(self) -> list[Event]:
         failures = [self._failures.popleft() for _ in range(len(self._failures))]
@@ -165,6 +169,16 @@ class LocalStack:
         identity = {"pid": process.pid, "started": process.started, "run_id": self._run.run_id}
         return Inverse("process.continue", identity)
 
+    # -- network
+
+    def links(self) -> Mapping[str, str]:
+        return LINKS
+
+    @property
+    def network(self) -> Links:
+        assert self._run is not None and self._ports is not None, "network before up"
+        return LocalLinks(self._ports, self._run.run_id, self.prompts(), self._clock)
+
     # -- corrupt_files
 
     def model_folder(self, replica: str) -> Path:
@@ -189,11 +203,15 @@ class LocalStack:
 
     def _start(self, avoid: tuple[int, ...]) -> tuple[Supervisord, Ports]:
         assert self._run is not None
-        held = HeldPorts(len(REPLICAS) + 2, avoid=avoid)
-        *of_replicas, gateway, proxy = held.ports
-        ports = Ports(dict(zip(REPLICAS, of_replicas, strict=True)), gateway, proxy)
+        held = HeldPorts(len(REPLICAS) + len(LINKS) + 2, avoid=avoid)
+        n = len(REPLICAS)
+        of_replicas, (gateway, proxy_api), of_links = held.ports[:n], held.ports[n : n + 2], held.ports[n + 2 :]
+        ports = Ports(
+            dict(zip(REPLICAS, of_replicas, strict=True)), gateway, dict(zip(LINKS, of_links, strict=True)), proxy_api
+        )
         models = {name: self.model_folder(name) for name in REPLICAS}
-        programs = target_programs(self._settings, ports, models, self._model / "golden.json")
+        golden = self._model / "golden.json"
+        programs = target_programs(self._settings, ports, models, golden, self._run)
         supervisord = Supervisord(self._run.run_id, self._folder, self._clock)
         self._supervisord, self._ports = supervisord, ports
         held.release()

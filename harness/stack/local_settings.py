@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.stack.base import RunContext
 from harness.stack.supervisor_config import Program
 
-__all__ = ["REPLICAS", "LocalSettings", "Ports", "target_programs"]
+__all__ = ["LINKS", "REPLICAS", "LocalSettings", "Ports", "target_programs"]
 
 REPLICAS = ("primary", "standby")
+LINKS: Mapping[str, str] = {
+    "gateway": "from the users to the gateway",
+    **{name: f"from the gateway to {name}" for name in REPLICAS},
+}
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where each server listens on 127.0.0.1."""
+    """Where each server listens on 127.0.0.1, and where the proxy listens for it."""
 
     replicas: Mapping[str, int]
     gateway: int
-    proxy: int
+    links: Mapping[str, int]  # name of the server that the link leads to -> where its proxy listens
+    proxy_api: int
 
     def all(self) -> tuple[int, ...]:
-        return (*self.replicas.values(), self.gateway, self.proxy)
+        return (*self.servers.values(), *self.links.values(), self.proxy_api)
+
+    @property
+    def servers(self) -> Mapping[str, int]:
+        """Replicas and gateway."""
+        return {**self.replicas, "gateway": self.gateway}
 
     def url(self, name: str) -> str:
-        """Of a replica, `gateway` or `proxy`."""
-        port = {"gateway": self.gateway, "proxy": self.proxy, **self.replicas}[name]
-        return f"http://127.0.0.1:{port}"
+        """Of a replica or the gateway itself, past the proxy."""
+        return f"http://127.0.0.1:{self.servers[name]}"
+
+    def through(self, link: str) -> str:
+        """Of the link's proxy, which is what clients of that server use."""
+        return f"http://127.0.0.1:{self.links[link]}"
 
 
 @dataclass(frozen=True)
@@ -53,18 +68,22 @@ class LocalSettings:
     stop_wait_s: int = 5  # from SIGTERM to SIGKILL when a program is restarted
 
 
-def target_programs(settings: LocalSettings, ports: Ports, models: Mapping[str, Path], golden: Path) -> list[Program]:
-    """Replicas, gateway and proxy."""
+def target_programs(
+    settings: LocalSettings, ports: Ports, models: Mapping[str, Path], golden: Path, run: RunContext
+) -> list[Program]:
+    """Replicas, gateway and proxy. The proxy says the run's id to whoever asks whose it is, and draws from its seed."""
     replicas = [
         Program(name, _as_target(settings, _replica(settings, name, ports, models[name]))) for name in ports.replicas
     ]
-    routes = [part for name in ports.replicas for part in ("--replica", f"{name}={ports.url(name)}")]
+    routes = [part for name in ports.replicas for part in ("--replica", f"{name}={ports.through(name)}")]
     gateway = [*settings.gateway_command, "--port", str(ports.gateway), *routes, "--golden", str(golden)]
     proxy = [
         *settings.proxy_command,
-        *("--listen", f"127.0.0.1:{ports.proxy}"),
-        *("--upstream", f"127.0.0.1:{ports.gateway}"),
+        *("-host", "127.0.0.1", "-port", str(ports.proxy_api)),
+        *("-instance", run.run_id, "-seed", str(zlib.crc32(run.seed.encode()))),
     ]
+    for name, port in ports.links.items():
+        proxy += ["--proxy", name, f"127.0.0.1:{port}", f"127.0.0.1:{ports.servers[name]}"]
     return [
         *replicas,
         Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args])),

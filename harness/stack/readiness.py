@@ -41,17 +41,17 @@ def missing(supervisord: Supervisord, ports: Ports, clock: Clock) -> str | None:
             return f"{name}: {'not answering' if own is None else own.body.get('reason') or 'not ready'}"
         if not _replica(gateway.body, name).get("admitted"):
             return f"{name}: ready, waits for the gateway to admit it"
-    proxy = get_json(f"{ports.url('proxy')}/gateway/state", clock=clock, total_s=ANSWER_WITHIN_S)
+    proxy = get_json(f"{ports.through('gateway')}/gateway/state", clock=clock, total_s=ANSWER_WITHIN_S)
     return None if proxy is not None and proxy.status == 200 else "proxy: not forwarding"
 
 
 def port_taken(supervisord: Supervisord, ports: Ports) -> str | None:
     """Which program could not listen because somebody else does, in words; None: no sign of it."""
-    where = {**ports.replicas, "gateway": ports.gateway, "proxy": ports.proxy}
-    for name, port in where.items():
+    for name in (*ports.servers, "proxy"):
         words = supervisord.last_words(name)
         if any(sign in words.lower() for sign in PORT_TAKEN):
-            return f"port {port} of {name} was taken by another process ({words})"
+            port = f"port {ports.servers[name]}" if name in ports.servers else "a port"
+            return f"{port} of {name} was taken by another process ({words})"
     return None
 
 

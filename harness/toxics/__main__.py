@@ -1,7 +1,6 @@
 """`python -m harness.toxics -port 8474`: a Toxiproxy-compatible server, until SIGTERM or SIGINT.
 
-With `--listen HOST:PORT --upstream HOST:PORT` one proxy is there from the beginning, and the API only if it is asked
-for with -host or -port.
+With `--proxy NAME LISTEN UPSTREAM` a proxy is there from the beginning, and the API only if -host or -port asks for it.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         sys.exit(f"harness.toxics: cannot listen at {settings.host}:{settings.port}: {error}")
     except ApiError as error:
-        where = settings.first[1] if settings.first is not None else ""
-        sys.exit(f"harness.toxics: cannot listen at {where}: {error}")
+        sys.exit(f"harness.toxics: cannot make a proxy: {error}")
 
 
 async def _until_signal(settings: Settings) -> None:

@@ -15,8 +15,6 @@ from harness.toxics.server import Settings
 
 __all__ = ["Address", "parse_address", "parse_arguments"]
 
-FIRST = "target"  # the proxy that --listen and --upstream make
-
 
 @dataclass(frozen=True)
 class Address:
@@ -43,22 +41,24 @@ def parse_arguments(argv: Sequence[str] | None) -> Settings:
     """Settings; exits with 2 and a sentence when they make no sense, with 0 after -version."""
     parser = _parser()
     given = parser.parse_args(argv)
-    first = None
-    if (given.listen is None) != (given.upstream is None):
-        parser.error("--listen and --upstream belong together")
-    if given.listen is not None:
-        if not (given.any_interface or ipaddress.ip_address(given.listen.host).is_loopback):
-            parser.error(f"--listen {given.listen.host} is not a loopback address; add --any-interface if you mean it")
-        first = (FIRST, given.listen.text, given.upstream.text)
-    api = first is None or any(value is not None for value in (given.host, given.port))
+    proxies = []
+    for name, *addresses in given.proxy:
+        try:
+            listen, upstream = (parse_address(text) for text in addresses)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"--proxy {name}: {error}")
+        if not (given.any_interface or ipaddress.ip_address(listen.host).is_loopback):
+            parser.error(f"--proxy {name}: {listen.host} is not a loopback address; add --any-interface if you mean it")
+        proxies.append((name, listen.text, upstream.text))
+    api = not proxies or any(value is not None for value in (given.host, given.port))
     return Settings(
         host=given.host or "localhost",
         port=(8474 if given.port is None else given.port) if api else None,
         config=given.config,
         seed=secrets.randbits(32) if given.seed is None else given.seed,
-        policy=Policy(half_close=not given.no_half_close, pass_reset=first is not None or given.pass_reset),
+        policy=Policy(half_close=not given.no_half_close, pass_reset=bool(proxies) or given.pass_reset),
         options=Options(given.proxy_metrics, given.runtime_metrics, given.instance or secrets.token_hex(8)),
-        first=first,
+        proxies=tuple(proxies),
     )
 
 
@@ -82,13 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     switch("proxy-metrics", "bytes of each proxy at /metrics")
     switch("runtime-metrics", "the process itself at /metrics")
     switch("no-half-close", "the end of one direction ends both, as in the official server")
-    switch("pass-reset", "a reset, or a refused upstream, is a reset on the other side (always so with --listen)")
+    switch("pass-reset", "a reset, or a refused upstream, is a reset on the other side (always so with --proxy)")
     add("instance", default="", metavar="TEXT", help="shown at /harness: says whose server this is")
     add("version", action="version", version=f"toxiproxy-server version {VERSION}")
-    text = f"make the proxy {FIRST!r} at the start; without -host or -port there is no API"
-    add("listen", type=parse_address, metavar="HOST:PORT", help=text)
-    add("upstream", type=parse_address, metavar="HOST:PORT", help="where that proxy connects to")
-    switch("any-interface", "allow --listen to be reached from other hosts")
+    text = "make a proxy at the start, or end with 1 when it cannot listen; may be repeated; "
+    text += "without -host or -port there is no API"
+    names = ("NAME", "LISTEN", "UPSTREAM")
+    add("proxy", nargs=3, action="append", default=[], metavar=names, help=text)
+    switch("any-interface", "allow --proxy to listen where other hosts reach it")
     return parser
 
 

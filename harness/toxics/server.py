@@ -39,7 +39,7 @@ class Settings:
     seed: int = 0
     policy: Policy = field(default_factory=Policy)
     options: Options = field(default_factory=Options)
-    first: tuple[str, str, str] | None = None  # name, listen, upstream of a proxy that is there from the beginning
+    proxies: tuple[tuple[str, str, str], ...] = ()  # name, listen, upstream of those that are there from the beginning
 
 
 def log(level: str, message: str, **more: object) -> None:
@@ -55,8 +55,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Collection, int | N
     collection = Collection(world)
     http = listener = None
     try:
-        if settings.first is not None:
-            name, listen, upstream = settings.first
+        for name, listen, upstream in settings.proxies:
             await collection.create({"name": name, "listen": listen, "upstream": upstream})
         port = None
         if settings.port is not None:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from harness.model.faults import FAULTS
+from harness.model.network_faults import NetworkFault
 from tests.e2e.conftest import Start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
@@ -21,7 +22,11 @@ EVIDENCE = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(FAULTS))
+def test_every_fault_is_tried_here_or_with_those_of_the_network() -> None:
+    assert {kind for kind, cls in FAULTS.items() if not issubclass(cls, NetworkFault)} == set(EVIDENCE)
+
+
+@pytest.mark.parametrize("kind", sorted(EVIDENCE))
 def test_each_fault_is_proven_by_evidence_from_outside_and_is_healed(start: Start, kind: str) -> None:
     lasting = "" if kind in ("process.kill", "process.stop") else ", for_s: 6"
     one = start(f"""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.record.journal import pending
 from tests.e2e.conftest import ROOT, Start, Started
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
@@ -32,6 +33,14 @@ name: weights
 load: {rate_per_s: 10, mix: {sentiment: 1}}
 phases: {baseline_s: 3, recovery_s: 3}
 faults: [{kind: weights.bit_flip, for_s: 4, restart_after_s: null}]
+"""
+NETWORK = """
+name: network
+load: {rate_per_s: 10, mix: {sentiment: 1}}
+phases: {baseline_s: 3, recovery_s: 3}
+faults:
+  - {kind: network.down, on: gateway, for_s: 4}
+  - {kind: network.http_status, on: primary, at_s: 1, for_s: 3}
 """
 
 
@@ -85,10 +94,14 @@ def test_a_killed_harness_leaves_nothing_broken_and_nothing_running(
 ) -> None:
     before = hashes(model_folder)
     jitter = random.Random(point).uniform(-0.5, 0.5)
-    one = start(WEIGHTS if point % 2 else PAUSE, f"somewhere-{point}")
+    one = start((PAUSE, WEIGHTS, NETWORK)[point % 3], f"somewhere-{point}")
     wait_or_end(one, max(0.2, (point + 0.5) / POINTS * RUN_S + jitter))
 
-    seconds_until(lambda: not stopped(one.owned()) and weights_healed(one, before["model.safetensors"]), HEALED_S)
+    def healed() -> bool:
+        left = [entry for folder in one.out.iterdir() for entry in pending(folder / "undo.jsonl")]
+        return not left and not stopped(one.owned()) and weights_healed(one, before["model.safetensors"])
+
+    seconds_until(healed, HEALED_S)
     seconds_until(lambda: not one.owned(), GONE_S - HEALED_S)
     live = one.state / "reliability-harness" / "live"
     seconds_until(lambda: not list(live.glob("*.json")), GONE_S)

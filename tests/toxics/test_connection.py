@@ -46,7 +46,7 @@ async def proxied(handler: Handler) -> AsyncIterator[Address]:
 async def proxy_to(port: int, policy: Policy = PASS_RESET) -> AsyncIterator[Address]:
     """A proxy; when it is left, every connection has to end by itself."""
     first = ("target", "127.0.0.1:0", f"127.0.0.1:{port}")
-    async with running(Settings(port=None, first=first, policy=policy)) as (proxies, _):
+    async with running(Settings(port=None, proxies=(first,), policy=policy)) as (proxies, _):
         proxy = proxies.get("target")
         yield parse_address(proxy.listen)
         while proxy.connections:  # noqa: ASYNC110  the proxy has no event for it

@@ -20,16 +20,16 @@ def test_addresses_are_read() -> None:
 
 def test_a_name_is_not_an_address(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse_arguments(["--listen", "localhost:1", "--upstream", "127.0.0.1:2"])
+        parse_arguments(["--proxy", "a", "localhost:1", "127.0.0.1:2"])
     assert "is not IP-ADDRESS:PORT" in capsys.readouterr().err
 
 
 def test_listening_for_other_hosts_has_to_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--listen", "0.0.0.0:1", "--upstream", "127.0.0.1:2"]
+    arguments = ["--proxy", "a", "0.0.0.0:1", "127.0.0.1:2"]
     with pytest.raises(SystemExit):
         parse_arguments(arguments)
     assert "--any-interface" in capsys.readouterr().err
-    assert parse_arguments([*arguments, "--any-interface"]).first == ("target", "0.0.0.0:1", "127.0.0.1:2")
+    assert parse_arguments([*arguments, "--any-interface"]).proxies == (("a", "0.0.0.0:1", "127.0.0.1:2"),)
 
 
 def test_nothing_else_of_the_harness_is_imported() -> None:
@@ -54,9 +54,10 @@ def test_the_api_listens_on_loopback_unless_told_otherwise() -> None:
 
 
 def test_a_proxy_alone_has_no_api_and_passes_resets_on() -> None:
-    arguments = ["--listen", "127.0.0.1:1", "--upstream", "127.0.0.1:2"]
+    arguments = ["--proxy", "a", "127.0.0.1:1", "127.0.0.1:2", "-proxy", "b", "127.0.0.1:3", "127.0.0.1:4"]
     settings = parse_arguments(arguments)
     assert (settings.port, settings.policy.pass_reset) == (None, True)
+    assert [name for name, _, _ in settings.proxies] == ["a", "b"]
     assert parse_arguments([*arguments, "-port", "0"]).port == 0
 
 
@@ -81,10 +82,10 @@ def test_an_api_port_in_use_ends_the_process() -> None:
 def test_a_port_in_use_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        command = [sys.executable, "-m", "harness.toxics", "--listen", listen, "--upstream", "127.0.0.1:1"]
+        command = [sys.executable, "-m", "harness.toxics", "--proxy", "a", listen, "127.0.0.1:1"]
         ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=20)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("harness.toxics: cannot listen")
+    assert ended.stderr.startswith("harness.toxics: cannot make a proxy: listen tcp")
     assert len(ended.stderr.splitlines()) == 1
 
 
@@ -94,8 +95,8 @@ def test_the_program_forwards_soon_after_its_start_and_ends_at_once() -> None:
         chosen.bind(("127.0.0.1", 0))
         port = chosen.getsockname()[1]
         chosen.close()
-        command = [sys.executable, "-m", "harness.toxics", "--listen", f"127.0.0.1:{port}"]
-        command += ["--upstream", f"127.0.0.1:{upstream.getsockname()[1]}"]
+        command = [sys.executable, "-m", "harness.toxics", "--proxy", "a", f"127.0.0.1:{port}"]
+        command += [f"127.0.0.1:{upstream.getsockname()[1]}"]
         with subprocess.Popen(command) as proxy:
             try:
                 with connected(port) as client:

@@ -1,0 +1,99 @@
+"""What every fault of a link does: break it, look until there is evidence, mend it.
+
+The proof is what a look through the link sees and a look past it does not. Looks are connections of the harness's own,
+tagged as probes. Each pair asks the same of the same server at the same time, once through the proxy and once directly,
+so that a slow or broken server is never taken for the fault.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TypeVar
+
+from harness.faults.base import ActiveFault, CannotInject, Proof
+from harness.model.errors import StackError
+from harness.model.fault import Fault
+from harness.model.network_faults import Stream, ToxicFault
+from harness.record.journal import Inverse
+from harness.stack.links import DOWN, Ask, Look, Seen, Toxic
+
+__all__ = ["LinkFault"]
+
+Parameters = TypeVar("Parameters", bound=Fault)
+
+
+class LinkFault(ActiveFault):
+    """Break, look until there is evidence, mend."""
+
+    toxic: Toxic
+    _looks: tuple[Look, Look] | None = None  # through the link, past it
+
+    def prepare(self) -> Inverse:
+        self.toxic = self.make_toxic("-".join([self.fault.kind.partition(".")[2], *self.where.seed.split("/")[-2:]]))
+        try:
+            if self.toxic.type == DOWN and self.stack.network.has(self.fault.on, self.toxic):
+                raise CannotInject(f"the link to {self.fault.on} is down already")
+            return self.stack.network.inverse(self.fault.on, self.toxic)
+        except StackError as error:
+            raise CannotInject(str(error)) from error
+
+    def apply(self) -> None:
+        try:
+            self.stack.network.add(self.fault.on, self.toxic)
+        except StackError as error:
+            raise CannotInject(str(error)) from error
+
+    def proof(self) -> Proof | None:
+        pair = self._look()
+        if pair is None:
+            return None
+        through, past = pair
+        evidence = self.evidence(through, past) if past.answered else None
+        return Proof(True, f"link to {self.fault.on}: {evidence}") if evidence else None
+
+    def lost(self) -> str | None:
+        if self.stack.network.has(self.fault.on, self.toxic):
+            return None
+        return f"the proxy on the link to {self.fault.on} no longer had {self.toxic.name}"
+
+    def after_inverse(self) -> None:
+        self.stack.network.remove(self.fault.on, self.toxic)  # a second time does no harm
+        self._looks = None
+
+    def healed(self) -> bool:
+        """The proxy says so, and a look through the link is answered, unless the server answers nobody."""
+        if self.stack.network.has(self.fault.on, self.toxic):
+            return False
+        pair = self._look()
+        return pair is not None and (pair[0].answered or not pair[1].answered)
+
+    @abstractmethod
+    def make_toxic(self, name: str) -> Toxic:
+        """What is put on the link."""
+
+    def ask(self) -> Ask:
+        """What a look asks for."""
+        return Ask()
+
+    @abstractmethod
+    def evidence(self, through: Seen, past: Seen) -> str | None:
+        """What shows that the fault acts, given that the server itself answered; None: nothing does."""
+
+    def _look(self) -> tuple[Seen, Seen] | None:
+        """The pair of looks that is over; begins the next one when there is none under way."""
+        if self._looks is None:
+            link, links = self.fault.on, self.stack.network
+            self._looks = links.look(link, self.ask(), past=False), links.look(link, self.ask(), past=True)
+        through, past = (look.seen() for look in self._looks)
+        if through is None or past is None:
+            return None
+        self._looks = None
+        return through, past
+
+    def parameters(self, cls: type[Parameters]) -> Parameters:
+        assert isinstance(self.fault, cls)
+        return self.fault
+
+    def toxic_of(self, name: str, type_: str, stream: Stream = "downstream", **attributes: int | str) -> Toxic:
+        fault = self.parameters(ToxicFault)
+        return Toxic(name, type_, stream, attributes, fault.toxicity, fault.toxicity_per == "request")

@@ -1,0 +1,64 @@
+"""Every network fault bites on every link, and is gone afterwards: on real processes, with real sockets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.model.faults import FAULTS
+from harness.model.network_faults import NetworkFault
+from harness.stack.local_settings import LINKS
+from tests.e2e.conftest import Start
+
+pytestmark = [pytest.mark.e2e, pytest.mark.model]
+
+LASTS_S, EVERY_S = 4, 6
+KEYS = {"network.http_status": ", toxicity: 0.5, toxicity_per: request", "network.bandwidth": ", rate_kb_per_s: 50"}
+EVIDENCE = {
+    "network.bandwidth": "bytes took",
+    "network.blackhole": "not a byte of an answer",
+    "network.corrupt": "differed from those past the proxy",
+    "network.down": "a connection was refused",
+    "network.http_status": "had status 503",
+    "network.latency": "ms later than past the proxy",
+    "network.reset": "a connection was reset",
+    "network.slow_close": "ms later after its answer",
+    "network.sse_stall": "a token stream halted",
+    "network.sse_truncate": "a token stream broke after 1 events",
+    "network.timeout": "not a byte of an answer",
+}
+
+
+def test_each_network_fault_is_proven_on_each_link_and_is_healed(start: Start) -> None:
+    kinds = sorted(kind for kind, cls in FAULTS.items() if issubclass(cls, NetworkFault))
+    # A stream passes both links, so that a look past the first is cut by the second: these go one after the other.
+    slots = [[(kind, link) for link in LINKS] for kind in kinds if "sse" not in kind]
+    for kind in (kind for kind in kinds if "sse" in kind):
+        slots += [[(kind, "gateway")], [(kind, link) for link in LINKS if link != "gateway"]]
+    asked = [(kind, link, number * EVERY_S) for number, slot in enumerate(slots) for kind, link in slot]
+    faults = "\n".join(
+        f"  - {{kind: {kind}, on: {link}, at_s: {at_s}, for_s: {LASTS_S}{KEYS.get(kind, '')}}}"
+        for kind, link, at_s in asked
+    )
+    one = start(f"""
+name: bite
+load: {{rate_per_s: 5, mix: {{chat_stream: 1, sentiment: 1}}}}
+phases: {{baseline_s: 5, recovery_s: 10}}
+faults:
+{faults}
+observe: {{lost_requests: {{max: 100000}}}}
+""")
+    assert one.process.wait(timeout=240) in (0, 3), one.said()
+    events = [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
+
+    def of(event_kind: str) -> dict[int, str]:
+        return {e["fault"]: str(e.get("evidence", "")) for e in events if e["kind"] == event_kind}
+
+    proofs, healed = of("fault_proof"), of("fault_healed")
+    for number, (kind, link, _) in enumerate(asked):
+        said = proofs.get(number, "not proven")
+        assert f"link to {link}: " in said and EVIDENCE[kind] in said, (kind, link, said)
+    assert set(healed) == set(range(len(asked))), [asked[number] for number in set(range(len(asked))) - set(healed)]
+    assert not of("fault_lost")
+    assert not one.owned()

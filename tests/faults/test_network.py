@@ -1,0 +1,193 @@
+"""Network faults: what counts as evidence, what does not, and what they do to a scripted target's users."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.faults.base import CannotInject, Where
+from harness.faults.link_fault import LinkFault
+from harness.faults.table import activate
+from harness.model.capability import Capability
+from harness.model.errors import CapabilityError, ScenarioError
+from harness.model.faults import FAULTS
+from harness.model.network_faults import NetworkBandwidth, NetworkDown, NetworkFault, NetworkLatency, ToxicFault
+from harness.model.verdict import Verdict
+from harness.plan.make_plan import Drawn, make_plan
+from harness.plan.parse import parse_scenario
+from harness.record.clock import FakeClock
+from harness.session import facts
+from harness.stack.base import RunContext
+from harness.stack.fake import FakeStack
+from harness.stack.fake_links import GOOD, PAGE, FakeLinks
+from harness.stack.links import Seen, Toxic
+from tests.fake_run import HEAD, verdict_of
+
+KINDS = sorted(kind for kind, cls in FAULTS.items() if issubclass(cls, NetworkFault))
+SAME = replace(GOOD, data=PAGE)
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Where:
+    stack = FakeStack(FakeClock(0.0))
+    stack.up(RunContext("run", tmp_path, 0.0))
+    return Where(stack, "run", tmp_path, "seed/1/0")
+
+
+def injected(kind: str, where: Where) -> LinkFault:
+    fault = activate(FAULTS[kind](kind=kind), where)
+    assert isinstance(fault, LinkFault)
+    fault.prepare()
+    return fault
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_that_behaves_as_the_server_itself_is_no_evidence(where: Where, kind: str) -> None:
+    fault = injected(kind, where)
+    for _ in range(3):
+        assert fault.evidence(SAME, SAME) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_does_not_answer_even_past_the_proxy_is_not_taken_for_the_fault(
+    where: Where, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = injected(kind, where)
+    fault.apply()
+    real = FakeLinks.look
+    dead = Seen(connected=True)
+
+    class Over:
+        def seen(self) -> Seen:
+            return dead
+
+    monkeypatch.setattr(
+        FakeLinks, "look", lambda self, link, ask, past: Over() if past else real(self, link, ask, past=past)
+    )
+    assert [fault.proof() for _ in range(4)] == [None] * 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("link", ["gateway", "primary", "standby"])
+def test_each_fault_is_proven_on_each_link_and_gone_after_it_was_mended(where: Where, kind: str, link: str) -> None:
+    fault = activate(replace(FAULTS[kind](kind=kind), on=link), where)
+    fault.prepare()
+    fault.apply()
+    proofs = [fault.proof() for _ in range(4)]
+    assert any(proof is not None and proof.proven and f"link to {link}: " in proof.evidence for proof in proofs)
+    assert not fault.healed()
+    assert fault.lost() is None
+    fault.after_inverse()
+    assert fault.healed()
+
+
+def test_a_fault_that_hits_one_connection_of_ten_is_proven_by_the_one(where: Where) -> None:
+    fault = activate(NetworkLatency(toxicity=0.1), where)
+    fault.prepare()
+    fault.apply()
+    assert sum(fault.proof() is not None for _ in range(20)) == 2
+
+
+def test_a_latency_within_the_noise_is_not_proven(where: Where) -> None:
+    fault = activate(NetworkLatency(latency_ms=2), where)
+    fault.prepare()
+    fault.apply()
+    assert fault.proof() is None
+
+
+def test_a_wide_link_is_looked_through_with_more_pages_and_one_that_nobody_fills_is_not_proven(where: Where) -> None:
+    wide, huge = activate(NetworkBandwidth(rate_kb_per_s=1000), where), None
+    wide.prepare()
+    wide.apply()
+    assert [wide.proof() is not None for _ in range(2)] == [True, True]
+    wide.after_inverse()
+    huge = activate(NetworkBandwidth(rate_kb_per_s=1_000_000), where)
+    huge.prepare()
+    huge.apply()
+    assert [huge.proof() for _ in range(4)] == [None] * 4
+
+
+def test_a_link_that_is_down_cannot_be_taken_down(where: Where) -> None:
+    where.stack.network.add("primary", Toxic("down-1-0", "down"))
+    with pytest.raises(CannotInject, match="down already"):
+        activate(NetworkDown(), where).prepare()
+
+
+STREAMS = HEAD.replace("{chat: 1}", "{chat_stream: 1}")
+
+
+def verdict(tmp_path: Path, text: str) -> Verdict:
+    return verdict_of(tmp_path, text, head=STREAMS)
+
+
+def planned(text: str, capabilities: frozenset[Capability] = frozenset(Capability)) -> Drawn:
+    known = replace(facts(FakeStack(FakeClock(0.0))), capabilities=capabilities)
+    return make_plan(parse_scenario(HEAD + text, "x.yaml"), known, "seed")
+
+
+@pytest.mark.parametrize(
+    ("fault", "lost"),
+    [
+        ("network.down, on: gateway", {"refused"}),
+        ("network.reset, on: gateway", {"refused"}),
+        ("network.timeout, on: gateway", {"timeout"}),
+        ("network.blackhole, on: gateway", {"timeout"}),
+        ("network.latency, on: gateway, latency_ms: 3000", {"timeout"}),
+        ("network.latency, on: gateway, latency_ms: 500", set()),
+        ("network.http_status, on: gateway", {"http_error"}),
+        ("network.corrupt, on: gateway", {"wrong_answer"}),
+        ("network.sse_truncate, on: gateway", {"truncated"}),
+        ("network.sse_stall, on: gateway", {"deadline_missed"}),
+        ("network.down", {"http_error"}),
+        ("network.slow_close", set()),
+    ],
+)
+def test_users_lose_what_such_a_link_takes_from_them(tmp_path: Path, fault: str, lost: set[str]) -> None:
+    found = verdict(
+        tmp_path,
+        f"faults: [{{kind: {fault}}}]\nobserve: {{lost_requests: {{max: 9999}}}}\n",
+    )
+    (episode,) = found.episodes
+    assert episode.valid, episode.invalid_reason
+    assert set(episode.lost) == lost
+
+
+def test_a_share_of_the_requests_is_hit_when_the_fault_says_so(tmp_path: Path) -> None:
+    fault = "{kind: network.http_status, on: gateway, toxicity: 0.25, toxicity_per: request}"
+    (episode,) = verdict(tmp_path, f"faults: [{fault}]\nobserve: {{lost_requests: {{max: 999}}}}\n").episodes
+    assert 0.18 < episode.lost_requests / (10 * 20) < 0.27  # in 10 s at 20/s, some of which were the harness's looks
+
+
+def test_a_fault_that_ended_before_its_time_is_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeLinks, "has", lambda self, link, toxic: False)
+    found = verdict(tmp_path, "faults: [{kind: network.latency}]\nobserve: {lost_requests: {max: 9999}}\n")
+    assert found.outcome == "inconclusive"
+    assert "did not last" in found.reason
+    assert "no longer had latency-1-0" in found.reason
+
+
+def test_a_link_is_named_after_the_server_it_leads_to() -> None:
+    with pytest.raises(ScenarioError, match=r"'gatway' is not a link of the stack 'fake' \(did you mean 'gateway'\?\)"):
+        planned("faults: [{kind: network.down, on: gatway}]\n")
+    with pytest.raises(ScenarioError, match="'gateway' is not a replica"):
+        planned("faults: [{kind: process.kill, on: gateway}]\n")
+
+
+def test_toxics_that_the_official_server_lacks_need_a_capability_of_their_own() -> None:
+    official = frozenset(Capability) - {Capability.INFERENCE_TOXICS}
+    lacking = {kind for kind in KINDS if FAULTS[kind](kind=kind).capabilities - official}
+    assert lacking == {
+        "network.blackhole",
+        "network.corrupt",
+        "network.http_status",
+        "network.sse_stall",
+        "network.sse_truncate",
+    }
+    for kind in set(KINDS) - lacking - {"network.down"}:
+        cls = FAULTS[kind]
+        assert issubclass(cls, ToxicFault)
+        assert Capability.INFERENCE_TOXICS in cls(kind=kind, toxicity_per="request").capabilities
+    with pytest.raises(CapabilityError, match=r"network\.corrupt needs the capability 'inference_toxics'"):
+        planned("faults: [{kind: network.corrupt}]\n", capabilities=official)
