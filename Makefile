@@ -31,13 +31,19 @@ $(VENV)/.dev: $(VENV)/.target
 	@$(PIP) --no-compile --editable '.[target,dev]'
 	@touch $@
 
+$(VENV)/node: | $(BIN)/python
+	@if command -v npm >/dev/null; then \
+	    echo "installing the client of Toxiproxy for node, with which the proxy must work"; \
+	    npm install --silent --no-fund --no-audit --no-package-lock --prefix $@ toxiproxy-node-client@4.1.0; \
+	fi
+
 model: $(VENV)/.target ## build the small model
 	@$(BIN)/python -m target_service.build_model $(MODEL)
 
 demo: model ## three scenarios on real processes, with a report each (no Docker needed)
 	@$(BIN)/harness run $(DEMO) --model $(MODEL) --as-expected
 
-test: $(VENV)/.dev model ## every test that this machine can run
+test: $(VENV)/.dev $(VENV)/node model ## every test that this machine can run
 	@HARNESS_TEST_MODEL=$(MODEL) HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## format, lint, types and fast tests, under a minute

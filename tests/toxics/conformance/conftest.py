@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -31,6 +34,21 @@ async def api() -> AsyncIterator[Client]:
     else:
         async with running(Settings(port=0, seed=1)) as (_, port), Client(f"http://127.0.0.1:{port}") as client:
             yield client
+
+
+@pytest.fixture
+def server_url() -> Iterator[str]:
+    """Of a server in a process of its own, for clients that block."""
+    if URL:
+        yield URL
+        return
+    command = [sys.executable, "-m", "harness.toxics", "-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield f"http://127.0.0.1:{json.loads(server.stdout.readline())['port']}"
+        finally:
+            server.kill()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -14,29 +12,17 @@ from toxiproxy import Toxiproxy
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
-from tests.toxics.conformance.conftest import URL
-
 pytestmark = [pytest.mark.official, pytest.mark.process]
 
 
 @pytest.fixture
-def toxiproxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Toxiproxy]:
+def toxiproxy(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toxiproxy]:
     monkeypatch.setattr(APIConsumer, "host", "127.0.0.1")
     monkeypatch.setattr(APIConsumer, "port", 8474)
     client = Toxiproxy()
-    if URL:
-        client.update_api_consumer(urlsplit(URL).hostname, urlsplit(URL).port)
-        yield client
-        client.destroy_all()
-        return
-    command = [sys.executable, "-m", "harness.toxics", "-port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            client.update_api_consumer("127.0.0.1", json.loads(server.stdout.readline())["port"])
-            yield client
-        finally:
-            server.kill()
+    client.update_api_consumer(urlsplit(server_url).hostname, urlsplit(server_url).port)
+    yield client
+    client.destroy_all()
 
 
 def test_all_that_the_client_covers(toxiproxy: Toxiproxy) -> None:
