@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from harness.stack.fake import FakeStack
 __all__ = ["STACKS", "expand", "load_scenarios", "make_plans", "make_stack", "new_seed"]
 
 STACKS = ("local", "fake")
+TOXIPROXY = "HARNESS_TOXIPROXY"  # command of an official server that is to be used instead of ours
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:
@@ -58,9 +61,13 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
     if name == "fake":
         stack = FakeStack(clock)
     elif name == "local":
-        from harness.stack.local import LocalStack  # here, since the fake stack should need nothing of it
+        # Here, since the fake stack should need nothing of it.
+        from harness.stack.local import LocalStack
+        from harness.stack.local_settings import LocalSettings
 
-        stack = LocalStack(model, clock=clock)
+        official = tuple(shlex.split(os.environ.get(TOXIPROXY, "")))
+        settings = LocalSettings(proxy_command=official, proxy_is_ours=False) if official else LocalSettings()
+        stack = LocalStack(model, settings, clock)
     else:
         raise StackError(f"there is no stack '{name}'; known: {', '.join(STACKS)}")
     stack.check()

@@ -66,7 +66,7 @@ def _mend_link(args: Mapping[str, Any]) -> None:
     # Here, since the client takes 0.2 s to import, which most runs' guards can do without.
     from harness.stack.toxiproxy_api import ToxiproxyApi, ToxiproxyGone
 
-    api = ToxiproxyApi(args["host"], args["port"], args["instance"])
+    api = ToxiproxyApi(args["host"], args["port"], args["instance"], args["listen"])
     try:
         api.check()
         api.remove(args["link"], Toxic(args["toxic"], args["type"]))

@@ -8,6 +8,7 @@ the run's label.
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import signal as signals
 import threading
@@ -26,7 +27,7 @@ from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.held_weights import Replica, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
-from harness.stack.local_settings import LINKS, REPLICAS, LocalSettings, Ports, target_programs
+from harness.stack.local_settings import LINKS, PROXIES, REPLICAS, LocalSettings, Ports, proxies, target_programs
 from harness.stack.model_source import check_model, copy_model, golden_prompts
 from harness.stack.owned import ProcessId, identify, process_state, send_signal
 from harness.stack.ports import HeldPorts
@@ -44,11 +45,12 @@ class LocalStack:
     """`model`: the pristine model folder, which is only read."""
 
     name = "local"
-    capabilities = frozenset(Capability)
 
     def __init__(self, model: Path, settings: LocalSettings | None = None, clock: Clock | None = None) -> None:
         self._model = model.resolve()
         self._settings = settings or LocalSettings()
+        lacking = set() if self._settings.proxy_is_ours else {Capability.INFERENCE_TOXICS}
+        self.capabilities = frozenset(Capability) - lacking
         self._clock = clock or SystemClock()
         self._run: RunContext | None = None
         self._ports: Ports | None = None
@@ -69,6 +71,9 @@ class LocalStack:
                     f"the module {module} is not installed, which the target needs; "
                     "install it with `pip install 'reliability-harness[target]'`"
                 )
+        if shutil.which(self._settings.proxy_command[0]) is None:
+            program = self._settings.proxy_command[0]
+            raise StackError(f"{program}: no such program; set HARNESS_TOXIPROXY to a Toxiproxy server, or unset it")
         for path in ("/proc/self/maps", "/proc/self/environ"):
             if not Path(path).exists():
                 raise StackError(
@@ -177,7 +182,8 @@ class LocalStack:
     @property
     def network(self) -> Links:
         assert self._run is not None and self._ports is not None, "network before up"
-        return LocalLinks(self._ports, self._run.run_id, self.prompts(), self._clock)
+        instance = self._run.run_id if self._settings.proxy_is_ours else None
+        return LocalLinks(self._ports, instance, self.prompts(), self._clock)
 
     # -- corrupt_files
 
@@ -214,6 +220,7 @@ class LocalStack:
         programs = target_programs(self._settings, ports, models, golden, self._run)
         supervisord = Supervisord(self._run.run_id, self._folder, self._clock)
         self._supervisord, self._ports = supervisord, ports
+        (self._folder / PROXIES).write_text(json.dumps(proxies(ports)), encoding="utf-8")
         held.release()
         supervisord.start(
             programs,

@@ -9,7 +9,7 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.links import Ask, Look, Toxic
-from harness.stack.local_settings import Ports
+from harness.stack.local_settings import HOST, Ports
 from harness.stack.look import BackgroundLook, look_at, request_bytes
 
 if TYPE_CHECKING:
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalLinks"]
 
-HOST = "127.0.0.1"
-
 
 class LocalLinks:
-    """`instance`: what the run's proxy was started with. `prompts`: one of them is asked by looks at token streams."""
+    """`prompts`: one of them is asked by looks at token streams.
 
-    def __init__(self, ports: Ports, instance: str, prompts: Mapping[str, Sequence[Prompt]], clock: Clock) -> None:
+    `instance`: what the run's proxy was started with, None for the official Toxiproxy.
+    """
+
+    def __init__(
+        self, ports: Ports, instance: str | None, prompts: Mapping[str, Sequence[Prompt]], clock: Clock
+    ) -> None:
         self._ports = ports
         self._instance = instance
         self._prompt = max((one for some in prompts.values() for one in some), key=lambda one: one.max_tokens)
@@ -41,7 +44,7 @@ class LocalLinks:
         return self._api().has(link, toxic)
 
     def inverse(self, link: str, toxic: Toxic) -> Inverse:
-        where = {"host": HOST, "port": self._ports.proxy_api, "instance": self._instance}
+        where = {"host": HOST, "port": self._ports.proxy_api, "instance": self._instance, "listen": self._listen()}
         return Inverse("link.mend", {**where, "link": link, "toxic": toxic.name, "type": toxic.type})
 
     def look(self, link: str, ask: Ask, *, past: bool) -> Look:
@@ -53,4 +56,7 @@ class LocalLinks:
         # Here, since it takes 0.2 s to import, for which the start of a run should not wait.
         from harness.stack.toxiproxy_api import ToxiproxyApi
 
-        return ToxiproxyApi(HOST, self._ports.proxy_api, self._instance)
+        return ToxiproxyApi(HOST, self._ports.proxy_api, self._instance, self._listen())
+
+    def _listen(self) -> dict[str, str]:
+        return {name: f"{HOST}:{port}" for name, port in self._ports.links.items()}

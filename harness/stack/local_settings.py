@@ -11,8 +11,10 @@ from pathlib import Path
 from harness.stack.base import RunContext
 from harness.stack.supervisor_config import Program
 
-__all__ = ["LINKS", "REPLICAS", "LocalSettings", "Ports", "target_programs"]
+__all__ = ["HOST", "LINKS", "PROXIES", "REPLICAS", "LocalSettings", "Ports", "proxies", "target_programs"]
 
+HOST = "127.0.0.1"
+PROXIES = "proxies.json"
 REPLICAS = ("primary", "standby")
 LINKS: Mapping[str, str] = {
     "gateway": "from the users to the gateway",
@@ -58,6 +60,7 @@ class LocalSettings:
     replica_command: tuple[str, ...] = (sys.executable, "-m", "target_service.replica")
     gateway_command: tuple[str, ...] = (sys.executable, "-m", "target_service.gateway")
     proxy_command: tuple[str, ...] = (sys.executable, "-m", "harness.toxics")
+    proxy_is_ours: bool = True  # False: the official Toxiproxy, which knows only its own flags and toxics
     replica_args: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # replica -> more arguments
     gateway_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)  # switches of the target: replicas and gateway
@@ -68,27 +71,42 @@ class LocalSettings:
     stop_wait_s: int = 5  # from SIGTERM to SIGKILL when a program is restarted
 
 
+def proxies(ports: Ports) -> list[dict[str, object]]:
+    """What a Toxiproxy is to set up, as its configuration file says it."""
+    return [
+        {"name": name, "listen": f"{HOST}:{port}", "upstream": f"{HOST}:{ports.servers[name]}", "enabled": True}
+        for name, port in ports.links.items()
+    ]
+
+
 def target_programs(
     settings: LocalSettings, ports: Ports, models: Mapping[str, Path], golden: Path, run: RunContext
 ) -> list[Program]:
-    """Replicas, gateway and proxy. The proxy says the run's id to whoever asks whose it is, and draws from its seed."""
+    """Replicas, gateway and proxy."""
     replicas = [
         Program(name, _as_target(settings, _replica(settings, name, ports, models[name]))) for name in ports.replicas
     ]
     routes = [part for name in ports.replicas for part in ("--replica", f"{name}={ports.through(name)}")]
     gateway = [*settings.gateway_command, "--port", str(ports.gateway), *routes, "--golden", str(golden)]
-    proxy = [
-        *settings.proxy_command,
-        *("-host", "127.0.0.1", "-port", str(ports.proxy_api)),
-        *("-instance", run.run_id, "-seed", str(zlib.crc32(run.seed.encode()))),
-    ]
-    for name, port in ports.links.items():
-        proxy += ["--proxy", name, f"127.0.0.1:{port}", f"127.0.0.1:{ports.servers[name]}"]
     return [
         *replicas,
         Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args])),
-        Program("proxy", tuple(proxy)),
+        Program("proxy", _proxy(settings, ports, run)),
     ]
+
+
+def _proxy(settings: LocalSettings, ports: Ports, run: RunContext) -> tuple[str, ...]:
+    """It draws from the run's seed. Ours also says the run's id to whoever asks whose it is."""
+    seed = str(zlib.crc32(run.seed.encode()))
+    common = (*settings.proxy_command, "-host", HOST, "-port", str(ports.proxy_api), "-seed", seed)
+    if not settings.proxy_is_ours:
+        return (*common, "-config", str(run.folder / "stack" / PROXIES))
+    made = [
+        part
+        for one in proxies(ports)
+        for part in ("--proxy", str(one["name"]), str(one["listen"]), str(one["upstream"]))
+    ]
+    return (*common, "-instance", run.run_id, *made)
 
 
 def _replica(settings: LocalSettings, name: str, ports: Ports, model: Path) -> list[str]:

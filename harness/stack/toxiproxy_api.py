@@ -31,21 +31,26 @@ class ToxiproxyGone(StackError):
 
 
 class ToxiproxyApi:
-    """A server's API on `host:port`. `instance`: what it was started with, or None for the official server."""
+    """A server's API on `host:port`.
 
-    def __init__(self, host: str, port: int, instance: str | None) -> None:
+    `instance`: what ours was started with; None for the official server, which is known by where its proxies `listen`
+    (name -> address), for no other server can listen there at the same time.
+    """
+
+    def __init__(self, host: str, port: int, instance: str | None, listen: Mapping[str, str] | None = None) -> None:
         self._where = f"http://{host}:{port}"
         self._instance = instance
+        self._listen = dict(listen or {})
         self._consumer = _Consumer(self._where)
 
     def check(self) -> None:
         """Raises ToxiproxyGone unless the server that this run started answers there."""
         if self._instance is None:
-            self._get("/version")
-            return
-        answer = self._consumer.ask("GET", "/harness")
-        instance = answer.json().get("instance") if answer.status_code == 200 else None
-        if instance != self._instance:
+            mine = self._listen.items() <= {name: one["listen"] for name, one in self.proxies().items()}.items()
+        else:
+            answer = self._consumer.ask("GET", "/harness")
+            mine = answer.status_code == 200 and answer.json().get("instance") == self._instance
+        if not mine:
             raise ToxiproxyGone(f"{self._where}: another Toxiproxy answers there, not the one of this run")
 
     def proxies(self) -> dict[str, dict[str, Any]]:

@@ -45,7 +45,7 @@ def api(port: int) -> ToxiproxyApi:
 
 
 def mend(port: int, toxic: Toxic, instance: str = "mine") -> None:
-    where = {"host": "127.0.0.1", "port": port, "instance": instance}
+    where = {"host": "127.0.0.1", "port": port, "instance": instance, "listen": {}}
     carry_out(Inverse("link.mend", {**where, "link": "a", "toxic": toxic.name, "type": toxic.type}))
 
 
@@ -137,6 +137,14 @@ def test_the_server_of_another_run_is_not_touched(api: ToxiproxyApi, port: int) 
     api.add("a", SLOW)
     mend(port, SLOW, instance="theirs")
     assert api.has("a", SLOW)
+
+
+def test_the_official_server_is_known_by_where_its_proxies_listen(api: ToxiproxyApi, port: int) -> None:
+    listen = api.proxies()["a"]["listen"]
+    ToxiproxyApi("127.0.0.1", port, None, {"a": listen}).check()
+    for elsewhere in ({"a": "127.0.0.1:1"}, {"b": listen}):
+        with pytest.raises(ToxiproxyGone, match="not the one of this run"):
+            ToxiproxyApi("127.0.0.1", port, None, elsewhere).check()
 
 
 def test_another_process_mends_a_link_from_the_journal_twice_if_need_be(api: ToxiproxyApi, port: int) -> None:
