@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.toxics.pieces import LARGEST, End, Piece
@@ -27,12 +28,16 @@ _BUFFER = bytearray(256 * 1024)
 _VIEW = memoryview(_BUFFER)  # shared: it is empty again before anyone else can run
 
 
+def _nothing() -> None:
+    """For a link that is closed."""
+
+
 class Link:
     """Both ends of the chain: it reads for the first stage and writes for the last."""
 
     __slots__ = (
         "alarms", "broken", "connection", "counter", "dest", "ended", "ending", "finished", "loop", "outbox",
-        "reading", "source", "stages",
+        "readable", "reading", "source", "stages",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, source: socket.socket, dest: socket.socket, counter: Counter) -> None:
@@ -49,6 +54,7 @@ class Link:
         self.ending = End.NOT  # how to end once the outbox is empty
         self.finished = False  # nothing more will be sent
         self.broken = False  # the destination takes nothing any more
+        self.readable: Callable[[], None] = self._reader()
 
     # from the source
 
@@ -63,34 +69,41 @@ class Link:
             self.reading = False
             self.loop.remove_reader(self.source.fileno())
 
-    def readable(self) -> None:
-        if self.stages or self.connection.requests is not None:
-            self._read_piece()
-            return
-        try:
-            size = self.source.recv_into(_BUFFER)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self.source_ended(End.RESET if self.connection.policy.pass_reset else End.CLOSE)
-            return
-        if not size:
-            self.source_ended(End.EOF)
-            return
-        self.counter.received += size
-        if self.broken:
-            return
-        try:
-            sent = self.dest.send(_VIEW[:size])
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError:
-            self._broke()
-            return
-        self.counter.sent += sent
-        if sent < size:
-            self._wait_for_dest(bytes(_VIEW[sent:size]))
-            self.pause()
+    def _reader(self) -> Callable[[], None]:
+        """What is called when the source can be read. What does not change is bound here: it is most of the cost."""
+        stages, connection, counter = self.stages, self.connection, self.counter
+        receive, send, buffer, view = self.source.recv_into, self.dest.send, _BUFFER, _VIEW
+
+        def readable() -> None:
+            if stages or connection.requests is not None:
+                self._read_piece()
+                return
+            try:
+                size = receive(buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self.source_ended(End.RESET if connection.policy.pass_reset else End.CLOSE)
+                return
+            if not size:
+                self.source_ended(End.EOF)
+                return
+            counter.received += size
+            if self.broken:
+                return
+            try:
+                sent = send(view[:size])
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self._broke()
+                return
+            counter.sent += sent
+            if sent < size:
+                self._wait_for_dest(bytes(view[sent:size]))
+                self.pause()
+
+        return readable
 
     def _read_piece(self) -> None:
         head = self.stages[0] if self.stages else self
@@ -256,6 +269,7 @@ class Link:
         """Stop everything; the sockets are closed by the connection."""
         self.ended = self.finished = True
         self.stop_io()
+        self.readable = _nothing  # it refers to the link, which should go without the collector
         for stage in self.stages:
             stage.closed = True
             stage.inbox.clear()

@@ -17,7 +17,7 @@ from tests.bench.toxics_world import world
 REAL = Goal("toxics_requests_ratio_aiohttp", ">=", 0.95)
 BARE = Goal("toxics_requests_ratio_bare", ">=", 0.42)
 GOALS = (REAL, BARE)
-PAIRS, SECONDS = 5, 3
+PAIRS, SECONDS = 9, 2
 
 
 def figures() -> list[Figure]:
