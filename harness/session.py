@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import harness
@@ -19,7 +20,8 @@ from harness.load.progress import Progress
 from harness.load.spec import LoadSpec
 from harness.model.event import Event
 from harness.model.history import Header
-from harness.model.plan import Arrivals
+from harness.model.network_faults import NetworkFault
+from harness.model.plan import Arrivals, Plan
 from harness.model.verdict import Verdict
 from harness.plan.arrivals import control_arrivals
 from harness.plan.make_plan import Drawn, TargetFacts
@@ -100,7 +102,7 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
                 watcher.interrupted,
                 watcher.on_progress,
                 watcher.on_waiting,
-                _import_judging if real else _nothing,
+                partial(_import_ahead, drawn.plan) if real else _nothing,
             )
         )
     finally:
@@ -114,7 +116,7 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
 
 def judge_folder(folder: RunFolder) -> Verdict:
     """Judge a recorded run, by today's rules, and write its verdict and reports."""
-    from harness.analysis.judge import judge  # here, since pandas takes half a second; see _import_judging
+    from harness.analysis.judge import judge  # here, since pandas takes half a second; see _import_ahead
 
     verdict = judge(folder.read())
     render_folder(folder, verdict)
@@ -129,11 +131,14 @@ def render_folder(folder: RunFolder, verdict: Verdict) -> None:
         folder.write(name, renderer(verdict))
 
 
-def _import_judging() -> None:
-    """What judging and rendering import takes 1.5 s: in the warm-up nobody waits for it."""
+def _import_ahead(plan: Plan) -> None:
+    """What judging and rendering import takes 1.5 s, which nobody waits for in the warm-up; no fault should, either."""
     import harness.analysis.judge
     import harness.render.charts
-    import harness.store.requests  # noqa: F401
+    import harness.store.requests
+
+    if any(isinstance(fault, NetworkFault) for fault in plan.scenario.faults):
+        import harness.stack.toxiproxy_api  # noqa: F401
 
 
 def _nothing() -> None:

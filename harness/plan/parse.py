@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from harness.model.errors import Problem, ScenarioError
 from harness.model.fault import Fault
 from harness.model.faults import FAULTS, WeightsFault
+from harness.model.network_faults import NetworkDown
 from harness.model.scenario import Scenario
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
@@ -98,19 +99,24 @@ def _faults(raw: Any, document: Document) -> tuple[list[Fault], list[Found]]:
 
 
 def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
-    """Faults of the model files that would be over before they are loaded, or that heal into each other's damage."""
-    files = [(index, fault) for index, fault in enumerate(faults) if isinstance(fault, WeightsFault)]
-    for index, fault in files:
-        if fault.restart_after_s is not None and fault.restart_after_s >= fault.for_s:
+    """Faults of the model files that would be over before they are loaded; faults that heal into each other."""
+    for index, fault in enumerate(faults):
+        if (
+            isinstance(fault, WeightsFault)
+            and fault.restart_after_s is not None
+            and fault.restart_after_s >= fault.for_s
+        ):
             at: Path = ("faults", index, "restart_after_s")
             yield document.line(at), f"faults.{index}.restart_after_s: must be below for_s, {fault.for_s:g}"
-    for (_, one), (index, other) in itertools.combinations(sorted(files, key=lambda item: item[1].at_s), 2):
-        if one.on == other.on and other.at_s < one.at_s + one.for_s:
-            line = document.line(("faults", index))
-            yield (
-                line,
-                f"faults.{index}: the files of {one.on} are already damaged then; let the earlier fault end first",
-            )
+    for kind, what in (
+        (WeightsFault, "the files of {} are already damaged"),
+        (NetworkDown, "the link to {} is already down"),
+    ):
+        some = [(index, fault) for index, fault in enumerate(faults) if isinstance(fault, kind)]
+        for (_, one), (index, other) in itertools.combinations(sorted(some, key=lambda item: item[1].at_s), 2):
+            if one.on == other.on and other.at_s < one.at_s + one.lasts_s:
+                line = document.line(("faults", index))
+                yield line, f"faults.{index}: {what.format(other.on)} then; let the earlier fault end first"
 
 
 def _unknown_kind(kind: object) -> str:

@@ -56,6 +56,7 @@ class LocalStack:
         self._ports: Ports | None = None
         self._supervisord: Supervisord | None = None
         self._witness: Witness | None = None
+        self._links: LocalLinks | None = None
         self._was_ready = False
         self._second_try = False
         self._failures: deque[Event] = deque()  # of orders to the supervisor
@@ -181,9 +182,8 @@ class LocalStack:
 
     @property
     def network(self) -> Links:
-        assert self._run is not None and self._ports is not None, "network before up"
-        instance = self._run.run_id if self._settings.proxy_is_ours else None
-        return LocalLinks(self._ports, instance, self.prompts(), self._clock)
+        assert self._links is not None, "network before up"
+        return self._links
 
     # -- corrupt_files
 
@@ -220,6 +220,8 @@ class LocalStack:
         programs = target_programs(self._settings, ports, models, golden, self._run)
         supervisord = Supervisord(self._run.run_id, self._folder, self._clock)
         self._supervisord, self._ports = supervisord, ports
+        instance = self._run.run_id if self._settings.proxy_is_ours else None
+        self._links = LocalLinks(ports, instance, self.prompts(), self._clock)
         (self._folder / PROXIES).write_text(json.dumps(proxies(ports)), encoding="utf-8")
         held.release()
         supervisord.start(

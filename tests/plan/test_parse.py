@@ -122,6 +122,14 @@ def test_damage_of_files_that_are_damaged_already_is_refused() -> None:
     assert parse_scenario("name: a\nfaults:\n" + fault % 0 + fault % 10, "x.yaml")
 
 
+def test_a_link_that_is_down_already_cannot_go_down() -> None:
+    fault = "  - {kind: network.down, on: %s, for_s: 10, at_s: %d}\n"
+    assert (
+        "the link to gateway is already down then" in problems("name: a\nfaults:\n" + (fault % ("gateway", 0)) * 2)[0]
+    )
+    assert parse_scenario("name: a\nfaults:\n" + fault % ("gateway", 0) + fault % ("primary", 0), "x.yaml")
+
+
 def test_a_restart_after_the_files_are_whole_again_is_refused() -> None:
     assert (
         "restart_after_s"
