@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Interval, Le
 
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
 
-__all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf"]
+__all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf", "TargetOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,20 @@ class StopIf:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """How the target is set up. The names of single options are its own; it refuses those that it does not know."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    protection: Literal["default", "fragile", "hardened"] = "default"
+    """fragile: every protection off; hardened: every one on; default: as it comes."""
+    gateway: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    """Single options of the gateway, as in {missed_beats: 5}; they outrank `protection`."""
+    replica: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    """Single options of every replica, as in {max_queue: 8, health_mode: deep}; they outrank `protection`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """One experiment, described."""
 
@@ -114,6 +128,8 @@ class Scenario:
     """Short name: lower-case letters, digits and hyphens."""
     hypothesis: str = ""
     """What should hold, in a user's words; by default the comment on the file's first line."""
+    target: TargetOptions = field(default_factory=TargetOptions)
+    """How the target is set up."""
     load: Load = field(default_factory=Load)
     phases: Phases = field(default_factory=Phases)
     episodes: Annotated[int, Interval(ge=1, le=1000)] = 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from harness.model.capability import Capability
 from harness.model.event import Event
 from harness.model.plan import Prompt
+from harness.model.scenario import TargetOptions
 from harness.record.journal import Inverse
 from harness.stack.links import Links
 
@@ -24,6 +25,7 @@ class RunContext:
     folder: Path  # of the run; logs and configuration go into folder/"stack"
     origin_monotonic_s: float
     seed: str = "0"  # of the plan; for what a stack draws itself
+    target: TargetOptions = field(default_factory=TargetOptions)
 
 
 @dataclass(frozen=True)

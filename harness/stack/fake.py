@@ -48,7 +48,8 @@ class _Replica:
 class FakeTarget:
     """State of the target over time. `advance` must be called with times that never go back."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fragile: bool = False) -> None:
+        self._fragile = fragile
         self._pids = count(4121)
         self.folder = folder
         self.replicas = {name: _Replica(name, pid=next(self._pids)) for name in ("primary", "standby")}
@@ -141,6 +142,9 @@ class FakeTarget:
         self._say("readmitted", replica.name, at_s)
 
     def _miss_beats(self, replica: _Replica, from_s: float) -> None:
+        """What is missed for too long is isolated; a fragile gateway looks away."""
+        if self._fragile:
+            return
         for beat in range(1, MISSED_BEATS + 1):
             self._due_at(replica, from_s + beat * BEAT_S, self._missed(replica, beat))
 
@@ -218,8 +222,13 @@ class FakeStack:
         return self.target.links
 
     def up(self, run: RunContext) -> None:
+        single = {**run.target.gateway, **run.target.replica}
+        if single:
+            raise StackError(
+                f"target: the fake stack is a script and has no option {min(single)}; it knows `protection`"
+            )
         self._origin_s = run.origin_monotonic_s
-        self._target = FakeTarget(run.folder / "stack")
+        self._target = FakeTarget(run.folder / "stack", fragile=run.target.protection == "fragile")
         for name in self._target.replicas:
             folder = self.model_folder(name)
             folder.mkdir(parents=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
 from harness.stack.supervisor_config import Program
 
@@ -83,16 +84,30 @@ def target_programs(
     settings: LocalSettings, ports: Ports, models: Mapping[str, Path], golden: Path, run: RunContext
 ) -> list[Program]:
     """Replicas, gateway and proxy."""
+    wanted = run.target
     replicas = [
-        Program(name, _as_target(settings, _replica(settings, name, ports, models[name]))) for name in ports.replicas
+        Program(
+            name,
+            _as_target(settings, [*_replica(settings, name, ports, models[name]), *_options(wanted, wanted.replica)]),
+        )
+        for name in ports.replicas
     ]
     routes = [part for name in ports.replicas for part in ("--replica", f"{name}={ports.through(name)}")]
     gateway = [*settings.gateway_command, "--port", str(ports.gateway), *routes, "--golden", str(golden)]
     return [
         *replicas,
-        Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args])),
+        Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args, *_options(wanted, wanted.gateway)])),
         Program("proxy", _proxy(settings, ports, run)),
     ]
+
+
+def _options(target: TargetOptions, single: Mapping[str, bool | int | float | str]) -> list[str]:
+    """A scenario's words as command line options: {max_queue: 8, nan_guard: on} is --max-queue 8 --nan-guard on."""
+    found = [] if target.protection == "default" else ["--protection", target.protection]
+    for name, value in single.items():
+        word = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+        found += [f"--{name.replace('_', '-')}", word]
+    return found
 
 
 def _proxy(settings: LocalSettings, ports: Ports, run: RunContext) -> tuple[str, ...]:

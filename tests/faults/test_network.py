@@ -11,7 +11,7 @@ from harness.faults.base import CannotInject, Where
 from harness.faults.link_fault import LinkFault
 from harness.faults.table import activate
 from harness.model.capability import Capability
-from harness.model.errors import CapabilityError, ScenarioError
+from harness.model.errors import CapabilityError, ScenarioError, StackError
 from harness.model.faults import FAULTS
 from harness.model.network_faults import NetworkBandwidth, NetworkDown, NetworkFault, NetworkLatency, ToxicFault
 from harness.model.verdict import Verdict
@@ -191,3 +191,16 @@ def test_toxics_that_the_official_server_lacks_need_a_capability_of_their_own() 
         assert Capability.INFERENCE_TOXICS in cls(kind=kind, toxicity_per="request").capabilities
     with pytest.raises(CapabilityError, match=r"network\.corrupt needs the capability 'inference_toxics'"):
         planned("faults: [{kind: network.corrupt}]\n", capabilities=official)
+
+
+def test_a_fragile_target_does_not_leave_a_link_that_is_cut(tmp_path: Path) -> None:
+    fault = "faults: [{kind: network.blackhole}]\nobserve: {lost_requests: {max: 9999}}\n"
+    (held,) = verdict(tmp_path / "held", fault).episodes
+    (lost,) = verdict(tmp_path / "lost", f"target: {{protection: fragile}}\n{fault}").episodes
+    assert held.lost_requests < 30
+    assert lost.lost_requests > 150  # of 200 in 10 s
+
+
+def test_options_that_a_stack_does_not_have_are_refused_before_anything_happens(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="the fake stack is a script and has no option max_queue"):
+        verdict(tmp_path, "target: {replica: {max_queue: 8}}\n")
