@@ -156,6 +156,7 @@ def _warm_up(it: Experiment, load: Load) -> None:
     begin_s = it.clock.now()
     load.begin("control", begin_s)
     if it.plan.scenario.warmup_max_s == 0:
+        it.in_warm_up()
         return
     load.begin("warmup", begin_s)
     it.on_waiting("warm-up: two windows that agree")

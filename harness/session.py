@@ -85,7 +85,7 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
     journal = Journal(folder.undo)
     recorder.listen(watcher.on_event)
     recorder.event("run_begin", run_id=run_id)
-    context = RunContext(run_id, folder.path, origin_s, drawn.plan.seed, drawn.plan.scenario.target)
+    context = RunContext(run_id, folder.path, origin_s, drawn.plan.seed, drawn.plan.scenario.target, drawn.plan.tasks)
     keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal))
     make_load = _load_factory(drawn, session, (folder, context), lanes)
     try:

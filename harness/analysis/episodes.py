@@ -85,7 +85,7 @@ def _episode(
     good = users["code"].to_numpy() == _OK
     lag_ms = percentile_ms(users["lag_s"].to_numpy(), 0.99)
     reason = "" if proven else f"the fault is not proven: {proof}"
-    reason = reason or _unreached(frame, begun, (number, end_s), (events, history.plan.target))
+    reason = reason or _unreached(frame, begun, (number, end_s), (events, target_events, history.plan.target))
     reason = reason or _unfit(history, frame, (number, users, lag_ms))
     return EpisodeResult(
         number=number,
@@ -143,11 +143,14 @@ def _proof(events: Sequence[Event], faults: int) -> tuple[bool, str]:
 
 
 def _unreached(
-    frame: RunFrame, begun: Sequence[Event], at: tuple[int, float], seen: tuple[Sequence[Event], Container[str]]
+    frame: RunFrame,
+    begun: Sequence[Event],
+    at: tuple[int, float],
+    seen: tuple[Sequence[Event], Sequence[Event], Container[str]],
 ) -> str:
     """Why the faults tell nothing of the users: each must have hit a replica that was serving them, or their way."""
     number, end_s = at
-    events, replicas = seen
+    events, target_events, replicas = seen
     if not begun:
         return "the fault never began"
     if frame.users["served_by"].isna().all():
@@ -157,7 +160,10 @@ def _unreached(
         over = (e.at_s for e in events if e.kind == "fault_end" and e.fields["fault"] == begin.fields["fault"])
         until_s = max(begin.at_s, min(over, default=end_s))
         on = str(begin.fields["on"])
-        if not _served(frame, on if on in replicas else None, max(since_s, begin.at_s - SERVING_S), until_s):
+        # What a replica answered before it was isolated says nothing about a fault that comes later.
+        left_s = (e.at_s for e in target_events if e.kind == "target.isolated" and e.fields.get("replica") == on)
+        from_s = max(since_s, begin.at_s - SERVING_S, *(at_s for at_s in left_s if at_s < begin.at_s))
+        if not _served(frame, on if on in replicas else None, from_s, until_s):
             return f"no request reached {on} around its fault, so the fault proves nothing"
     return ""
 

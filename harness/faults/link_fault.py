@@ -8,6 +8,7 @@ so that a slow or broken server is never taken for the fault.
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import suppress
 from typing import TypeVar
 
 from harness.faults.base import ActiveFault, CannotInject, Proof
@@ -17,7 +18,12 @@ from harness.model.network_faults import Stream, ToxicFault
 from harness.record.journal import Inverse
 from harness.stack.links import DOWN, Ask, Look, Seen, Toxic
 
-__all__ = ["LinkFault"]
+__all__ = ["SHARE", "LinkFault"]
+
+SHARE = 0.9  # of a configured delay that has to be seen: timers and clocks are not exact
+DELAY_S_MIN = 0.02  # what is less cannot be told from noise between two looks
+DELAY_S_SURE = 0.1  # what is less has to be seen in several pairs, one after the other
+PAIRS_IN_A_ROW = 3
 
 Parameters = TypeVar("Parameters", bound=Fault)
 
@@ -27,6 +33,8 @@ class LinkFault(ActiveFault):
 
     toxic: Toxic
     _looks: tuple[Look, Look] | None = None  # through the link, past it
+    _mended = False  # from then on a look can prove nothing about this fault
+    _in_a_row = 0  # pairs that showed a small delay
 
     def prepare(self) -> Inverse:
         self.toxic = self.make_toxic("-".join([self.fault.kind.partition(".")[2], *self.where.seed.split("/")[-2:]]))
@@ -44,7 +52,7 @@ class LinkFault(ActiveFault):
             raise CannotInject(str(error)) from error
 
     def proof(self) -> Proof | None:
-        pair = self._look()
+        pair = None if self._mended else self._look()
         if pair is None:
             return None
         through, past = pair
@@ -57,8 +65,9 @@ class LinkFault(ActiveFault):
         return f"the proxy on the link to {self.fault.on} no longer had {self.toxic.name}"
 
     def after_inverse(self) -> None:
-        self.stack.network.remove(self.fault.on, self.toxic)  # a second time does no harm
-        self._looks = None
+        self._looks, self._mended = None, True
+        with suppress(StackError):  # a proxy that is just being restarted has lost it; `healed` asks again
+            self.stack.network.remove(self.fault.on, self.toxic)  # a second time does no harm
 
     def healed(self) -> bool:
         """The proxy says so, and a look through the link is answered, unless the server answers nobody."""
@@ -92,6 +101,13 @@ class LinkFault(ActiveFault):
             return None
         self._looks = None
         return through, past
+
+    def shows(self, added_s: float, wanted_s: float) -> bool:
+        """Whether an added delay is the toxic's, which should be `wanted_s`: noise adds some, too, but not always."""
+        if wanted_s < DELAY_S_MIN:
+            return False
+        self._in_a_row = self._in_a_row + 1 if added_s >= SHARE * wanted_s else 0
+        return self._in_a_row >= (1 if wanted_s >= DELAY_S_SURE else PAIRS_IN_A_ROW)
 
     def parameters(self, cls: type[Parameters]) -> Parameters:
         assert isinstance(self.fault, cls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.faults.link_fault import LinkFault
+from harness.faults.link_fault import SHARE, LinkFault
 from harness.model.network_faults import (
     NetworkBandwidth,
     NetworkBlackhole,
@@ -33,12 +33,9 @@ __all__ = [
     "TruncateStream",
 ]
 
-SHARE = 0.9  # of a configured delay that has to be seen: timers and clocks are not exact
-DELAY_S_MIN = 0.005  # a difference below this is noise between two looks
 SILENCE_S = 1.0  # without a byte, while the other look is answered
 PAGES_MAX = 64  # of a look that needs many bytes
 NARROW_S = 0.3  # how long a look at a narrow link should take
-NARROW_S_MIN = 0.02  # what takes less cannot be told from noise
 NUMBERS = re.compile(rb"[0-9.:]+")  # times and counts differ between two equal answers
 
 
@@ -49,7 +46,7 @@ class CutDown(LinkFault):
         return Toxic(name, DOWN)
 
     def evidence(self, through: Seen, past: Seen) -> str | None:
-        return None if through.connected else f"a connection was refused; {_answered(past)}"
+        return f"a connection was refused; {_answered(past)}" if through.refused else None
 
 
 class Delay(LinkFault):
@@ -68,7 +65,7 @@ class Delay(LinkFault):
         if through.first_byte_s is None or past.first_byte_s is None:
             return None
         added_s = through.first_byte_s - past.first_byte_s
-        if added_s < max(DELAY_S_MIN, SHARE * (fault.latency_ms - fault.jitter_ms) / 1000):
+        if not self.shows(added_s, (fault.latency_ms - fault.jitter_ms) / 1000):
             return None
         return f"an answer came {_ms(added_s)} later than past the proxy"
 
@@ -80,7 +77,14 @@ class Swallow(LinkFault):
         fault = self.parameters(NetworkTimeout)
         return self.toxic_of(name, "timeout", fault.stream, timeout=fault.timeout_ms)
 
+    def ask(self) -> Ask:
+        # Kept, since the end of a connection passes this toxic: a server that closes would end the silence.
+        return Ask(keep=True, limit_s=SILENCE_S + self.parameters(NetworkTimeout).timeout_ms / 1000)
+
     def evidence(self, through: Seen, past: Seen) -> str | None:
+        timeout_s = self.parameters(NetworkTimeout).timeout_ms / 1000
+        if through.closed_s is not None and (timeout_s == 0 or through.closed_s < SHARE * timeout_s):
+            return None
         return _silence(through, past)
 
 
@@ -91,7 +95,7 @@ class Blackhole(LinkFault):
         return self.toxic_of(name, "blackhole", self.parameters(NetworkBlackhole).stream)
 
     def evidence(self, through: Seen, past: Seen) -> str | None:
-        return _silence(through, past)
+        return None if through.closed_s is not None else _silence(through, past)
 
 
 class ResetConnections(LinkFault):
@@ -104,7 +108,9 @@ class ResetConnections(LinkFault):
         return Ask(limit_s=SILENCE_S + self.parameters(NetworkReset).after_ms / 1000)
 
     def evidence(self, through: Seen, past: Seen) -> str | None:
-        return f"a connection was reset; {_answered(past)}" if through.reset else None
+        if not through.reset or through.first_byte_s is not None:  # what was answered first was not hit
+            return None
+        return f"a connection was reset; {_answered(past)}"
 
 
 class NarrowBand(LinkFault):
@@ -123,11 +129,10 @@ class NarrowBand(LinkFault):
         fault = self.parameters(NetworkBandwidth)
         carried = past.sent if fault.stream == "upstream" else len(past.data)
         self.pages = max(1, min(PAGES_MAX, int(NARROW_S * 1000 * fault.rate_kb_per_s * self.pages / max(1, carried))))
-        if past.last_byte_s is None:
+        if past.last_byte_s is None or through.last_byte_s is None:
             return None
-        took_s = SILENCE_S + 2 * NARROW_S if through.last_byte_s is None else through.last_byte_s
-        added_s, least_s = took_s - past.last_byte_s, carried / 1000 / fault.rate_kb_per_s
-        if least_s < NARROW_S_MIN or added_s < SHARE * min(least_s, SILENCE_S):
+        added_s = through.last_byte_s - past.last_byte_s
+        if not self.shows(added_s, min(carried / 1000 / fault.rate_kb_per_s, SILENCE_S)):
             return None
         return f"{carried:,} bytes took {_ms(added_s)} longer than past the proxy"
 
@@ -145,7 +150,7 @@ class SlowClose(LinkFault):
         if through.closed_s is None or through.last_byte_s is None or past.closed_s is None or past.last_byte_s is None:
             return None
         late_s = (through.closed_s - through.last_byte_s) - (past.closed_s - past.last_byte_s)
-        if late_s < max(DELAY_S_MIN, SHARE * self.parameters(NetworkSlowClose).delay_ms / 1000):
+        if not self.shows(late_s, self.parameters(NetworkSlowClose).delay_ms / 1000):
             return None
         return f"a connection closed {_ms(late_s)} later after its answer than past the proxy"
 
@@ -175,7 +180,10 @@ class TruncateStream(LinkFault):
         return Ask(stream=True, limit_s=5 * SILENCE_S)
 
     def evidence(self, through: Seen, past: Seen) -> str | None:
-        if through.answered or through.status != past.status or through.events >= past.events:
+        fault = self.parameters(NetworkSseTruncate)
+        ended = through.reset or through.closed_s is not None
+        cut_there = through.events == fault.events or (fault.ending == "finish" and through.events > fault.events)
+        if through.answered or not ended or not cut_there or through.events >= past.events:
             return None
         return f"a token stream broke after {through.events} events; past the proxy it had {past.events} and its end"
 
@@ -191,12 +199,15 @@ class StallStream(LinkFault):
         return Ask(stream=True, limit_s=2 * SILENCE_S + self.parameters(NetworkSseStall).stall_ms / 1000)
 
     def evidence(self, through: Seen, past: Seen) -> str | None:
-        stall_s = self.parameters(NetworkSseStall).stall_ms / 1000
+        fault = self.parameters(NetworkSseStall)
+        stall_s = fault.stall_ms / 1000
         if stall_s == 0:
-            if through.answered or through.closed_s is not None or through.reset or not through.events:
+            over = through.answered or through.closed_s is not None or through.reset
+            silent_s = self.ask().limit_s - (through.last_byte_s or 0)
+            if over or through.events != fault.events or silent_s < SILENCE_S:
                 return None
             return f"a token stream halted after {through.events} events and did not go on; past the proxy it ended"
-        if through.gap_max_s - past.gap_max_s < max(DELAY_S_MIN, SHARE * stall_s - past.gap_max_s):
+        if stall_s < 2 * past.gap_max_s or not self.shows(through.gap_max_s, stall_s):
             return None
         return f"a token stream halted for {_ms(through.gap_max_s)}; past the proxy for {_ms(past.gap_max_s)} at most"
 
@@ -217,16 +228,18 @@ class Corrupt(LinkFault):
         before, self.before = self.before, past
         if before is None or _without_numbers(before) != _without_numbers(past) or not through.data:
             return None
-        if _without_numbers(through) == _without_numbers(past):
+        if _without_numbers(past).startswith(_without_numbers(through)):  # the same, or the same cut off
             return None
         return f"the answers to {PAGES_MAX} equal requests differed from those past the proxy, which stayed the same"
 
 
 def _silence(through: Seen, past: Seen) -> str | None:
-    """The request, or its answer, was swallowed: a closed connection without a byte counts as well."""
+    """The request, or its answer, was swallowed, while the server was quick to answer past the proxy."""
     if not through.connected or through.reset or through.first_byte_s is not None:
         return None
-    return f"not a byte of an answer within {_ms(SILENCE_S)}; {_answered(past)}"
+    if past.first_byte_s is None or past.first_byte_s > SILENCE_S / 2:
+        return None
+    return f"not a byte of an answer within {_ms(through.closed_s or SILENCE_S)}; {_answered(past)}"
 
 
 def _answered(past: Seen) -> str:

@@ -11,6 +11,7 @@ from harness.model.capability import Capability
 from harness.model.fault import Fault, SecondsAboveZero
 
 __all__ = [
+    "STREAM_FAULTS",
     "NetworkBandwidth",
     "NetworkBlackhole",
     "NetworkCorrupt",
@@ -59,7 +60,7 @@ class ToxicFault(NetworkFault):
     """What every fault has that hits a share of the connections."""
 
     toxicity: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    """Which share is hit, above 0 to 1."""
+    """Which share is hit, above 0 to 1. Below 1 it is of requests, or of the users' connections when they keep none."""
     toxicity_per: Literal["connection", "request"] = "connection"
     """Of what: clients keep their connections, so 0.1 of these may be none of a run's requests, or all."""
 
@@ -94,11 +95,11 @@ class NetworkTimeout(ToxicFault):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkReset(ToxicFault):
-    """Connections end with a reset (RST)."""
+    """Connections end with a reset (RST) when an answer comes; those that are open already, and idle, do not notice."""
 
     kind: Literal["network.reset"] = "network.reset"
-    after_ms: Milliseconds = 0
-    """This long after a connection began, or after the fault did."""
+    after_ms: Annotated[int, Interval(ge=0, le=1500)] = 0
+    """So long after an answer's first byte; what has begun to wait is reset at its time, even after the fault's end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,3 +183,6 @@ class NetworkBlackhole(_OfInference):
     kind: Literal["network.blackhole"] = "network.blackhole"
     stream: Stream = "upstream"
     """Which way nothing arrives: upstream is what clients send, downstream what they receive."""
+
+
+STREAM_FAULTS = (NetworkSseStall, NetworkSseTruncate)  # they need token streams to hit

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, Problem, ScenarioError
-from harness.model.network_faults import NetworkFault
+from harness.model.network_faults import STREAM_FAULTS, NetworkFault, ToxicFault
 from harness.model.plan import Arrivals, Plan, Prompt, Task
 from harness.model.scenario import Scenario
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
@@ -53,7 +53,7 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str) -> Drawn:
     user_rng = random.Random(f"{seed}/user")
     due_us = draw_times(scenario.load, duration_s, user_rng)
     baseline_n = bisect_left(due_us, scenario.phases.baseline_s * 1e6)
-    problems = [*_unknown_names(scenario, target), *refusals(scenario, baseline_n)]
+    problems = [*_unknown_names(scenario, target), *_unfelt(scenario), *refusals(scenario, baseline_n)]
     if problems:
         raise ScenarioError(
             [Problem(_file(scenario), _line(scenario, path), f"{path}: {what}") for path, what in problems]
@@ -102,6 +102,21 @@ def _unknown_names(scenario: Scenario, target: TargetFacts) -> Iterator[tuple[st
     for task in scenario.load.mix:
         if task not in known:
             yield f"load.mix.{task}", f"the target has no such task{_close(task, known)}"
+
+
+def _unfelt(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Faults that could be proven though no user ever met them."""
+    streams = any(task.endswith("_stream") for task in scenario.load.mix)
+    for index, fault in enumerate(scenario.faults):
+        if isinstance(fault, STREAM_FAULTS) and not streams:
+            yield (
+                f"faults.{index}.kind",
+                f"{fault.kind} needs token streams: name a task that ends in _stream in load.mix",
+            )
+        kept = scenario.load.connections == "reuse" or fault.on != "gateway"
+        if isinstance(fault, ToxicFault) and fault.toxicity < 1 and fault.toxicity_per == "connection" and kept:
+            what = "a share of connections that are kept may be none of the requests, or all: say toxicity_per: request"
+            yield f"faults.{index}.toxicity", what
 
 
 def _file(scenario: Scenario) -> str:

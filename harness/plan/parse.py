@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from harness.model.errors import Problem, ScenarioError
 from harness.model.fault import Fault
 from harness.model.faults import FAULTS, WeightsFault
-from harness.model.network_faults import NetworkDown
+from harness.model.network_faults import STREAM_FAULTS, NetworkFault
 from harness.model.scenario import Scenario
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
@@ -108,15 +108,23 @@ def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
         ):
             at: Path = ("faults", index, "restart_after_s")
             yield document.line(at), f"faults.{index}.restart_after_s: must be below for_s, {fault.for_s:g}"
-    for kind, what in (
-        (WeightsFault, "the files of {} are already damaged"),
-        (NetworkDown, "the link to {} is already down"),
-    ):
-        some = [(index, fault) for index, fault in enumerate(faults) if isinstance(fault, kind)]
-        for (_, one), (index, other) in itertools.combinations(sorted(some, key=lambda item: item[1].at_s), 2):
-            if one.on == other.on and other.at_s < one.at_s + one.lasts_s:
-                line = document.line(("faults", index))
-                yield line, f"faults.{index}: {what.format(other.on)} then; let the earlier fault end first"
+    order = sorted(enumerate(faults), key=lambda item: item[1].at_s)
+    for (_, one), (index, other) in itertools.combinations(order, 2):
+        what = _clash(one, other) if other.at_s < one.at_s + one.lasts_s else None
+        if what:
+            yield document.line(("faults", index)), f"faults.{index}: {what}; let the earlier fault end first"
+
+
+def _clash(one: Fault, other: Fault) -> str | None:
+    """Why two faults cannot be there at once: they heal into each other, or the one would prove the other."""
+    if isinstance(one, WeightsFault) and isinstance(other, WeightsFault) and one.on == other.on:
+        return f"the files of {other.on} are already damaged then"
+    if isinstance(one, NetworkFault) and isinstance(other, NetworkFault):
+        if one.on == other.on:
+            return f"the link to {other.on} is already broken then, and one fault would be taken for the other"
+        if any(fault.on == "gateway" and isinstance(fault, STREAM_FAULTS) for fault in (one, other)):
+            return "a token stream passes both links, and a fault on the one would be taken for that on the other"
+    return None
 
 
 def _unknown_kind(kind: object) -> str:

@@ -26,6 +26,7 @@ class RunContext:
     origin_monotonic_s: float
     seed: str = "0"  # of the plan; for what a stack draws itself
     target: TargetOptions = field(default_factory=TargetOptions)
+    tasks: tuple[str, ...] = ()  # of the load's mix
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class FakeTarget:
         self.events: list[Event] = []
         self.answered: dict[str, int] = dict.fromkeys(self.replicas, 0)
         self.received = 0
-        self.links = FakeLinks(self.cut_off, self.reach_again)
+        self.links = FakeLinks(self.beats_reach)
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
         self.now_s = 0.0
@@ -102,20 +102,16 @@ class FakeTarget:
         if not replica.admitted:
             self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
-    def cut_off(self, name: str) -> None:
-        """The gateway no longer reaches the replica, which itself goes on."""
+    def beats_reach(self, name: str, reached: bool) -> None:
+        """Whether the gateway's beats pass the link to a replica, which itself goes on."""
         replica = self.replicas[name]
-        if replica.status == "up":
-            replica.generation += 1
+        if replica.status != "up":
+            return
+        replica.generation += 1
+        if not reached:
             self._miss_beats(replica, self.now_s)
-
-    def reach_again(self, name: str) -> None:
-        """The gateway's beats pass again."""
-        replica = self.replicas[name]
-        if replica.status == "up":
-            replica.generation += 1
-            if not replica.admitted:
-                self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
+        elif not replica.admitted:
+            self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
     def file_altered(self, name: str) -> bool | None:
         """Whether the weights file differs from the pristine one; None: there is none."""

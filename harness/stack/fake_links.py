@@ -33,23 +33,23 @@ class Effect:
 
 
 class FakeLinks:
-    """`cut` and `mend` tell the gateway's script that a replica's beats fail, and that they pass again."""
+    """`beats_reach` is told whether the gateway's beats pass the link to a replica."""
 
-    def __init__(self, cut: Callable[[str], None], mend: Callable[[str], None]) -> None:
-        self._cut, self._mend = cut, mend
+    def __init__(self, beats_reach: Callable[[str, bool], None]) -> None:
+        self._beats_reach = beats_reach
         self._toxics: dict[str, dict[str, Toxic]] = {name: {} for name in LINKS}
         self._asked: dict[str, int] = {}  # requests that each toxic has met, for its share
 
     def add(self, link: str, toxic: Toxic) -> None:
         self._toxics[link][toxic.name] = toxic
         if link != USERS and _beats_fail(toxic):
-            self._cut(link)
+            self._beats_reach(link, False)
 
     def remove(self, link: str, toxic: Toxic) -> None:
         gone = self._toxics[link].pop(toxic.name, None)
         still_cut = any(map(_beats_fail, self._toxics[link].values()))
         if gone is not None and link != USERS and _beats_fail(gone) and not still_cut:
-            self._mend(link)
+            self._beats_reach(link, True)
 
     def has(self, link: str, toxic: Toxic) -> bool:
         return toxic.name in self._toxics[link]
@@ -122,15 +122,17 @@ def _slowly(toxic: Toxic, seen: Seen) -> Seen:
     return replace(seen, last_byte_s=(seen.last_byte_s or 0) + carried / 1000 / _number(toxic, "rate"))
 
 
-def _cut(_: Toxic, seen: Seen) -> Seen:
-    return replace(seen, data=STREAM[: len(STREAM) // 2], answered=False) if seen.events else seen
+def _cut(toxic: Toxic, seen: Seen) -> Seen:
+    if not seen.events:
+        return seen
+    return replace(seen, data=b"".join([b"data: a\n\n"] * _number(toxic, "events")), answered=False)
 
 
 def _halted(toxic: Toxic, seen: Seen) -> Seen:
     if not seen.events:
         return seen
     stall_s = _number(toxic, "stall") / 1000
-    return replace(seen, gap_max_s=stall_s) if stall_s else replace(_cut(toxic, seen), closed_s=None)
+    return replace(seen, gap_max_s=stall_s) if stall_s else replace(_cut(toxic, seen), closed_s=None, last_byte_s=0.0)
 
 
 OUTCOMES = {
@@ -144,7 +146,7 @@ OUTCOMES = {
 }
 DELAYS = {"latency": "latency", "sse_stall": "stall"}  # type -> the attribute that is one
 SEEN_THROUGH: Mapping[str, Callable[[Toxic, Seen], Seen]] = {
-    DOWN: lambda _, __: Seen(connected=False),
+    DOWN: lambda _, __: Seen(connected=False, refused=True),
     "reset_peer": lambda _, __: Seen(connected=True, reset=True),
     "timeout": lambda _, __: Seen(connected=True),
     "blackhole": lambda _, __: Seen(connected=True),

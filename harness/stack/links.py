@@ -40,6 +40,7 @@ class Ask:
 
     stream: bool = False  # a chat whose answer is streamed; otherwise a small page
     repeat: int = 1  # so many pages, asked for at once
+    keep: bool = False  # the server is not asked to close after its last answer; the look ends with that
     limit_s: float = 1.0  # then it gives up
 
 
@@ -48,6 +49,7 @@ class Seen:
     """What a look saw. Times in seconds since it began to connect; None: it never came."""
 
     connected: bool
+    refused: bool = False  # by the other side, and not given up by us
     answered: bool = False  # every answer whole
     status: int | None = None  # of the first answer
     first_byte_s: float | None = None

@@ -221,7 +221,10 @@ class LocalStack:
         supervisord = Supervisord(self._run.run_id, self._folder, self._clock)
         self._supervisord, self._ports = supervisord, ports
         instance = self._run.run_id if self._settings.proxy_is_ours else None
-        self._links = LocalLinks(ports, instance, self.prompts(), self._clock)
+        sets = {task.removesuffix("_stream") for task in self._run.tasks if task.endswith("_stream")}
+        prompts = self.prompts()
+        asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
+        self._links = LocalLinks(ports, instance, asked, self._clock)
         (self._folder / PROXIES).write_text(json.dumps(proxies(ports)), encoding="utf-8")
         held.release()
         supervisord.start(

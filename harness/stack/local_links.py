@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.model.plan import Prompt
@@ -19,17 +19,15 @@ __all__ = ["LocalLinks"]
 
 
 class LocalLinks:
-    """`prompts`: one of them is asked by looks at token streams.
+    """`prompts`: those that users have streamed; looks ask the shortest, so that what hits them hits every user.
 
     `instance`: what the run's proxy was started with, None for the official Toxiproxy.
     """
 
-    def __init__(
-        self, ports: Ports, instance: str | None, prompts: Mapping[str, Sequence[Prompt]], clock: Clock
-    ) -> None:
+    def __init__(self, ports: Ports, instance: str | None, prompts: Sequence[Prompt], clock: Clock) -> None:
         self._ports = ports
         self._instance = instance
-        self._prompt = max((one for some in prompts.values() for one in some), key=lambda one: one.max_tokens)
+        self._prompt = min(prompts, key=lambda one: one.max_tokens)
         self._clock = clock
 
     def add(self, link: str, toxic: Toxic) -> None:

@@ -36,14 +36,15 @@ class BackgroundLook:
 
 
 def request_bytes(ask: Ask, prompt: Prompt) -> bytes:
-    """The requests of a look, pipelined; the server closes after the last."""
+    """The requests of a look, pipelined; the server closes after the last, unless it is to keep the connection."""
     if ask.stream:
         chat = {"messages": list(prompt.messages), "max_tokens": prompt.max_tokens, "temperature": 0, "stream": True}
         body = json.dumps(chat).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: target\r\n{HEADERS}Content-Type: application/json\r\n"
         return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
     page = f"GET {PAGE} HTTP/1.1\r\nHost: target\r\n{HEADERS}"
-    return (f"{page}\r\n" * (ask.repeat - 1) + f"{page}Connection: close\r\n\r\n").encode()
+    last = page if ask.keep else f"{page}Connection: close\r\n"
+    return (f"{page}\r\n" * (ask.repeat - 1) + f"{last}\r\n").encode()
 
 
 def look_at(port: int, ask: Ask, request: bytes, clock: Clock) -> Seen:
@@ -55,8 +56,8 @@ def look_at(port: int, ask: Ask, request: bytes, clock: Clock) -> Seen:
     closed_s, reset = None, False
     try:
         connection = socket.create_connection(("127.0.0.1", port), timeout=ask.limit_s)
-    except OSError:
-        return Seen(connected=False)
+    except OSError as error:
+        return Seen(connected=False, refused=isinstance(error, ConnectionRefusedError))
     with connection:
         with suppress(OSError):  # a reset is seen by the read
             connection.sendall(request)
@@ -74,6 +75,8 @@ def look_at(port: int, ask: Ask, request: bytes, clock: Clock) -> Seen:
                 break
             data += piece
             times.append(clock.now() - begin_s)
+            if ask.keep and _whole(ask, bytes(data)):
+                break
     return Seen(
         connected=True,
         answered=_whole(ask, bytes(data)) and not reset,

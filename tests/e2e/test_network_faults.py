@@ -52,13 +52,15 @@ observe: {{lost_requests: {{max: 100000}}}}
     assert one.process.wait(timeout=240) in (0, 3), one.said()
     events = [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
 
-    def of(event_kind: str) -> dict[int, str]:
-        return {e["fault"]: str(e.get("evidence", "")) for e in events if e["kind"] == event_kind}
+    def of(event_kind: str, field: str = "at_s") -> dict[int, object]:
+        return {e["fault"]: e[field] for e in events if e["kind"] == event_kind}
 
-    proofs, healed = of("fault_proof"), of("fault_healed")
+    proofs, healed = of("fault_proof", "evidence"), of("fault_healed")
+    proven_s, ended_s = of("fault_proof"), of("fault_end")
     for number, (kind, link, _) in enumerate(asked):
-        said = proofs.get(number, "not proven")
+        said = str(proofs.get(number, "not proven"))
         assert f"link to {link}: " in said and EVIDENCE[kind] in said, (kind, link, said)
+        assert float(str(proven_s[number])) < float(str(ended_s[number])), (kind, link, "proven after its end")
     assert set(healed) == set(range(len(asked))), [asked[number] for number in set(range(len(asked))) - set(healed)]
     assert not of("fault_lost")
     assert not one.owned()

@@ -101,8 +101,8 @@ def test_a_killed_harness_leaves_nothing_broken_and_nothing_running(
         left = [entry for folder in one.out.iterdir() for entry in pending(folder / "undo.jsonl")]
         return not left and not stopped(one.owned()) and weights_healed(one, before["model.safetensors"])
 
-    seconds_until(healed, HEALED_S)
-    seconds_until(lambda: not one.owned(), GONE_S - HEALED_S)
+    healed_s = seconds_until(healed, HEALED_S)
+    seconds_until(lambda: not one.owned(), GONE_S - healed_s)
     live = one.state / "reliability-harness" / "live"
     seconds_until(lambda: not list(live.glob("*.json")), GONE_S)
     assert hashes(model_folder) == before

@@ -18,7 +18,7 @@ from harness.record.clock import FakeClock
 from harness.record.journal import Inverse, pending
 from harness.stack.base import RunContext, Weights
 from harness.stack.fake import PRISTINE, FakeStack
-from tests.fake_run import run_fake, verdict_of
+from tests.fake_run import HEAD, run_fake, verdict_of
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -32,7 +32,10 @@ def test_every_fault_has_parameters_a_doer_and_words(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_makes_a_proven_and_valid_episode_and_is_healed(tmp_path: Path, kind: str) -> None:
-    folder = run_fake(tmp_path, f"faults:\n  - {{kind: {kind}}}\nobserve:\n  lost_requests: {{max: 1000}}\n")
+    head = HEAD.replace("{chat: 1}", "{chat_stream: 1}")
+    folder = run_fake(
+        tmp_path, head=head, text=f"faults:\n  - {{kind: {kind}}}\nobserve:\n  lost_requests: {{max: 1000}}\n"
+    )
     from harness.analysis.judge import judge
 
     verdict = judge(folder.read())

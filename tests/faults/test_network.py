@@ -90,18 +90,97 @@ def test_a_fault_that_hits_one_connection_of_ten_is_proven_by_the_one(where: Whe
     assert sum(fault.proof() is not None for _ in range(20)) == 2
 
 
-def test_a_latency_within_the_noise_is_not_proven(where: Where) -> None:
-    fault = activate(NetworkLatency(latency_ms=2), where)
+def seen(**what: object) -> Seen:
+    return replace(SAME, **what)  # type: ignore[arg-type]
+
+
+SLOW = {"first_byte_s": 0.3, "last_byte_s": 0.3, "closed_s": 0.3}
+HALF = PAGE[: len(PAGE) // 2]
+EVENTS = b"data: x\n\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "through", "past"),
+    [
+        ("network.latency", {"latency_ms": 2}, seen(first_byte_s=0.5), SAME),  # no toxic of 2 ms adds half a second
+        ("network.reset", {}, seen(reset=True, closed_s=None), SAME),  # answered, and reset at its close
+        ("network.down", {}, Seen(connected=False), SAME),  # given up by us, not refused
+        ("network.blackhole", {}, Seen(connected=True, closed_s=0.003), SAME),  # closed, and not swallowed
+        ("network.blackhole", {}, Seen(connected=True), seen(first_byte_s=0.9)),  # the server is nearly as slow
+        ("network.timeout", {"timeout_ms": 500}, Seen(connected=True, closed_s=0.003), SAME),
+        ("network.slow_close", {"delay_ms": 3}, seen(closed_s=0.5), SAME),
+        ("network.bandwidth", {}, Seen(connected=True), SAME),  # not a byte: that is another fault
+        ("network.corrupt", {}, seen(data=HALF, answered=False), SAME),  # cut off, every byte right
+        ("network.sse_truncate", {}, seen(data=EVENTS * 57, answered=False, closed_s=None), seen(data=EVENTS * 60)),
+        ("network.sse_truncate", {}, seen(data=EVENTS * 2, answered=False), seen(data=EVENTS * 60)),  # not at its event
+        ("network.sse_stall", {}, seen(data=EVENTS * 57, answered=False, closed_s=None), seen(data=EVENTS * 60)),
+        ("network.sse_stall", {"stall_ms": 100}, seen(gap_max_s=0.211), seen(gap_max_s=0.205)),  # its natural pace
+    ],
+)
+def test_what_the_toxic_cannot_have_caused_is_no_evidence(
+    where: Where, kind: str, parameters: dict[str, object], through: Seen, past: Seen
+) -> None:
+    fault = activate(FAULTS[kind](kind=kind, **parameters), where)  # type: ignore[arg-type]
+    assert isinstance(fault, LinkFault)
     fault.prepare()
+    for _ in range(4):
+        assert fault.evidence(through, past) is None
+
+
+def test_a_small_delay_has_to_be_seen_three_times_in_a_row(where: Where) -> None:
+    fault = activate(NetworkLatency(latency_ms=50), where)
+    assert isinstance(fault, LinkFault)
+    late = seen(first_byte_s=0.07)
+    assert [fault.evidence(one, SAME) is not None for one in (late, late, SAME, late, late, late)] == [False] * 5 + [
+        True
+    ]
+
+
+def test_a_look_after_the_faults_end_proves_nothing(where: Where) -> None:
+    fault = injected("network.http_status", where)
     fault.apply()
+    fault.after_inverse()
+    where.stack.network.add("primary", fault.toxic)  # another one's
     assert fault.proof() is None
+
+
+def test_a_proxy_that_is_being_restarted_when_the_fault_ends_does_not_end_the_run(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = injected("network.latency", where)
+    fault.apply()
+
+    def gone(*_: object) -> None:
+        raise StackError("no Toxiproxy answers")
+
+    monkeypatch.setattr(FakeLinks, "remove", gone)
+    monkeypatch.setattr(FakeLinks, "has", gone)
+    fault.after_inverse()
+    assert not fault.healed()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "why"),
+    [
+        ("faults: [{kind: network.sse_truncate}]\n", "needs token streams"),
+        ("faults: [{kind: network.latency, toxicity: 0.1}]\n", "say toxicity_per: request"),
+        ("faults: [{kind: network.latency}, {kind: network.timeout, at_s: 5}]\n", "is already broken then"),
+        (
+            "faults: [{kind: network.sse_stall, on: gateway}, {kind: network.latency, at_s: 5}]\n",
+            "a token stream passes both links",
+        ),
+    ],
+)
+def test_what_could_be_proven_without_a_user_having_met_it_is_refused(scenario: str, why: str) -> None:
+    with pytest.raises(ScenarioError, match=why):
+        planned(scenario)
 
 
 def test_a_wide_link_is_looked_through_with_more_pages_and_one_that_nobody_fills_is_not_proven(where: Where) -> None:
     wide, huge = activate(NetworkBandwidth(rate_kb_per_s=1000), where), None
     wide.prepare()
     wide.apply()
-    assert [wide.proof() is not None for _ in range(2)] == [True, True]
+    assert [wide.proof() is not None for _ in range(2)] == [False, True]
     wide.after_inverse()
     huge = activate(NetworkBandwidth(rate_kb_per_s=1_000_000), where)
     huge.prepare()

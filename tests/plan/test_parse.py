@@ -122,10 +122,10 @@ def test_damage_of_files_that_are_damaged_already_is_refused() -> None:
     assert parse_scenario("name: a\nfaults:\n" + fault % 0 + fault % 10, "x.yaml")
 
 
-def test_a_link_that_is_down_already_cannot_go_down() -> None:
+def test_a_link_that_is_broken_already_cannot_be_broken_again() -> None:
     fault = "  - {kind: network.down, on: %s, for_s: 10, at_s: %d}\n"
     assert (
-        "the link to gateway is already down then" in problems("name: a\nfaults:\n" + (fault % ("gateway", 0)) * 2)[0]
+        "the link to gateway is already broken then" in problems("name: a\nfaults:\n" + (fault % ("gateway", 0)) * 2)[0]
     )
     assert parse_scenario("name: a\nfaults:\n" + fault % ("gateway", 0) + fault % ("primary", 0), "x.yaml")
 
