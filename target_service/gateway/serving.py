@@ -1,0 +1,48 @@
+"""The life of a gateway's listener: how long connections stay open, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from aiohttp import web
+
+from target_service.gateway.app import TRAFFIC, make_app
+from target_service.gateway.settings import GatewaySettings
+
+__all__ = ["drain", "make_runner"]
+
+log = logging.getLogger(__name__)
+
+# For handlers that a drain left over: they are cancelled, and end at once.
+LAST_S = 0.05
+
+
+def make_runner(settings: GatewaySettings) -> web.AppRunner:
+    """Serves the application; raises ValueError when the golden file is none."""
+    return web.AppRunner(
+        make_app(settings),
+        access_log=None,
+        # A client that leaves must not keep a replica busy.
+        handler_cancellation=True,
+        keepalive_timeout=settings.keepalive_s,
+        shutdown_timeout=LAST_S,
+    )
+
+
+async def drain(runner: web.AppRunner, drain_s: float) -> None:
+    """Stop accepting, then let open requests end, for at most `drain_s`."""
+    for site in runner.sites:
+        await site.stop()
+    # Requests that have just come in begin before idle connections are closed.
+    await asyncio.sleep(0)
+    if runner.server is not None:
+        runner.server.pre_shutdown()
+    traffic = runner.app[TRAFFIC]
+    give_up_s = time.monotonic() + drain_s
+    log.info("draining %s open requests", traffic.open)
+    # Polled: a request ends in many places, and a drain happens once.
+    while traffic.open and time.monotonic() < give_up_s:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    log.info("ends with %s open requests", traffic.open)
