@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -28,9 +29,10 @@ from target_service.gateway.verification import Verifier
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import REQUEST_ID, request_id, with_error_bodies
 
-__all__ = ["TRAFFIC", "make_app"]
+__all__ = ["DRAINING", "TRAFFIC", "make_app"]
 
 TRAFFIC = web.AppKey("traffic", Traffic)
+DRAINING = web.AppKey("draining", asyncio.Event)
 
 
 class _Own:
@@ -64,11 +66,12 @@ class _Own:
     async def health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
-    async def ready(self, _: web.Request) -> web.Response:
-        ready = bool(self._admission.admitted)
-        body = {"ready": ready, "incarnation": self._incarnation, "active": self._admission.active}
-        reason = {} if ready else {"reason": "no replica is admitted"}
-        return web.json_response({**body, **reason}, status=200 if ready else 503)
+    async def ready(self, request: web.Request) -> web.Response:
+        reason = None if self._admission.admitted else "no replica is admitted"
+        if request.app[DRAINING].is_set():
+            reason = "draining"
+        body = {"ready": reason is None, "incarnation": self._incarnation, "active": self._admission.active}
+        return web.json_response({**body, **({"reason": reason} if reason else {})}, status=503 if reason else 200)
 
     async def metrics(self, _: web.Request) -> web.Response:
         content_type = "text/plain; version=0.0.4; charset=utf-8"
@@ -120,6 +123,7 @@ def make_app(settings: GatewaySettings) -> web.Application:
     proxy = Proxy(settings, dispatcher, tries, traffic, own.gauges)
     app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
     app[TRAFFIC] = traffic
+    app[DRAINING] = asyncio.Event()
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
     for path in ("health", "ready", "metrics", "version"):
         app.router.add_get(f"/{path}", getattr(own, path))
@@ -128,6 +132,8 @@ def make_app(settings: GatewaySettings) -> web.Application:
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[REQUEST_ID] = request_id(request)
+        if app[DRAINING].is_set():
+            response.force_close()
 
     async def connections(_: web.Application) -> AsyncIterator[None]:
         await upstream.start()

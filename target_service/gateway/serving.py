@@ -8,7 +8,7 @@ import time
 
 from aiohttp import web
 
-from target_service.gateway.app import TRAFFIC, make_app
+from target_service.gateway.app import DRAINING, TRAFFIC, make_app
 from target_service.gateway.settings import GatewaySettings
 
 __all__ = ["drain", "make_runner"]
@@ -32,13 +32,10 @@ def make_runner(settings: GatewaySettings) -> web.AppRunner:
 
 
 async def drain(runner: web.AppRunner, drain_s: float) -> None:
-    """Stop accepting, then let open requests end, for at most `drain_s`."""
+    """Take no new connections, close kept ones with their next answer; wait `drain_s` at most for open requests."""
     for site in runner.sites:
         await site.stop()
-    # Requests that have just come in begin before idle connections are closed.
-    await asyncio.sleep(0)
-    if runner.server is not None:
-        runner.server.pre_shutdown()
+    runner.app[DRAINING].set()
     traffic = runner.app[TRAFFIC]
     give_up_s = time.monotonic() + drain_s
     log.info("draining %s open requests", traffic.open)

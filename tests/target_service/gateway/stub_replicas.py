@@ -62,6 +62,8 @@ class Stub:
                 raise
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        while self.mode == "flood":
+            await response.write(bytes(2**20))
         await response.write(b"data: one\n\n")
         if self.mode == "break" and request.transport is not None:
             request.transport.abort()

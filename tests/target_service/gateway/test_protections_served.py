@@ -115,3 +115,31 @@ async def test_golden_answers_keep_a_replica_with_wrong_ones_out(
                 await asyncio.sleep(0.02)
         assert (await stack.served(1))[0] == (200, expected)
         assert (primary.golden_asked > 0) is (golden_prompts > 0)
+
+
+async def test_what_a_probe_finds_is_no_users_failure(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, breaker_failures=1, eject_failures=1) as stack:
+        stack.stubs["primary"].status = 500
+        for _ in range(3):
+            async with stack.chat(X_Probe="harness") as response:
+                assert (response.status, response.headers["X-Served-By"]) == (500, "primary")
+        assert (await stack.get("/gateway/state"))["replicas"]["primary"]["breaker"]["failures"] == 0
+
+
+async def test_a_client_that_reads_too_slowly_says_nothing_of_the_replica(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, breaker_failures=1, request_timeout_s=0.5) as stack:
+        stack.stubs["primary"].mode = "flood"
+        async with stack.chat(stream=True):
+            state = await stack.until(lambda s: bool(s["outcomes"]))
+        assert state["outcomes"] == {"timeout_mid_body": 1}
+        assert state["replicas"]["primary"]["breaker"]["failures"] == 0
+
+
+async def test_golden_answers_close_the_breaker_of_a_replica_that_restarted(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, breaker_failures=1, breaker_open_s=60.0) as stack:
+        primary = stack.stubs["primary"]
+        primary.status, primary.headers = 500, {}
+        assert await stack.served(2) == [ON_PRIMARY, ON_STANDBY]
+        primary.status, primary.incarnation = 200, "two"
+        await stack.until(lambda s: s["replicas"]["primary"]["breaker"]["state"] == "closed")
+        assert await stack.served(1) == [(200, "primary")]

@@ -109,6 +109,25 @@ async def test_a_drain_lets_an_open_stream_end_and_takes_no_more() -> None:
         assert (code, took_s < 5) == (0, True)
 
 
+async def test_a_drain_says_not_ready_and_closes_a_kept_connection_with_its_next_answer() -> None:
+    async with running("--drain-s", "10") as made, open_stream(made) as response:
+        reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        await reader.readuntil(b'"alive"}')
+        ending = asyncio.create_task(made.ended())
+        await refused(made)
+        writer.write(b"GET /ready HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        async with asyncio.timeout(3):
+            rest = await reader.read()
+        assert rest.startswith(b"HTTP/1.1 503")
+        assert b'"reason": "draining"' in rest
+        assert not ending.done()
+        writer.close()
+        made.stub.release.set()
+        await response.read()
+        assert (await ending)[0] == 0
+
+
 @pytest.mark.parametrize("drain_s", ["0", "0.5"])
 async def test_a_drain_is_bounded_and_what_is_left_is_cut(drain_s: str) -> None:
     async with running("--drain-s", drain_s) as made, open_stream(made) as response:

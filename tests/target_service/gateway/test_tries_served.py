@@ -96,6 +96,7 @@ async def test_the_first_replica_wins_when_its_hedge_fails(tmp_path: Path) -> No
         async with asyncio.timeout(2):
             while not standby.users_asked:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+        await stack.until(lambda s: s["replicas"]["standby"]["open_requests"] == 0)
         primary.release.set()
         assert await asking == [(200, "primary")]
         state = await stack.get("/gateway/state")
@@ -128,3 +129,29 @@ async def test_a_client_that_leaves_cancels_the_hedge_too(tmp_path: Path) -> Non
             for stub in stack.stubs.values():
                 await stub.cancelled.wait()
         await stack.until(lambda s: all(each["open_requests"] == 0 for each in s["replicas"].values()))
+
+
+async def test_a_probe_is_never_hedged(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, hedge_after_s=0.05, request_timeout_s=0.4) as stack:
+        stack.stubs["primary"].mode = "hang"
+        async with stack.chat(X_Probe="harness") as response:
+            assert response.status == 504
+
+
+async def test_a_hedge_that_finds_no_other_replica_costs_no_retry(tmp_path: Path) -> None:
+    only = {"primary": pair()["primary"]}
+    changes = {"hedge_after_s": 0.05, "retry_share": 1.0, "retry_backoff_s": 0.001, "request_timeout_s": 0.4}
+    async with gateway_before(only, tmp_path, **changes) as stack:
+        only["primary"].mode = "hang"
+        assert await stack.served(1) == [(504, "primary")]
+        only["primary"].mode, only["primary"].users_asked = "drop", 0
+        assert await stack.served(1) == [(502, "primary")]
+        assert only["primary"].users_asked == 3
+
+
+async def test_a_retry_that_would_come_after_the_deadline_is_not_waited_for(tmp_path: Path) -> None:
+    changes = {"retry_share": 1.0, "retry_backoff_s": 1e6, "seed": 1}
+    async with gateway_before(pair(), tmp_path, **changes) as stack:
+        stack.stubs["primary"].mode = "drop"
+        async with asyncio.timeout(2):
+            assert await stack.served(1) == [(502, "primary")]
