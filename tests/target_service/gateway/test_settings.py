@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from target_service import gateway
 from target_service.gateway.settings import GatewaySettings, ReplicaAddress, parse_arguments
 
 LINE = ["--port", "1", "--replica", "a=http://h:2/"]
@@ -68,3 +71,16 @@ def test_a_single_option_goes_before_the_named_protection(before: bool) -> None:
     named, single = ["--protection", "hardened"], ["--breaker-failures", "2", "--hedge-after-s", "0"]
     settings = parse_arguments([*LINE, *(single + named if before else named + single)])
     assert (settings.breaker_failures, settings.hedge_after_s, settings.eject_failures) == (2, 0.0, 5)
+
+
+def test_the_readme_tells_the_defaults_of_the_table() -> None:
+    readme = Path(gateway.__file__).with_name("README.md").read_text()
+    told = {
+        option.replace("-", "_"): value
+        for row in readme.splitlines()
+        if row.startswith("|")
+        for option, value in re.findall(r"`--([a-z-]+) ([^`]+)`", row.split("|")[2])
+    }
+    settings = parse_arguments(LINE)
+    assert {"strategy", "breaker_failures", "drain_s", "keepalive_s"} < set(told)
+    assert told == {name: str(getattr(settings, name)).removesuffix(".0") for name in told}
