@@ -1,1 +1,1 @@
-"""Active/standby in front of replicas: `python -m target_service.gateway --port N --replica ...`."""
+"""What spreads traffic over replicas: `python -m target_service.gateway --port N --replica ...`."""

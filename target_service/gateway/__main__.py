@@ -9,7 +9,7 @@ import sys
 
 from aiohttp import web
 
-from target_service.gateway.app import make_app
+from target_service.gateway.serving import drain, make_runner
 from target_service.gateway.settings import GatewaySettings, parse_arguments
 from target_service.protocol.log import log_to_stderr
 
@@ -17,8 +17,7 @@ log = logging.getLogger("target_service.gateway")
 
 
 async def _run(settings: GatewaySettings) -> None:
-    # handler_cancellation: a client that leaves must not keep a replica busy.
-    runner = web.AppRunner(make_app(settings), access_log=None, handler_cancellation=True, shutdown_timeout=2)
+    runner = make_runner(settings)
     await runner.setup()
     await web.TCPSite(runner, settings.host, settings.port).start()
     log.info("listening on %s:%s", settings.host, settings.port)
@@ -26,6 +25,7 @@ async def _run(settings: GatewaySettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
     await end.wait()
+    await drain(runner, settings.drain_s)
     await runner.cleanup()
 
 

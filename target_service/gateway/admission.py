@@ -1,7 +1,7 @@
 """Who gets traffic: a state machine fed with beats and golden answers. No I/O, no clock of its own.
 
     not admitted --beat green--> green --golden prompts right--> admitted
-    admitted --`missed_max` missed beats, or another incarnation--> not admitted
+    admitted --`missed_max` missed beats, another incarnation, or ejected--> not admitted
 
 Every replica begins not admitted. A missed beat, or another incarnation, voids a verification
 under way: its `ticket` is no longer the current one.
@@ -29,20 +29,36 @@ class Standing:
     incarnation: str | None = None
     routed_total: int = 0
     last_routed_s: float | None = None
+    open_requests: int = 0
+    ejected_total: int = 0
     newest_beat_s: float = float("-inf")
     green_since_isolation: bool = False
     ticket: int = 0
 
 
 class Admission:
-    """Standings of all replicas, in order of preference, and which of them is active."""
+    """Standings of all replicas, in order of preference, and which is active: none unless `active_standby`."""
 
-    def __init__(self, names: Sequence[str], events: EventLog, *, missed_max: int, failback: bool) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        events: EventLog,
+        *,
+        missed_max: int,
+        failback: bool,
+        active_standby: bool = True,
+    ) -> None:
         self.standings = {name: Standing() for name in names}
         self.active: str | None = None
         self._events = events
         self._missed_max = missed_max
         self._failback = failback
+        self._active_standby = active_standby
+
+    @property
+    def admitted(self) -> list[str]:
+        """Who may get traffic, in order of preference."""
+        return [name for name, standing in self.standings.items() if standing.admitted]
 
     def beat_ok(self, name: str, begin_s: float, incarnation: str | None) -> int | None:
         """A green /ready. Returns a ticket when the replica must now be verified, else None."""
@@ -96,13 +112,26 @@ class Admission:
         """A golden answer was wrong or missing; the next green beat asks again."""
         self._events.add("golden_failed", name, **details)
 
-    def route(self, now_s: float) -> str | None:
-        """The replica for one more request, or None when none is admitted."""
-        if self.active is not None:
-            standing = self.standings[self.active]
-            standing.routed_total += 1
-            standing.last_routed_s = now_s
-        return self.active
+    def eject(self, name: str, failures: int) -> bool:
+        """Isolate a replica that fails its users; the last one stays, for it is all that they have."""
+        standing = self.standings[name]
+        if self.admitted == [name] or not standing.admitted:
+            return False
+        standing.ejected_total += 1
+        self._events.add("ejected", name, failures=failures)
+        self._isolate(name, f"ejected after {failures} failures in a row")
+        return True
+
+    def routed(self, name: str, now_s: float) -> None:
+        """A request goes to a replica; `left` says when it is over."""
+        standing = self.standings[name]
+        standing.routed_total += 1
+        standing.open_requests += 1
+        standing.last_routed_s = now_s
+
+    def left(self, name: str) -> None:
+        """A request at a replica is over, however it ended."""
+        self.standings[name].open_requests -= 1
 
     def _isolate(self, name: str, reason: str) -> None:
         standing = self.standings[name]
@@ -118,11 +147,12 @@ class Admission:
         self._choose()
 
     def _choose(self) -> None:
+        if not self._active_standby:
+            return
         keep = self.active is not None and self.standings[self.active].admitted
         if keep and not self._failback:
             return
-        admitted = (name for name, standing in self.standings.items() if standing.admitted)
-        chosen = next(admitted, None)
+        chosen = next(iter(self.admitted), None)
         if chosen != self.active:
             before, self.active = self.active, chosen
             self._events.add("active_changed", chosen, **{"from": before, "to": chosen})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -11,29 +13,48 @@ from typing import Any
 from aiohttp import web
 
 from target_service.gateway.admission import Admission
+from target_service.gateway.breaker import Breaker, BreakerRules
+from target_service.gateway.dispatch import Dispatcher
 from target_service.gateway.events import EventLog
 from target_service.gateway.metrics import GatewayMetrics
 from target_service.gateway.monitor import Monitor
+from target_service.gateway.outlier import OutlierDetector
 from target_service.gateway.proxy import Proxy
+from target_service.gateway.routing import STRATEGIES
 from target_service.gateway.settings import GatewaySettings
+from target_service.gateway.traffic import Traffic
+from target_service.gateway.tries import Tries
+from target_service.gateway.upstream import Upstream
 from target_service.gateway.verification import Verifier
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import REQUEST_ID, request_id, with_error_bodies
 
-__all__ = ["make_app"]
+__all__ = ["DRAINING", "TRAFFIC", "make_app"]
+
+TRAFFIC = web.AppKey("traffic", Traffic)
+DRAINING = web.AppKey("draining", asyncio.Event)
 
 
 class _Own:
     """The gateway's own endpoints."""
 
-    def __init__(self, settings: GatewaySettings, events: EventLog, admission: Admission) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        events: EventLog,
+        admission: Admission,
+        breakers: dict[str, Breaker],
+        traffic: Traffic,
+    ) -> None:
         self._urls = {replica.name: replica.url for replica in settings.replicas}
+        self._strategy = settings.strategy
         self._events = events
         self._admission = admission
+        self._breakers = breakers
+        self._traffic = traffic
         self._incarnation = uuid.uuid4().hex
         self._started_s = time.monotonic()
-        self.gauges = GatewayMetrics(admission)
-        self.proxy = Proxy(settings, admission, self.gauges)
+        self.gauges = GatewayMetrics(admission, breakers, traffic)
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -45,11 +66,12 @@ class _Own:
     async def health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
-    async def ready(self, _: web.Request) -> web.Response:
-        ready = self._admission.active is not None
-        body = {"ready": ready, "incarnation": self._incarnation, "active": self._admission.active}
-        reason = {} if ready else {"reason": "no replica is admitted"}
-        return web.json_response({**body, **reason}, status=200 if ready else 503)
+    async def ready(self, request: web.Request) -> web.Response:
+        reason = None if self._admission.admitted else "no replica is admitted"
+        if request.app[DRAINING].is_set():
+            reason = "draining"
+        body = {"ready": reason is None, "incarnation": self._incarnation, "active": self._admission.active}
+        return web.json_response({**body, **({"reason": reason} if reason else {})}, status=503 if reason else 200)
 
     async def metrics(self, _: web.Request) -> web.Response:
         content_type = "text/plain; version=0.0.4; charset=utf-8"
@@ -70,11 +92,14 @@ class _Own:
                 "last_routed_s": standing.last_routed_s,
                 "incarnation": standing.incarnation,
                 "reason": standing.reason,
+                "open_requests": standing.open_requests,
+                "ejected_total": standing.ejected_total,
+                "breaker": self._breakers[name].body() if name in self._breakers else None,
             }
             for name, standing in self._admission.standings.items()
         }
-        body = {**self._head(), "active": self._admission.active, "replicas": replicas}
-        return web.json_response({**body, **self.proxy.traffic.body()})
+        head = {**self._head(), "strategy": self._strategy, "active": self._admission.active}
+        return web.json_response({**head, "replicas": replicas, **self._traffic.body()})
 
     async def events(self, request: web.Request) -> web.Response:
         try:
@@ -87,17 +112,19 @@ class _Own:
 def make_app(settings: GatewaySettings) -> web.Application:
     """The application; raises ValueError when the golden file is none."""
     events = EventLog(time.monotonic)
-    admission = Admission(
-        [replica.name for replica in settings.replicas],
-        events,
-        missed_max=settings.missed_beats,
-        failback=settings.failback,
-    )
+    traffic = Traffic()
+    admission = _admission(settings, events)
+    dispatcher = _dispatcher(settings, events, admission)
     verifier = Verifier(settings.golden, settings.golden_prompts, settings.golden_timeout_s)
-    monitor = Monitor(settings, admission, verifier)
-    own = _Own(settings, events, admission)
+    monitor = Monitor(settings, admission, verifier, dispatcher.readmitted)
+    own = _Own(settings, events, admission, dispatcher.breakers, traffic)
+    upstream = Upstream(settings.request_timeout_s)
+    tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
+    proxy = Proxy(settings, dispatcher, tries, traffic, own.gauges)
     app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
-    app.router.add_route("*", "/v1/{rest:.*}", own.proxy.handle)
+    app[TRAFFIC] = traffic
+    app[DRAINING] = asyncio.Event()
+    app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
     for path in ("health", "ready", "metrics", "version"):
         app.router.add_get(f"/{path}", getattr(own, path))
     app.router.add_get("/gateway/state", own.state)
@@ -105,14 +132,39 @@ def make_app(settings: GatewaySettings) -> web.Application:
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[REQUEST_ID] = request_id(request)
+        if app[DRAINING].is_set():
+            response.force_close()
 
-    async def upstream(_: web.Application) -> AsyncIterator[None]:
-        await own.proxy.start()
+    async def connections(_: web.Application) -> AsyncIterator[None]:
+        await upstream.start()
         await monitor.start()
         yield
         await monitor.close()
-        await own.proxy.close()
+        await upstream.close()
 
     app.on_response_prepare.append(sign)
-    app.cleanup_ctx.append(upstream)
+    app.cleanup_ctx.append(connections)
     return app
+
+
+def _admission(settings: GatewaySettings, events: EventLog) -> Admission:
+    # A backup is preferred to nobody, wherever it stands on the command line.
+    ordered = sorted(settings.replicas, key=lambda replica: replica.backup)
+    return Admission(
+        [replica.name for replica in ordered],
+        events,
+        missed_max=settings.missed_beats,
+        failback=settings.failback,
+        active_standby=settings.strategy == "active-standby",
+    )
+
+
+def _dispatcher(settings: GatewaySettings, events: EventLog, admission: Admission) -> Dispatcher:
+    rules = BreakerRules(settings.breaker_failures, settings.breaker_open_s, settings.breaker_probes)
+    return Dispatcher(
+        settings.replicas,
+        admission,
+        STRATEGIES[settings.strategy](),
+        breakers={each.name: Breaker(each.name, events, rules) for each in settings.replicas if rules.failures_max},
+        outliers=OutlierDetector(settings.eject_failures) if settings.eject_failures else None,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -19,12 +20,19 @@ log = logging.getLogger(__name__)
 
 
 class Monitor:
-    """Runs beats and verifications of all replicas until closed."""
+    """Runs beats and verifications of all replicas until closed; `readmitted` is told the name."""
 
-    def __init__(self, settings: GatewaySettings, admission: Admission, verifier: Verifier) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        admission: Admission,
+        verifier: Verifier,
+        readmitted: Callable[[str], None],
+    ) -> None:
         self._settings = settings
         self._admission = admission
         self._verifier = verifier
+        self._readmitted = readmitted
         self._tasks: set[asyncio.Task[None]] = set()
         self._verifying: set[str] = set()
 
@@ -103,4 +111,5 @@ class Monitor:
             log.warning("%s failed verification: %s", replica.name, failed)
             self._admission.golden_failed(replica.name, failed)
         elif self._admission.verified(replica.name, ticket):
+            self._readmitted(replica.name)
             log.info("%s is admitted", replica.name)

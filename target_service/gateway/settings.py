@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Any
+
+from target_service.gateway.protection import PROTECTIONS
+from target_service.gateway.routing import STRATEGIES
 
 __all__ = ["GatewaySettings", "ReplicaAddress", "parse_arguments"]
 
 
 @dataclass(frozen=True)
 class ReplicaAddress:
-    """A replica's name and base URL, without a slash at its end."""
+    """A replica's name and base URL, without a slash at its end; a backup serves when no other can."""
 
     name: str
     url: str
+    weight: int = 1
+    backup: bool = False
 
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """A gateway: whom it serves from, in order of preference, and how it watches them."""
+    """A gateway: whom it serves from, in order of preference, how it watches them, what else protects users.
+
+    A protection whose number is 0 is off.
+    """
 
     port: int
     host: str
@@ -32,34 +42,66 @@ class GatewaySettings:
     failback: bool = True
     golden_prompts: int = 3
     golden_timeout_s: float = 5.0
+    strategy: str = "active-standby"
+    breaker_failures: int = 0
+    breaker_open_s: float = 5.0
+    breaker_probes: int = 1
+    retry_share: float = 0.0
+    retry_max: int = 2
+    retry_backoff_s: float = 0.05
+    hedge_after_s: float = 0.0
+    eject_failures: int = 0
+    rate_limit_per_s: float = 0.0
+    rate_limit_burst: int = 20
+    drain_s: float = 4.0
+    keepalive_s: float = 3630.0
+    seed: int | None = None
 
 
 def parse_arguments(argv: list[str] | None = None) -> GatewaySettings:
     """Read the command line; argparse exits with 2 on a usage error."""
     parser = _parser()
-    args = parser.parse_args(argv)
-    names = [replica.name for replica in args.replica]
+    chosen = parser.parse_args(argv).protection
+    # A named protection replaces defaults, so whatever else is on the command line goes before it.
+    parser.set_defaults(**PROTECTIONS[chosen])
+    values = vars(parser.parse_args(argv))
+    names = [replica.name for replica in values["replicas"]]
     if len(set(names)) != len(names):
         parser.error("--replica: every replica needs a name of its own")
-    return GatewaySettings(
-        port=args.port,
-        host=args.host,
-        replicas=tuple(args.replica),
-        golden=args.golden,
-        beat_s=args.beat_s,
-        beat_timeout_s=args.beat_timeout_s,
-        missed_beats=args.missed_beats,
-        request_timeout_s=args.request_timeout_s,
-        failback=args.failback == "on",
-        golden_prompts=args.golden_prompts,
-    )
+    del values["protection"]
+    values["replicas"] = tuple(values["replicas"])
+    values["failback"] = values["failback"] == "on"
+    return GatewaySettings(**values)
 
 
 def _address(text: str) -> ReplicaAddress:
-    name, equals, url = text.partition("=")
+    address, *marks = text.split(",")
+    name, equals, url = address.partition("=")
     if not (name and equals and url.startswith(("http://", "https://"))):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=http://HOST:PORT")
-    return ReplicaAddress(name, url.rstrip("/"))
+    given: dict[str, Any] = {}
+    for mark in marks:
+        key, _, value = mark.partition("=")
+        if key == "weight" and value.isdecimal() and int(value) >= 1:
+            given["weight"] = int(value)
+        elif mark == "backup":
+            given["backup"] = True
+        else:
+            raise argparse.ArgumentTypeError(f"{mark!r} in {text!r} is neither weight=N, N at least 1, nor backup")
+    return ReplicaAddress(name, url.rstrip("/"), **given)
+
+
+def _number(kind: Callable[[str], float], low: float, high: float = float("inf")) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            bounds = f"at least {low:g}" + (f" and at most {high:g}" if high < float("inf") else "")
+            raise argparse.ArgumentTypeError(f"{text} is not {bounds}")
+        return value
+
+    # argparse names the type when the text is no number at all.
+    read.__name__ = "number"
+    return read
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,13 +112,35 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=int, required=True)
     add("--host", default="127.0.0.1")
-    add("--replica", type=_address, action="append", required=True, metavar="NAME=URL",
-        help="repeat; the first admitted one gets all traffic")  # fmt: skip
+    add("--replica", type=_address, action="append", required=True, dest="replicas",
+        metavar="NAME=URL[,weight=N][,backup]", help="repeat; in order of preference")  # fmt: skip
     add("--golden", type=Path, help="golden.json; without it any well-formed answer will do")
-    add("--beat-s", type=float, default=0.25, help="from one beat's begin to the next one's")
-    add("--beat-timeout-s", type=float, default=0.5, help="total time for one beat")
-    add("--missed-beats", type=int, default=3, help="in a row, until a replica is isolated")
-    add("--request-timeout-s", type=float, default=30.0, help="total time for one user request")
-    add("--failback", choices=("on", "off"), default="on", help="on: back to the preferred one")
-    add("--golden-prompts", type=int, default=3, help="right answers before re-admission")
+    add("--beat-s", type=float, help="from one beat's begin to the next one's")
+    add("--beat-timeout-s", type=float, help="total time for one beat")
+    add("--missed-beats", type=int, help="in a row, until a replica is isolated")
+    add("--request-timeout-s", type=float, help="total time for one user request, retries included")
+    add("--failback", choices=("on", "off"), help="on: back to the preferred one (active-standby)")
+    add("--golden-prompts", type=_number(int, 0), help="right answers before re-admission; 0: a green beat will do")
+    add("--seed", type=int, help="of the retries' jitter")
+    _add_protections(parser)
+    defaults = {field.name: field.default for field in fields(GatewaySettings) if field.default is not MISSING}
+    parser.set_defaults(**{**defaults, "failback": "on"})
     return parser
+
+
+def _add_protections(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--protection", choices=PROTECTIONS, default="default", help="a named set of the settings below")
+    add("--strategy", choices=STRATEGIES, help="who of the admitted gets a request")
+    add("--breaker-failures", type=_number(int, 0), help="in a row, until a replica's breaker opens; 0: no breaker")
+    add("--breaker-open-s", type=_number(float, 0), help="until an open breaker lets requests probe")
+    add("--breaker-probes", type=_number(int, 1), help="requests that must succeed in a half-open breaker")
+    add("--retry-share", type=_number(float, 0, 1), help="of requests that may be tried again; 0: none is")
+    add("--retry-max", type=_number(int, 1), help="retries of one request")
+    add("--retry-backoff-s", type=_number(float, 0), help="longest wait before the first retry; doubles")
+    add("--hedge-after-s", type=_number(float, 0), help="until a second replica is asked as well; 0: never")
+    add("--eject-failures", type=_number(int, 0), help="of users in a row, until a replica is isolated; 0: never")
+    add("--rate-limit-per-s", type=_number(float, 0), help="requests; over it 429; 0: no limit")
+    add("--rate-limit-burst", type=_number(int, 1), help="requests at once before the rate limit bites")
+    add("--drain-s", type=_number(float, 0), help="for open requests to end after SIGTERM")
+    add("--keepalive-s", type=_number(float, 0.001), help="a client's idle connection stays open")

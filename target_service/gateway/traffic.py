@@ -13,6 +13,10 @@ class Traffic:
     """Counts since the gateway's start; `answered` means a whole reply of a replica was relayed."""
 
     def __init__(self) -> None:
+        self.open = 0
+        self.retries_total = 0
+        self.hedges_total = 0
+        self.hedges_won_total = 0
         self._ids = DistinctCounter()
         self._received = 0
         self._probes = 0
@@ -20,6 +24,7 @@ class Traffic:
 
     def received(self, identity: str, *, probe: bool) -> None:
         """One more request."""
+        self.open += 1
         if probe:
             self._probes += 1
         else:
@@ -28,6 +33,7 @@ class Traffic:
 
     def ended(self, outcome: str, *, probe: bool) -> None:
         """How a request ended; only users' requests count."""
+        self.open -= 1
         if not probe:
             self._outcomes[outcome] += 1
 
@@ -39,5 +45,8 @@ class Traffic:
             "probe_total": self._probes,
             "answered_total": self._outcomes["answered"],
             "no_replica_total": self._outcomes["no_replica"],
+            "retries_total": self.retries_total,
+            "hedges_total": self.hedges_total,
+            "hedges_won_total": self.hedges_won_total,
             "outcomes": dict(self._outcomes),
         }

@@ -9,10 +9,12 @@ from target_service.gateway.events import EventLog
 class Fed:
     """Two replicas and a clock that stands still until it is moved."""
 
-    def __init__(self, *, failback: bool = True) -> None:
+    def __init__(self, *, failback: bool = True, active_standby: bool = True) -> None:
         self.now_s = 0.0
         self.events = EventLog(lambda: self.now_s)
-        self.admission = Admission(["primary", "standby"], self.events, missed_max=3, failback=failback)
+        self.admission = Admission(
+            ["primary", "standby"], self.events, missed_max=3, failback=failback, active_standby=active_standby
+        )
 
     def green(self, name: str, incarnation: str = "one") -> int | None:
         self.now_s += 0.25
@@ -34,17 +36,17 @@ class Fed:
 def test_a_green_replica_gets_no_traffic_before_its_golden_answers_are_right() -> None:
     fed = Fed()
     ticket = fed.green("primary")
-    assert fed.admission.route(0.0) is None
+    assert fed.admission.active is None
     assert ticket is not None
     fed.admission.verified("primary", ticket)
-    assert fed.admission.route(0.0) == "primary"
+    assert fed.admission.active == "primary"
 
 
 def test_the_third_missed_beat_isolates_and_names_the_last_routed_time() -> None:
     fed = Fed()
     fed.admit("primary")
     fed.admit("standby")
-    fed.admission.route(7.5)
+    fed.admission.routed("primary", 7.5)
     fed.miss("primary")
     fed.miss("primary")
     assert fed.admission.active == "primary"
@@ -99,6 +101,45 @@ def test_traffic_goes_back_to_the_preferred_replica_unless_failback_is_off() -> 
         fed.admit("standby")
         fed.admit("primary")
         assert fed.admission.active == expected
+
+
+def test_an_ejected_replica_comes_back_only_after_golden_answers() -> None:
+    fed = Fed()
+    fed.admit("primary")
+    fed.admit("standby")
+    assert fed.admission.eject("primary", 5)
+    assert (fed.admission.active, fed.admission.admitted) == ("standby", ["standby"])
+    assert fed.kinds("primary")[-2:] == ["ejected", "isolated"]
+    ticket = fed.green("primary")
+    assert fed.admission.active == "standby"
+    assert ticket is not None
+    assert fed.admission.verified("primary", ticket)
+    assert fed.admission.active == "primary"
+
+
+def test_the_last_admitted_replica_is_never_ejected() -> None:
+    fed = Fed()
+    fed.admit("primary")
+    assert not fed.admission.eject("primary", 5)
+    assert fed.admission.admitted == ["primary"]
+    assert "ejected" not in fed.kinds("primary")
+
+
+def test_without_active_standby_no_replica_is_active_and_all_are_admitted() -> None:
+    fed = Fed(active_standby=False)
+    fed.admit("standby")
+    fed.admit("primary")
+    assert (fed.admission.active, fed.admission.admitted) == (None, ["primary", "standby"])
+    assert "active_changed" not in fed.kinds("primary") + fed.kinds("standby")
+
+
+def test_open_requests_are_those_that_were_routed_and_have_not_left() -> None:
+    fed = Fed()
+    fed.admission.routed("primary", 1.0)
+    fed.admission.routed("primary", 2.0)
+    fed.admission.left("primary")
+    standing = fed.admission.standings["primary"]
+    assert (standing.open_requests, standing.routed_total, standing.last_routed_s) == (1, 2, 2.0)
 
 
 def test_an_absent_replica_does_not_fill_the_log() -> None:

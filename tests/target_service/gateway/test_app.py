@@ -1,120 +1,24 @@
-"""A real gateway before stub replicas, all on loopback in one loop."""
+"""The gateway over real sockets, with its default settings."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from target_service.gateway.app import make_app
-from target_service.gateway.settings import GatewaySettings, ReplicaAddress
+from tests.target_service.gateway.stub_replicas import ANSWER, Stack, gateway_before, pair
 
 pytestmark = pytest.mark.process  # real sockets and real seconds: not for `make check`
-
-ANSWER = {"choices": [{"message": {"content": "positive"}}]}
-
-
-class Stub:
-    """A replica whose mood the test sets; `mode` decides what users get."""
-
-    def __init__(self) -> None:
-        self.mode, self.answer, self.incarnation = "json", "positive", "one"
-        self.ready, self.hang_ready = True, False
-        self.cancelled = asyncio.Event()
-        self.release = asyncio.Event()
-        self.golden_asked = 0
-        app = web.Application()
-        app.router.add_get("/ready", self.on_ready)
-        app.router.add_post("/v1/chat/completions", self.on_chat)
-        self.server = TestServer(app)
-
-    async def on_ready(self, request: web.Request) -> web.Response:
-        if self.hang_ready:
-            await asyncio.sleep(60)
-        body = {"incarnation": self.incarnation, "reason": "stub"}
-        return web.json_response(body, status=200 if self.ready else 503)
-
-    async def on_chat(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get("X-Probe") == "gateway-golden":
-            self.golden_asked += 1
-            return web.json_response({"choices": [{"message": {"content": self.answer}}]})
-        if self.mode == "json":
-            return web.json_response(ANSWER, headers={"X-Upstream": "kept"})
-        if self.mode == "hang":
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                self.cancelled.set()
-                raise
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        await response.write(b"data: one\n\n")
-        if self.mode == "break" and request.transport is not None:
-            request.transport.abort()
-            return response
-        await self.release.wait()
-        await response.write(b"data: [DONE]\n\n")
-        return response
-
-
-class Stack:
-    """The gateway's server, the stubs and a client."""
-
-    def __init__(self, gateway: TestServer, stubs: dict[str, Stub], client: aiohttp.ClientSession) -> None:
-        self.gateway, self.stubs, self.client = gateway, stubs, client
-
-    def chat(self, **headers: str) -> Any:
-        url = self.gateway.make_url("/v1/chat/completions")
-        return self.client.post(url, json={}, headers={k.replace("_", "-"): v for k, v in headers.items()})
-
-    async def get(self, path: str) -> dict[str, Any]:
-        async with self.client.get(self.gateway.make_url(path)) as response:
-            body: dict[str, Any] = await response.json()
-            return body
-
-    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        deadline_s = time.monotonic() + 20
-        while not condition(state := await self.get("/gateway/state")):
-            assert time.monotonic() < deadline_s, state
-            await asyncio.sleep(0.02)
-        return state
-
-    async def kinds(self, replica: str) -> list[str]:
-        events = (await self.get("/gateway/events?since=0"))["events"]
-        return [event["kind"] for event in events if event["replica"] == replica]
 
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    golden = tmp_path / "golden.json"
-    entry = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 4, "answer": "positive"}
-    golden.write_text(json.dumps({"model": "m", "tasks": {"sentiment": [entry]}}))
-    stubs = {"primary": Stub(), "standby": Stub()}
-    for stub in stubs.values():
-        stub.server.skip_url_asserts = True
-        await stub.server.start_server()
-    addresses = tuple(ReplicaAddress(n, str(s.server.make_url("")).rstrip("/")) for n, s in stubs.items())
-    settings = GatewaySettings(
-        0, "127.0.0.1", addresses, golden, beat_s=0.05, beat_timeout_s=1.0, request_timeout_s=3.0
-    )
-    gateway = TestServer(make_app(settings))
-    await gateway.start_server(shutdown_timeout=0.1)
-    async with aiohttp.ClientSession() as client:
-        made = Stack(gateway, stubs, client)
-        await made.until(lambda s: all(r["admitted"] for r in s["replicas"].values()))
+    async with gateway_before(pair(), tmp_path) as made:
         yield made
-    await gateway.close()
-    for stub in stubs.values():
-        stub.release.set()
-        await stub.server.close()
 
 
 async def test_replies_carry_who_served_them_and_the_request_id(stack: Stack) -> None:

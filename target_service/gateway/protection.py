@@ -1,0 +1,36 @@
+"""Named sets of settings: how well a gateway protects its users. Single options go before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["PROTECTIONS"]
+
+PROTECTIONS: Mapping[str, Mapping[str, float]] = {
+    "default": {},
+    # Beats stay: they are how a gateway knows whom it has.
+    "fragile": {
+        "golden_prompts": 0,
+        "breaker_failures": 0,
+        "retry_share": 0.0,
+        "hedge_after_s": 0.0,
+        "eject_failures": 0,
+        "rate_limit_per_s": 0.0,
+        "drain_s": 0.0,
+        # Shorter than clients keep idle connections: they send into ones that are just being closed.
+        "keepalive_s": 5.0,
+    },
+    "hardened": {
+        "golden_prompts": 3,
+        "breaker_failures": 5,
+        "retry_share": 0.1,
+        "hedge_after_s": 2.0,
+        "eject_failures": 5,
+        "rate_limit_per_s": 100.0,
+        "rate_limit_burst": 200,
+        # As long as the longest request may take.
+        "drain_s": 30.0,
+        # Longer than an hour, the longest that common clients and balancers keep idle connections.
+        "keepalive_s": 3630.0,
+    },
+}

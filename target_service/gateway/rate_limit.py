@@ -1,0 +1,25 @@
+"""Token bucket. No clock of its own."""
+
+from __future__ import annotations
+
+__all__ = ["TokenBucket"]
+
+
+class TokenBucket:
+    """`burst` requests at once, `rate_per_s` in the long run; begins full."""
+
+    def __init__(self, rate_per_s: float, burst: int) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = float(burst)
+        self._tokens = self._burst
+        self._filled_s = float("-inf")
+
+    def take(self, now_s: float) -> float:
+        """0 when the request may pass, else seconds until the next one may."""
+        elapsed_s = max(0.0, now_s - self._filled_s)
+        self._filled_s = max(now_s, self._filled_s)
+        self._tokens = min(self._burst, self._tokens + elapsed_s * self._rate_per_s)
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._rate_per_s
+        self._tokens -= 1
+        return 0.0

@@ -1,0 +1,168 @@
+"""One try at one replica: send the request there and bring the answer back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from target_service.gateway.evidence import Evidence, evidence_of_answer
+from target_service.gateway.settings import ReplicaAddress
+from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.web import REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
+
+__all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
+
+# Headers about one connection, not about the message (RFC 9110, section 7.6.1).
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer",
+                        "transfer-encoding", "upgrade", "proxy-authenticate",
+                        "proxy-authorization"})  # fmt: skip
+NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "x-request-id"}
+NOT_RETURNED = HOP_BY_HOP | {"x-request-id", "x-served-by", "date", "server"}
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What is sent to a replica, as often as it is tried; `deadline_s` on the loop's clock is for all tries."""
+
+    method: str
+    path: str
+    headers: CIMultiDict[str]
+    body: bytes
+    probe: bool
+    deadline_s: float
+
+    def may_stream(self) -> bool:
+        """Whether the answer must pass piece by piece; a body that cannot be read may ask for that."""
+        if self.method != "POST":
+            return True
+        try:
+            asked = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return True
+        return not isinstance(asked, dict) or bool(asked.get("stream"))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How a try ended; `response` is what the client has got, or would get."""
+
+    replica: str
+    outcome: str
+    response: web.StreamResponse
+    evidence: Evidence
+
+    @property
+    def unanswered(self) -> bool:
+        """The replica failed before the client got a byte, and sooner than a timeout."""
+        return self.outcome in ("refused", "broken")
+
+
+async def outgoing_of(request: web.Request, timeout_s: float) -> Outgoing:
+    """Read a client's request whole, so that it can be sent more than once."""
+    kept = ((key, value) for key, value in request.headers.items() if key.lower() not in NOT_FORWARDED)
+    headers = CIMultiDict(kept)
+    headers[REQUEST_ID] = request_id(request)
+    body = await request.read()
+    deadline_s = asyncio.get_running_loop().time() + timeout_s
+    return Outgoing(request.method, request.raw_path, headers, body, is_probe(request), deadline_s)
+
+
+class Upstream:
+    """The connections to all replicas."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+
+    async def start(self) -> None:
+        """Open the session; needs a running loop."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None),
+            # Bytes pass as they are; a packed body stays packed.
+            auto_decompress=False,
+        )
+
+    async def close(self) -> None:
+        """Close the session."""
+        await self._session.close()
+
+    async def relay(self, request: web.Request, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
+        """Pass the answer to the client chunk by chunk, as it comes."""
+        response: web.StreamResponse | None = None
+        to_client = False
+        try:
+            async with asyncio.timeout_at(outgoing.deadline_s), self._ask(outgoing, replica) as upstream:
+                evidence = _evidence(upstream)
+                response = web.StreamResponse(
+                    status=upstream.status, reason=upstream.reason, headers=_returned(upstream, replica)
+                )
+                to_client = True
+                await response.prepare(request)
+                to_client = False
+                async for piece in upstream.content.iter_any():
+                    to_client = True
+                    await response.write(piece)
+                    to_client = False
+                to_client = True
+                await response.write_eof()
+                return Attempt(replica.name, "answered", response, evidence)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            failed = self._failed(error, replica)
+        if response is None or not response.prepared:
+            return failed
+        # The client must see a broken answer, never one that ends well.
+        if request.transport is not None:
+            request.transport.abort()
+        # A client that reads too slowly, or has gone, says nothing of the replica.
+        evidence = Evidence.NEUTRAL if to_client else Evidence.FAILED
+        return Attempt(replica.name, f"{failed.outcome}_mid_body", response, evidence)
+
+    async def fetch(self, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
+        """Take the whole answer before the client gets any of it."""
+        try:
+            async with asyncio.timeout_at(outgoing.deadline_s), self._ask(outgoing, replica) as upstream:
+                body = await upstream.read()
+                headers = _returned(upstream, replica)
+                response = web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
+                return Attempt(replica.name, "answered", response, _evidence(upstream))
+        except (TimeoutError, aiohttp.ClientError) as error:
+            return self._failed(error, replica)
+
+    def _ask(
+        self, outgoing: Outgoing, replica: ReplicaAddress
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse, bool | None]:
+        return self._session.request(
+            outgoing.method,
+            replica.url + outgoing.path,
+            data=outgoing.body,
+            headers=outgoing.headers,
+            allow_redirects=False,
+        )
+
+    def _failed(self, error: Exception, replica: ReplicaAddress) -> Attempt:
+        if isinstance(error, TimeoutError):
+            status, message, outcome = 504, f"did not answer in {self._timeout_s:g} s.", "timeout"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            status, message, outcome = 502, f"cannot be reached: {error}.", "refused"
+        else:
+            status, message, outcome = 502, f"broke off: {error!r}.", "broken"
+        rejected = RequestRejectedError(status, f"{replica.name} {message}", code=f"upstream_{outcome}")
+        response = error_reply(rejected)
+        response.headers[SERVED_BY] = replica.name
+        return Attempt(replica.name, outcome, response, Evidence.FAILED)
+
+
+def _returned(upstream: aiohttp.ClientResponse, replica: ReplicaAddress) -> CIMultiDict[str]:
+    headers = CIMultiDict((key, value) for key, value in upstream.headers.items() if key.lower() not in NOT_RETURNED)
+    headers[SERVED_BY] = replica.name
+    return headers
+
+
+def _evidence(upstream: aiohttp.ClientResponse) -> Evidence:
+    return evidence_of_answer(upstream.status, retry_after="Retry-After" in upstream.headers)
