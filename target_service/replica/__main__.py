@@ -35,8 +35,13 @@ class _Replica:
         self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
 
     async def run(self) -> int:
-        # handler_cancellation: without it a handler runs on for a client that has gone.
-        runner = web.AppRunner(make_app(self._state), access_log=None, handler_cancellation=True, shutdown_timeout=1)
+        runner = web.AppRunner(
+            make_app(self._state),
+            access_log=None,
+            # Without it a handler runs on for a client that has gone.
+            handler_cancellation=self._settings.engine.cancel_on_disconnect,
+            shutdown_timeout=1,
+        )
         await runner.setup()
         await web.TCPSite(runner, self._settings.host, self._settings.port).start()
         log.info("listening on %s:%s", self._settings.host, self._settings.port)

@@ -150,7 +150,7 @@ class Engine:
             now_s = self._clock()
             too_old_s = now_s - self._settings.queue_timeout_s
             late = [job for job in self._waiting if job.queued_s < too_old_s]
-            for job in [job for job in self._waiting if job in late or job.cancelled.is_set()]:
+            for job in [job for job in self._waiting if job in late or self._left(job)]:
                 self._waiting.remove(job)
             while self._waiting and len(self._active) < self._settings.active_max:
                 job = self._waiting.popleft()
@@ -161,9 +161,13 @@ class Engine:
             self._fail(job, 503, f"Not begun within {waited_s:g} s of waiting.", "queue_timeout")
         return not self._stopping
 
+    def _left(self, job: Job) -> bool:
+        """Whether to drop a job because its client is gone."""
+        return self._settings.cancel_on_disconnect and job.cancelled.is_set()
+
     def _turn(self, job: Job) -> bool:
         """Advance one job by one token; return whether it wants another turn."""
-        if job.cancelled.is_set():
+        if self._left(job):
             return False
         if self._clock() - job.begun_s > self._settings.run_timeout_s:
             limit_s = self._settings.run_timeout_s

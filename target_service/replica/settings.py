@@ -8,6 +8,8 @@ from pathlib import Path
 
 __all__ = ["EngineSettings", "ReplicaSettings", "parse_arguments"]
 
+ON_OFF = ("on", "off")
+
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -18,6 +20,7 @@ class EngineSettings:
     queue_timeout_s: float = 10.0
     run_timeout_s: float = 60.0
     active_max: int = 8
+    cancel_on_disconnect: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         queue_timeout_s=args.queue_timeout_s,
         run_timeout_s=args.run_timeout_s,
         active_max=args.max_active,
+        cancel_on_disconnect=args.cancel_on_disconnect == "on",
     )
     return ReplicaSettings(
         model=args.model,
@@ -83,4 +87,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-active", type=int, default=8, help="requests that take turns in the engine")
     add("--queue-timeout-s", type=float, default=10.0, help="waiting longer than this is a 503")
     add("--run-timeout-s", type=float, default=60.0, help="generating longer than this is a 504")
+    add("--cancel-on-disconnect", choices=ON_OFF, default="on", help="off: generate on for a client that has left")
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,3 +133,23 @@ def test_waiting_too_long_is_a_503(decoder: Counting) -> None:
     engine.stop()
     assert isinstance(failed, Failed)
     assert (failed.rejected.status, failed.rejected.code) == (503, "queue_timeout")
+
+
+@pytest.mark.parametrize("cancel_on_disconnect", [True, False])
+def test_a_client_that_leaves_stops_its_generation_only_where_cancelling_is_on(
+    decoder: Counting, *, cancel_on_disconnect: bool
+) -> None:
+    decoder.gate.clear()
+    engine = Engine(decoder, replace(FAST, active_max=1, cancel_on_disconnect=cancel_on_disconnect))
+    left: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    stays: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    job = engine.submit(ask("x" * 30), left.put)
+    engine.submit(ask("a"), stays.put)
+    engine.start()
+    assert decoder.stepped.wait(10)
+    job.cancelled.set()
+    decoder.gate.set()
+    last(stays)
+    engine.stop()
+    # With one place, whoever stays is served after the one who left: all of its tokens, or the one in progress.
+    assert engine.tokens_total == 2 + (1 if cancel_on_disconnect else 31)
