@@ -1,4 +1,4 @@
-"""Run a replica. Exit codes: 0 after SIGTERM or SIGINT, 2 usage, 78 the model must not be served."""
+"""Run a replica. Exit codes: 0 after SIGTERM or SIGINT, 2 usage, 70 the engine hung, 78 a bad model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 
 from aiohttp import web
 
@@ -18,6 +19,7 @@ from target_service.replica.app import make_app
 from target_service.replica.settings import ReplicaSettings, parse_arguments
 from target_service.replica.startup import identify, start_serving
 from target_service.replica.state import ReplicaState, Serving
+from target_service.replica.watchdog import Watchdog, end_process
 
 EXIT_BAD_MODEL = 78
 log = logging.getLogger("target_service.replica")
@@ -74,6 +76,9 @@ class _Replica:
 
     def _good(self, serving: Serving) -> None:
         self._state.serving = serving
+        watchdog = self._settings.watchdog
+        if watchdog.limit_s > 0:
+            Watchdog(serving.engine, watchdog.limit_s, partial(end_process, watchdog.exit_code)).start()
         log.info("ready after %.2f s: %s", serving.load_s, serving.verified_note)
 
     def _bad(self, reason: str) -> None:

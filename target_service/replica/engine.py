@@ -23,6 +23,8 @@ __all__ = ["Begun", "Engine", "Event", "Failed", "Finished", "Job", "Piece"]
 
 log = logging.getLogger(__name__)
 
+STOP_WITHIN_S = 2.0
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -86,6 +88,7 @@ class Engine:
         self._changed = threading.Condition()
         self._stopping = False
         self.tokens_total = 0
+        self.steps_total = 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -97,7 +100,8 @@ class Engine:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join()
+        # A thread that hangs is left behind: the process ends without it.
+        self._thread.join(STOP_WITHIN_S)
 
     @property
     def waiting(self) -> int:
@@ -108,6 +112,16 @@ class Engine:
     def running(self) -> int:
         """Jobs that take turns."""
         return len(self._active)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work."""
+        return bool(self._waiting or self._active)
+
+    @property
+    def died(self) -> bool:
+        """Whether the loop ended though nobody stopped it."""
+        return not (self._thread.is_alive() or self._stopping)
 
     def submit(self, request: ChatRequest, emit: Callable[[Event], None]) -> Job:
         """Queue a request; raises RequestRejectedError (429) when the queue is full."""
@@ -137,7 +151,9 @@ class Engine:
             self._sleep(self._settings.token_cost_s)
         for _ in range(len(self._active)):
             # A job stays in its place during its step, so that `running` counts it.
-            if self._turn(self._active[0]):
+            wants_more = self._turn(self._active[0])
+            self.steps_total += 1
+            if wants_more:
                 self._active.rotate(-1)
             else:
                 self._active.popleft()

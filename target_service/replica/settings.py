@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["EngineSettings", "ReplicaSettings", "parse_arguments"]
+__all__ = ["EngineSettings", "ReplicaSettings", "WatchdogSettings", "parse_arguments"]
 
 ON_OFF = ("on", "off")
 
@@ -24,6 +24,14 @@ class EngineSettings:
 
 
 @dataclass(frozen=True)
+class WatchdogSettings:
+    """How long the engine may stand still with work before the process ends; `limit_s` 0: for ever."""
+
+    limit_s: float = 0.0
+    exit_code: int = 70
+
+
+@dataclass(frozen=True)
 class ReplicaSettings:
     """A replica: where it listens, what it loads, how far it trusts the files."""
 
@@ -38,6 +46,7 @@ class ReplicaSettings:
     on_bad_model: str
     drain_s: float
     engine: EngineSettings
+    watchdog: WatchdogSettings
 
 
 def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
@@ -63,6 +72,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         on_bad_model=args.on_bad_model,
         drain_s=args.drain_s,
         engine=engine,
+        watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
     )
 
 
@@ -88,4 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--queue-timeout-s", type=float, default=10.0, help="waiting longer than this is a 503")
     add("--run-timeout-s", type=float, default=60.0, help="generating longer than this is a 504")
     add("--cancel-on-disconnect", choices=ON_OFF, default="on", help="off: generate on for a client that has left")
+    add("--watchdog-s", type=float, default=0.0, help="work and no step for this long ends the process; 0: never")
+    add(
+        "--engine-death-exit-code", type=int, default=70, help="of that end; 0: an end that no supervisor takes for one"
+    )
     return parser
