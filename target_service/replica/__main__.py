@@ -16,6 +16,7 @@ from aiohttp import web
 from target_service.model.loading import BadModelError, stay_offline
 from target_service.protocol.log import log_to_stderr
 from target_service.replica.app import make_app
+from target_service.replica.health import EngineHealth, Prober
 from target_service.replica.settings import ReplicaSettings, parse_arguments
 from target_service.replica.startup import identify, start_serving
 from target_service.replica.state import ReplicaState, Serving
@@ -33,6 +34,7 @@ class _Replica:
         self._exit_code = 0
         self._end = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._tasks: list[asyncio.Task[None]] = []
         identity = identify(settings.model)
         self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
 
@@ -53,6 +55,8 @@ class _Replica:
         await self._end.wait()
         if self._exit_code == 0:
             await self._drain()
+        for task in self._tasks:
+            task.cancel()
         await runner.cleanup()
         if self._state.serving is not None:
             self._state.serving.engine.stop()
@@ -76,10 +80,16 @@ class _Replica:
 
     def _good(self, serving: Serving) -> None:
         self._state.serving = serving
-        watchdog = self._settings.watchdog
+        self._watch(serving)
+        log.info("ready after %.2f s: %s", serving.load_s, serving.verified_note)
+
+    def _watch(self, serving: Serving) -> None:
+        watchdog, health = self._settings.watchdog, self._settings.health
         if watchdog.limit_s > 0:
             Watchdog(serving.engine, watchdog.limit_s, partial(end_process, watchdog.exit_code)).start()
-        log.info("ready after %.2f s: %s", serving.load_s, serving.verified_note)
+        if health.deep:
+            self._state.health = EngineHealth(health.stall_s)
+            self._tasks.append(asyncio.create_task(Prober(serving.engine, self._state.health, health.probe_s).run()))
 
     def _bad(self, reason: str) -> None:
         self._state.reason = reason

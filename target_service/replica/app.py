@@ -31,11 +31,14 @@ class _Facts:
         self._metrics = metrics
 
     async def health(self, _: web.Request) -> web.Response:
+        problem = self._state.engine_problem
+        if problem is not None:
+            return web.json_response({"status": "stalled", "reason": problem}, status=503)
         return web.json_response({"status": "alive"})
 
     async def ready(self, _: web.Request) -> web.Response:
-        status = 200 if self._state.ready else 503
-        return web.json_response(self._state.ready_body(), status=status)
+        body = self._state.ready_body()
+        return web.json_response(body, status=200 if body["ready"] else 503)
 
     async def metrics(self, _: web.Request) -> web.Response:
         content_type = "text/plain; version=0.0.4; charset=utf-8"

@@ -54,10 +54,9 @@ class ChatHandler:
 
     async def _serve(self, request: web.Request) -> tuple[web.StreamResponse, str]:
         begin_s = time.monotonic()
-        serving = self._state.serving
-        if serving is None or self._state.draining:
-            reason = self._state.ready_body()["reason"]
-            raise RequestRejectedError(503, f"Not ready: {reason}.", code="not_ready", retry_after_s=1)
+        serving, refusal = self._state.serving, self._state.refusal
+        if serving is None or refusal is not None:
+            raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
         try:
             body = await request.json()
         except (json.JSONDecodeError, UnicodeDecodeError) as error:

@@ -85,6 +85,7 @@ class Engine:
         self._sleep = sleep
         self._waiting: deque[Job] = deque()
         self._active: deque[Job] = deque()
+        self._express: deque[Job] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self.tokens_total = 0
@@ -110,23 +111,31 @@ class Engine:
 
     @property
     def running(self) -> int:
-        """Jobs that take turns."""
+        """Jobs that take turns, express ones apart."""
         return len(self._active)
 
     @property
     def busy(self) -> bool:
         """Whether there is work."""
-        return bool(self._waiting or self._active)
+        return bool(self._waiting or self._active or self._express)
 
     @property
     def died(self) -> bool:
         """Whether the loop ended though nobody stopped it."""
         return not (self._thread.is_alive() or self._stopping)
 
-    def submit(self, request: ChatRequest, emit: Callable[[Event], None]) -> Job:
-        """Queue a request; raises RequestRejectedError (429) when the queue is full."""
-        job = Job(request, emit, queued_s=self._clock())
+    def submit(self, request: ChatRequest, emit: Callable[[Event], None], *, express: bool = False) -> Job:
+        """Queue a request; raises RequestRejectedError (429) when the queue is full.
+
+        An express job is never queued and takes no place: it gets its turns beside the others at once.
+        """
+        now_s = self._clock()
+        job = Job(request, emit, queued_s=now_s, begun_s=now_s)
         with self._changed:
+            if express:
+                self._express.append(job)
+                self._changed.notify()
+                return job
             if len(self._waiting) >= self._settings.queue_max:
                 raise RequestRejectedError(
                     429,
@@ -140,28 +149,29 @@ class Engine:
 
     def _run(self) -> None:
         while self._admit():
-            if self._active:
+            if self._active or self._express:
                 self._round()
-        for job in (*self._active, *self._waiting):
+        for job in (*self._express, *self._active, *self._waiting):
             self._fail(job, 503, "The server is shutting down.")
 
     def _round(self) -> None:
         """One step of the batch: every active job gets one token, and together they pay the token cost once."""
         if self._settings.token_cost_s > 0:
             self._sleep(self._settings.token_cost_s)
-        for _ in range(len(self._active)):
-            # A job stays in its place during its step, so that `running` counts it.
-            wants_more = self._turn(self._active[0])
-            self.steps_total += 1
-            if wants_more:
-                self._active.rotate(-1)
-            else:
-                self._active.popleft()
+        for lane in (self._express, self._active):
+            for _ in range(len(lane)):
+                # A job stays in its place during its step, so that `running` counts it.
+                wants_more = self._turn(lane[0])
+                self.steps_total += 1
+                if wants_more:
+                    lane.rotate(-1)
+                else:
+                    lane.popleft()
 
     def _admit(self) -> bool:
         """Fill free places from the queue; sleep when there is nothing to do; False to end."""
         with self._changed:
-            while not (self._waiting or self._active or self._stopping):
+            while not (self.busy or self._stopping):
                 self._changed.wait()
             now_s = self._clock()
             too_old_s = now_s - self._settings.queue_timeout_s

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["EngineSettings", "ReplicaSettings", "WatchdogSettings", "parse_arguments"]
+__all__ = ["EngineSettings", "HealthSettings", "ReplicaSettings", "WatchdogSettings", "parse_arguments"]
 
 ON_OFF = ("on", "off")
 
@@ -32,6 +32,15 @@ class WatchdogSettings:
 
 
 @dataclass(frozen=True)
+class HealthSettings:
+    """What /health and /ready look at; with `deep` also whether a probe sees the engine make progress."""
+
+    deep: bool = False
+    probe_s: float = 0.5
+    stall_s: float = 2.0
+
+
+@dataclass(frozen=True)
 class ReplicaSettings:
     """A replica: where it listens, what it loads, how far it trusts the files."""
 
@@ -47,6 +56,7 @@ class ReplicaSettings:
     drain_s: float
     engine: EngineSettings
     watchdog: WatchdogSettings
+    health: HealthSettings
 
 
 def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
@@ -73,6 +83,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         drain_s=args.drain_s,
         engine=engine,
         watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
+        health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),
     )
 
 
@@ -102,4 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--engine-death-exit-code", type=int, default=70, help="of that end; 0: an end that no supervisor takes for one"
     )
+    add("--health-mode", choices=("shallow", "deep"), default="shallow", help="deep: not healthy if the engine hangs")
+    add("--health-probe-s", type=float, default=0.5, help="from one deep probe's begin to the next one's")
+    add("--health-stall-s", type=float, default=2.0, help="no progress for this long is not healthy")
     return parser

@@ -10,6 +10,7 @@ from typing import Any
 from target_service.model.loading import Loaded
 from target_service.protocol.counting import DistinctCounter
 from target_service.replica.engine import Engine
+from target_service.replica.health import EngineHealth
 
 __all__ = ["Counters", "ReplicaState", "Serving"]
 
@@ -61,18 +62,31 @@ class ReplicaState:
     incarnation: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_monotonic_s: float = field(default_factory=time.monotonic)
     counters: Counters = field(default_factory=Counters)
+    health: EngineHealth | None = None
 
     @property
     def ready(self) -> bool:
         """Whether users may be sent here."""
-        return self.serving is not None and not self.draining
+        return self.refusal is None and self.engine_problem is None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why requests are refused, or None."""
+        if self.draining:
+            return "draining"
+        return self.reason if self.serving is None else None
+
+    @property
+    def engine_problem(self) -> str | None:
+        """Why the engine is not healthy; None if it is, or if nobody looks that deep."""
+        if self.health is None or self.serving is None:
+            return None
+        return self.health.problem(time.monotonic(), self.serving.engine.tokens_total)
 
     def ready_body(self) -> dict[str, Any]:
         """The JSON of /ready."""
-        body = {"ready": self.ready, "name": self.name, "incarnation": self.incarnation}
-        if self.draining:
-            return {**body, "reason": "draining"}
-        if self.serving is None:
-            return {**body, "reason": self.reason}
-        note = self.serving.verified_note
-        return {**body, "verified": self.serving.verified, "reason": note}
+        problem = self.refusal or self.engine_problem
+        body = {"ready": problem is None, "name": self.name, "incarnation": self.incarnation}
+        if self.serving is None or self.draining:
+            return {**body, "reason": problem}
+        return {**body, "verified": self.serving.verified, "reason": problem or self.serving.verified_note}
