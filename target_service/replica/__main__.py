@@ -16,6 +16,7 @@ from aiohttp import web
 from target_service.model.loading import BadModelError, stay_offline
 from target_service.protocol.log import log_to_stderr
 from target_service.replica.app import make_app
+from target_service.replica.faults import Faults
 from target_service.replica.health import EngineHealth, Prober
 from target_service.replica.settings import ReplicaSettings, parse_arguments
 from target_service.replica.startup import identify, start_serving
@@ -37,10 +38,12 @@ class _Replica:
         self._tasks: list[asyncio.Task[None]] = []
         identity = identify(settings.model)
         self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
+        self._state.early_ready = settings.early_ready
+        self._faults = Faults()
 
     async def run(self) -> int:
         runner = web.AppRunner(
-            make_app(self._state),
+            make_app(self._state, self._settings.http, self._faults),
             access_log=None,
             # Without it a handler runs on for a client that has gone.
             handler_cancellation=self._settings.engine.cancel_on_disconnect,
@@ -64,7 +67,7 @@ class _Replica:
 
     def _load(self) -> None:
         try:
-            serving = start_serving(self._settings)
+            serving = start_serving(self._settings, self._faults)
         except BadModelError as error:
             self._tell(self._bad, str(error))
         except Exception as error:

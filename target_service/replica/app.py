@@ -17,7 +17,10 @@ from target_service.protocol.web import (
     with_error_bodies,
 )
 from target_service.replica.chat import ChatHandler
+from target_service.replica.fault_endpoints import FaultEndpoints
+from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
+from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
 
 __all__ = ["make_app"]
@@ -75,15 +78,17 @@ class _Facts:
         return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
 
 
-def make_app(state: ReplicaState) -> web.Application:
+def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web.Application:
     """The application; `state` may still be loading and changes under it."""
     metrics = ReplicaMetrics(state)
-    facts, chat = _Facts(state, metrics), ChatHandler(state, metrics)
+    facts, chat = _Facts(state, metrics), ChatHandler(state, metrics, faults)
     app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
     app.router.add_post("/v1/chat/completions", chat.handle)
     app.router.add_get("/v1/models", facts.models)
     for path in ("health", "ready", "metrics", "version", "counters", "weights"):
         app.router.add_get(f"/{path}", getattr(facts, path))
+    if settings.faults_token:
+        FaultEndpoints(faults, settings.faults_token).add_to(app)
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[SERVED_BY] = state.name

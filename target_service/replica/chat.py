@@ -7,16 +7,18 @@ import json
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from aiohttp import web
 
-from target_service.protocol import sse
 from target_service.protocol.chat import ChatRequest, Reply, parse_chat
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import error_reply, is_probe, request_id
 from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
+from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.state import ReplicaState
+from target_service.replica.streaming import EventStream, disturbed
 
 __all__ = ["ChatHandler"]
 
@@ -24,9 +26,10 @@ __all__ = ["ChatHandler"]
 class ChatHandler:
     """Handles chat requests; counts every one of them exactly once."""
 
-    def __init__(self, state: ReplicaState, metrics: ReplicaMetrics) -> None:
+    def __init__(self, state: ReplicaState, metrics: ReplicaMetrics, faults: Faults) -> None:
         self._state = state
         self._metrics = metrics
+        self._faults = faults
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one request; aiohttp cancels this when the client goes away."""
@@ -71,7 +74,9 @@ class ChatHandler:
             self._metrics.ttft_s.observe(time.monotonic() - begin_s)
             reply = Reply(f"chatcmpl-{uuid.uuid4().hex}", self._state.model, int(time.time()))
             if wanted.stream:
-                return await self._stream(request, wanted, reply, events)
+                stream = EventStream(request, reply, include_usage=wanted.include_usage)
+                async with aclosing(disturbed(events, self._faults)) as sent:
+                    return stream.response, await stream.send(sent)
             return await self._whole(reply, events)
         finally:
             await events.aclose()
@@ -87,35 +92,6 @@ class ChatHandler:
             if isinstance(event, Finished):
                 return web.json_response(reply.whole(text, event.finish_reason, event.usage)), "ok"
         raise RequestRejectedError(500, "The engine ended without an answer.")
-
-    async def _stream(
-        self,
-        request: web.Request,
-        wanted: ChatRequest,
-        reply: Reply,
-        events: AsyncIterator[Event],
-    ) -> tuple[web.StreamResponse, str]:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-        await response.prepare(request)
-        await response.write(sse.event(reply.chunk({"role": "assistant", "content": ""})))
-        outcome = "500"
-        async for event in events:
-            if isinstance(event, Piece):
-                await response.write(sse.event(reply.chunk({"content": event.text})))
-            elif isinstance(event, Finished):
-                outcome = "ok"
-                await response.write(sse.event(reply.chunk({}, event.finish_reason)))
-                if wanted.include_usage:
-                    await response.write(sse.event(reply.usage_chunk(event.usage)))
-                break
-            elif isinstance(event, Failed):
-                # The status is sent already: an error event is all that can still be said.
-                outcome = str(event.rejected.status)
-                await response.write(sse.event(event.rejected.body()))
-                break
-        await response.write(sse.DONE)
-        await response.write_eof()
-        return response, outcome
 
 
 async def _events(engine: Engine, wanted: ChatRequest) -> AsyncGenerator[Event]:

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from target_service.model.decoding import Decoder, Generation
 from target_service.model.text import TextStream
@@ -19,11 +20,12 @@ from target_service.protocol.chat import ChatRequest, Usage
 from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.settings import EngineSettings
 
-__all__ = ["Begun", "Engine", "Event", "Failed", "Finished", "Job", "Piece"]
+__all__ = ["Begun", "Disturbance", "Engine", "Event", "Failed", "Finished", "Job", "Piece"]
 
 log = logging.getLogger(__name__)
 
 STOP_WITHIN_S = 2.0
+NO_PLACE_LOOK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,24 @@ class Job:
     stream: TextStream | None = None
 
 
+class Disturbance(Protocol):
+    """What may keep the engine from its work on purpose."""
+
+    @property
+    def slots_leaked(self) -> int:
+        """How many of the `active_max` places no job gets."""
+
+    def before_round(self) -> None:
+        """Called by the engine's thread; it computes when this returns."""
+
+
+class _Undisturbed:
+    slots_leaked = 0
+
+    def before_round(self) -> None:
+        pass
+
+
 class Engine:
     """Runs jobs. `submit` and the counters may be used from any thread."""
 
@@ -78,11 +98,13 @@ class Engine:
         settings: EngineSettings,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        disturbance: Disturbance | None = None,
     ) -> None:
         self._decoder = decoder
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
+        self._disturbance = disturbance or _Undisturbed()
         self._waiting: deque[Job] = deque()
         self._active: deque[Job] = deque()
         self._express: deque[Job] = deque()
@@ -156,6 +178,7 @@ class Engine:
 
     def _round(self) -> None:
         """One step of the batch: every active job gets one token, and together they pay the token cost once."""
+        self._disturbance.before_round()
         if self._settings.token_cost_s > 0:
             self._sleep(self._settings.token_cost_s)
         for lane in (self._express, self._active):
@@ -173,12 +196,15 @@ class Engine:
         with self._changed:
             while not (self.busy or self._stopping):
                 self._changed.wait()
+            places = self._settings.active_max - self._disturbance.slots_leaked
+            if places <= 0 and not (self._active or self._express or self._stopping):
+                self._changed.wait(NO_PLACE_LOOK_S)
             now_s = self._clock()
             too_old_s = now_s - self._settings.queue_timeout_s
             late = [job for job in self._waiting if job.queued_s < too_old_s]
             for job in [job for job in self._waiting if job in late or self._left(job)]:
                 self._waiting.remove(job)
-            while self._waiting and len(self._active) < self._settings.active_max:
+            while self._waiting and len(self._active) < places:
                 job = self._waiting.popleft()
                 job.begun_s = now_s
                 self._active.append(job)

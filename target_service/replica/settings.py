@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["EngineSettings", "HealthSettings", "ReplicaSettings", "WatchdogSettings", "parse_arguments"]
+__all__ = ["EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings", "parse_arguments"]
 
 ON_OFF = ("on", "off")
 
@@ -41,6 +41,13 @@ class HealthSettings:
 
 
 @dataclass(frozen=True)
+class HttpSettings:
+    """What the HTTP side does; without a token there are no fault endpoints."""
+
+    faults_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class ReplicaSettings:
     """A replica: where it listens, what it loads, how far it trusts the files."""
 
@@ -54,9 +61,12 @@ class ReplicaSettings:
     verify_weights: str
     on_bad_model: str
     drain_s: float
+    early_ready: bool
+    slow_load_s: float
     engine: EngineSettings
     watchdog: WatchdogSettings
     health: HealthSettings
+    http: HttpSettings
 
 
 def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
@@ -81,9 +91,12 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         verify_weights=args.verify_weights,
         on_bad_model=args.on_bad_model,
         drain_s=args.drain_s,
+        early_ready=args.early_ready,
+        slow_load_s=args.slow_load_s,
         engine=engine,
         watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
         health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),
+        http=HttpSettings(args.faults_token),
     )
 
 
@@ -116,4 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--health-mode", choices=("shallow", "deep"), default="shallow", help="deep: not healthy if the engine hangs")
     add("--health-probe-s", type=float, default=0.5, help="from one deep probe's begin to the next one's")
     add("--health-stall-s", type=float, default=2.0, help="no progress for this long is not healthy")
+    add("--faults-token", metavar="TOKEN", help="opens /faults to requests with this X-Fault-Token; without it: closed")
+    add("--early-ready", action="store_true", help="a fault: says ready before the model is loaded")
+    add("--slow-load-s", type=float, default=0.0, help="a fault: loading takes this much longer")
     return parser

@@ -12,7 +12,7 @@ from target_service.model.golden import GOLDEN, Golden, read_golden
 from target_service.model.loading import BadModelError, Loaded, LoadOptions, load, non_finite
 from target_service.model.manifest import MANIFEST, differences, read_manifest
 from target_service.protocol.chat import parse_chat
-from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
+from target_service.replica.engine import Disturbance, Engine, Event, Failed, Finished, Piece
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.state import Serving
 
@@ -43,7 +43,7 @@ def identify(folder: Path) -> Identity:
     return Identity(golden.model if golden else folder.name, sha256)
 
 
-def start_serving(settings: ReplicaSettings) -> Serving:
+def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Serving:
     """Verify, load, start the engine, test it; raises BadModelError naming the detector that fired."""
     begin_s = time.monotonic()
     checked = settings.verify_weights == "start"
@@ -52,11 +52,12 @@ def start_serving(settings: ReplicaSettings) -> Serving:
     if checked:
         # First, as it needs no torch: a changed file is refused within milliseconds.
         has_manifest, golden = _check_files(settings.model)
+    time.sleep(settings.slow_load_s)
     options = LoadOptions(settings.model, settings.dtype, settings.disable_mmap, max(1, settings.threads))
     loaded = load(options)
     if checked:
         _check_parameters(loaded)
-    engine = Engine(loaded.decoder, settings.engine)
+    engine = Engine(loaded.decoder, settings.engine, disturbance=disturbance)
     engine.start()
     # Also the warm-up: the first forward pass is much slower than all others.
     _self_test(engine, golden)

@@ -63,11 +63,12 @@ class ReplicaState:
     started_monotonic_s: float = field(default_factory=time.monotonic)
     counters: Counters = field(default_factory=Counters)
     health: EngineHealth | None = None
+    early_ready: bool = False
 
     @property
     def ready(self) -> bool:
         """Whether users may be sent here."""
-        return self.refusal is None and self.engine_problem is None
+        return bool(self.ready_body()["ready"])
 
     @property
     def refusal(self) -> str | None:
@@ -86,7 +87,8 @@ class ReplicaState:
     def ready_body(self) -> dict[str, Any]:
         """The JSON of /ready."""
         problem = self.refusal or self.engine_problem
-        body = {"ready": problem is None, "name": self.name, "incarnation": self.incarnation}
+        early = self.early_ready and self.serving is None and not self.draining
+        body = {"ready": problem is None or early, "name": self.name, "incarnation": self.incarnation}
         if self.serving is None or self.draining:
             return {**body, "reason": problem}
         return {**body, "verified": self.serving.verified, "reason": problem or self.serving.verified_note}
