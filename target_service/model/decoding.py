@@ -25,6 +25,9 @@ class Generation(Protocol):
     def step(self) -> int:
         """Compute and return the next token id."""
 
+    def logits_finite(self) -> bool:
+        """Whether what the last step chose its token from held neither NaN nor infinity."""
+
     def is_end(self, token: int) -> bool:
         """Whether the token ends the answer."""
 
@@ -94,6 +97,7 @@ class TorchGeneration:
         self._decoder = decoder
         self._next = torch.tensor([ids])
         self._cache: Any = None
+        self._logits: Any = None
         self._sampling = sampling
         self._random = torch.Generator()
         if sampling.seed is not None:
@@ -115,7 +119,8 @@ class TorchGeneration:
                 logits_to_keep=1,
             )
             self._cache = out.past_key_values
-            token = self._choose(out.logits[0, -1])
+            self._logits = out.logits[0, -1]
+            token = self._choose(self._logits)
             self._next = torch.tensor([[token]])
         return token
 
@@ -131,6 +136,10 @@ class TorchGeneration:
             ordered[ordered.cumsum(-1) - ordered >= self._sampling.top_p] = 0
             chances = torch.zeros_like(chances).scatter(-1, order, ordered)
         return int(torch.multinomial(chances, 1, generator=self._random))
+
+    def logits_finite(self) -> bool:
+        """Whether the last logits are finite; true before the first."""
+        return self._logits is None or bool(self._logits.isfinite().all())
 
     def is_end(self, token: int) -> bool:
         """Whether the token is one of the model's end tokens."""

@@ -18,6 +18,7 @@ from target_service.model.decoding import Decoder, Generation
 from target_service.model.text import TextStream
 from target_service.protocol.chat import ChatRequest, Usage
 from target_service.protocol.errors import RequestRejectedError
+from target_service.replica.nan_guard import NanGuard
 from target_service.replica.settings import EngineSettings
 
 __all__ = ["Begun", "Disturbance", "Engine", "Event", "Failed", "Finished", "Job", "Piece"]
@@ -105,6 +106,7 @@ class Engine:
         self._clock = clock
         self._sleep = sleep
         self._disturbance = disturbance or _Undisturbed()
+        self.nan_guard = NanGuard(settings.nan_guard)
         self._waiting: deque[Job] = deque()
         self._active: deque[Job] = deque()
         self._express: deque[Job] = deque()
@@ -239,7 +241,7 @@ class Engine:
             job.generation = self._decoder.begin(job.request.messages, job.request.sampling)
             job.stream = TextStream(job.generation, job.request.sampling)
         stream = job.stream
-        text = stream.feed(job.generation.step())
+        text = stream.feed(self.nan_guard.step(job.generation))
         self.tokens_total += 1
         if stream.tokens == 1:
             job.emit(Begun())

@@ -34,6 +34,8 @@ class _FromState:
         yield GaugeMetricFamily("target_queue_depth", "Requests waiting", engine.waiting)
         yield GaugeMetricFamily("target_running", "Requests taking turns", engine.running)
         yield CounterMetricFamily("target_generated_tokens", "Tokens computed: progress", value=engine.tokens_total)
+        found = engine.nan_guard.non_finite_total
+        yield CounterMetricFamily("target_non_finite_logits", "Steps with NaN or infinity; --nan-guard", value=found)
         yield GaugeMetricFamily("target_model_load_seconds", "Folder to proven", serving.load_s)
 
 

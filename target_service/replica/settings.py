@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from target_service.replica.nan_guard import NanGuardMode
+
 __all__ = ["EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings", "parse_arguments"]
 
 ON_OFF = ("on", "off")
@@ -21,6 +23,7 @@ class EngineSettings:
     run_timeout_s: float = 60.0
     active_max: int = 8
     cancel_on_disconnect: bool = True
+    nan_guard: NanGuardMode = "off"
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         run_timeout_s=args.run_timeout_s,
         active_max=args.max_active,
         cancel_on_disconnect=args.cancel_on_disconnect == "on",
+        nan_guard=args.nan_guard,
     )
     return ReplicaSettings(
         model=args.model,
@@ -122,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--queue-timeout-s", type=float, default=10.0, help="waiting longer than this is a 503")
     add("--run-timeout-s", type=float, default=60.0, help="generating longer than this is a 504")
     add("--cancel-on-disconnect", choices=ON_OFF, default="on", help="off: generate on for a client that has left")
+    add("--nan-guard", choices=("off", "count", "abort"), default="off", help="non-finite logits: in metrics, or a 500")
     add("--watchdog-s", type=float, default=0.0, help="work and no step for this long ends the process; 0: never")
     add(
         "--engine-death-exit-code", type=int, default=70, help="of that end; 0: an end that no supervisor takes for one"
