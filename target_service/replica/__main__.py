@@ -18,6 +18,7 @@ from target_service.protocol.log import log_to_stderr
 from target_service.replica.app import make_app
 from target_service.replica.faults import Faults
 from target_service.replica.health import EngineHealth, Prober
+from target_service.replica.integrity import PeriodicCheck
 from target_service.replica.settings import ReplicaSettings, parse_arguments
 from target_service.replica.startup import identify, start_serving
 from target_service.replica.state import ReplicaState, Serving
@@ -90,6 +91,11 @@ class _Replica:
         watchdog, health = self._settings.watchdog, self._settings.health
         if watchdog.limit_s > 0:
             Watchdog(serving.engine, watchdog.limit_s, partial(end_process, watchdog.exit_code)).start()
+        if serving.verified:
+            self._state.verification.good(time.monotonic() - serving.load_s)
+        if serving.recheck is not None and self._settings.verify_weights == "periodic":
+            check = PeriodicCheck(serving.recheck, self._state.verification, self._bad)
+            self._tasks.append(asyncio.create_task(check.run(self._settings.verify_every_s)))
         if health.deep:
             self._state.health = EngineHealth(health.stall_s)
             self._tasks.append(asyncio.create_task(Prober(serving.engine, self._state.health, health.probe_s).run()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -36,6 +37,9 @@ class _FromState:
         yield CounterMetricFamily("target_generated_tokens", "Tokens computed: progress", value=engine.tokens_total)
         found = engine.nan_guard.non_finite_total
         yield CounterMetricFamily("target_non_finite_logits", "Steps with NaN or infinity; --nan-guard", value=found)
+        age_s = self._state.verification.age_s(time.monotonic())
+        if age_s is not None:
+            yield GaugeMetricFamily("target_verified_age_seconds", "Since the model was known to be good", age_s)
         yield GaugeMetricFamily("target_model_load_seconds", "Folder to proven", serving.load_s)
 
 

@@ -62,6 +62,7 @@ class ReplicaSettings:
     disable_mmap: bool
     threads: int
     verify_weights: str
+    verify_every_s: float
     on_bad_model: str
     drain_s: float
     early_ready: bool
@@ -93,6 +94,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         disable_mmap=args.disable_mmap,
         threads=args.threads,
         verify_weights=args.verify_weights,
+        verify_every_s=args.verify_every_s,
         on_bad_model=args.on_bad_model,
         drain_s=args.drain_s,
         early_ready=args.early_ready,
@@ -117,7 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", choices=("auto", "float32", "float16", "bfloat16"), default="auto")
     add("--disable-mmap", action="store_true", help="copy the parameters instead of mapping them")
     add("--threads", type=int, default=1, help="torch threads")
-    add("--verify-weights", choices=("start", "off"), default="start")
+    add("--verify-weights", choices=("off", "start", "periodic"), default="start", help="by manifest, finite, golden")
+    add("--verify-every-s", type=float, default=10.0, help="with periodic: from a check's end to the next one's begin")
     add("--on-bad-model", choices=("exit", "stay"), default="exit", help="exit: with code 78")
     add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
     add("--token-cost-ms", type=float, default=2.0, help="slept per step; a step gives every running request one token")

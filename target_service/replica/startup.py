@@ -6,13 +6,15 @@ import logging
 import queue
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from target_service.model.golden import GOLDEN, Golden, read_golden
-from target_service.model.loading import BadModelError, Loaded, LoadOptions, load, non_finite
-from target_service.model.manifest import MANIFEST, differences, read_manifest
+from target_service.model.loading import BadModelError, LoadOptions, load
+from target_service.model.manifest import MANIFEST, read_manifest
 from target_service.protocol.chat import parse_chat
 from target_service.replica.engine import Disturbance, Engine, Event, Failed, Finished, Piece
+from target_service.replica.integrity import CheckedFiles, check_files, check_parameters, recheck
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.state import Serving
 
@@ -46,56 +48,29 @@ def identify(folder: Path) -> Identity:
 def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Serving:
     """Verify, load, start the engine, test it; raises BadModelError naming the detector that fired."""
     begin_s = time.monotonic()
-    checked = settings.verify_weights == "start"
-    golden: Golden | None = None
-    has_manifest = False
-    if checked:
-        # First, as it needs no torch: a changed file is refused within milliseconds.
-        has_manifest, golden = _check_files(settings.model)
+    # First, as it needs no torch: a changed file is refused within milliseconds.
+    files = None if settings.verify_weights == "off" else check_files(settings.model)
     time.sleep(settings.slow_load_s)
     options = LoadOptions(settings.model, settings.dtype, settings.disable_mmap, max(1, settings.threads))
     loaded = load(options)
-    if checked:
-        _check_parameters(loaded)
+    if files is not None:
+        check_parameters(loaded)
     engine = Engine(loaded.decoder, settings.engine, disturbance=disturbance)
     engine.start()
     # Also the warm-up: the first forward pass is much slower than all others.
-    _self_test(engine, golden)
+    _self_test(engine, files.golden if files else None)
     load_s = time.monotonic() - begin_s
-    verified, note = _verified(checked, has_manifest, golden)
-    return Serving(engine, loaded, verified, note, load_s)
+    verified, note = _verified(files)
+    again = None if files is None else partial(recheck, settings.model, files, loaded)
+    return Serving(engine, loaded, verified, note, load_s, again)
 
 
-def _verified(checked: bool, has_manifest: bool, golden: Golden | None) -> tuple[bool | None, str]:
-    if not checked:
+def _verified(files: CheckedFiles | None) -> tuple[bool | None, str]:
+    if files is None:
         return None, "verification is off (--verify-weights off)"
-    if not has_manifest or golden is None:
-        return None, f"the model folder has no {GOLDEN if has_manifest else MANIFEST}"
+    if files.manifest is None or files.golden is None:
+        return None, f"the model folder has no {GOLDEN if files.manifest else MANIFEST}"
     return True, "manifest, parameters and golden prompts are right"
-
-
-def _check_files(folder: Path) -> tuple[bool, Golden | None]:
-    try:
-        manifest = read_manifest(folder)
-        golden = None
-        if manifest is not None:
-            found = differences(folder, manifest)
-            if found:
-                raise BadModelError(f"manifest: {'; '.join(found)}")
-        golden = read_golden(folder / GOLDEN)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise BadModelError(f"manifest: {error}") from error
-    if manifest is None and golden is not None:
-        raise BadModelError(f"manifest: {MANIFEST} is missing beside {GOLDEN}")
-    return manifest is not None, golden
-
-
-def _check_parameters(loaded: Loaded) -> None:
-    if loaded.complaints:
-        raise BadModelError(f"loading report: {'; '.join(loaded.complaints)}")
-    broken = non_finite(loaded.decoder.network)
-    if broken:
-        raise BadModelError(f"finite check: {broken[0]} has NaN or infinite values")
 
 
 def _self_test(engine: Engine, golden: Golden | None) -> None:

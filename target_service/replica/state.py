@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,19 +12,24 @@ from target_service.model.loading import Loaded
 from target_service.protocol.counting import DistinctCounter
 from target_service.replica.engine import Engine
 from target_service.replica.health import EngineHealth
+from target_service.replica.integrity import Verification
 
 __all__ = ["Counters", "ReplicaState", "Serving"]
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What a replica has once its model is loaded; `verified` None means nothing to verify by."""
+    """What a replica has once its model is loaded; `verified` None means nothing to verify by.
+
+    `recheck` verifies again and raises BadModelError; None where verification is off.
+    """
 
     engine: Engine
     loaded: Loaded
     verified: bool | None
     verified_note: str
     load_s: float
+    recheck: Callable[[], None] | None = None
 
 
 @dataclass
@@ -64,6 +70,7 @@ class ReplicaState:
     counters: Counters = field(default_factory=Counters)
     health: EngineHealth | None = None
     early_ready: bool = False
+    verification: Verification = field(default_factory=Verification)
 
     @property
     def ready(self) -> bool:
@@ -75,7 +82,7 @@ class ReplicaState:
         """Why requests are refused, or None."""
         if self.draining:
             return "draining"
-        return self.reason if self.serving is None else None
+        return self.reason if self.serving is None else self.verification.problem
 
     @property
     def engine_problem(self) -> str | None:
@@ -91,4 +98,7 @@ class ReplicaState:
         body = {"ready": problem is None or early, "name": self.name, "incarnation": self.incarnation}
         if self.serving is None or self.draining:
             return {**body, "reason": problem}
-        return {**body, "verified": self.serving.verified, "reason": problem or self.serving.verified_note}
+        verified = self.serving.verified if self.verification.problem is None else False
+        age_s = self.verification.age_s(time.monotonic())
+        age = {} if age_s is None else {"verified_age_s": round(age_s, 3)}
+        return {**body, "verified": verified, "reason": problem or self.serving.verified_note, **age}

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.target_service.replica.test_replica import Replica, ask, get, ready, until
+from tests.target_service.replica.test_replica import Replica, ask, copied, get, ready, until
 
 pytestmark = pytest.mark.model
 
@@ -46,3 +46,57 @@ async def test_a_hung_engine_is_seen_by_deep_health_and_ended_by_the_watchdog(mo
     assert code == 70
     assert "made no step" in log
     assert "before_round" in log
+
+
+def break_bytes(path: Path, pattern: bytes) -> None:
+    """Overwrite the end of a file in place."""
+    with path.open("r+b") as file:
+        file.seek(-len(pattern), 2)
+        file.write(pattern)
+
+
+@pytest.mark.parametrize("mode", ["periodic", "start"])
+async def test_only_periodic_verification_notices_weights_that_change_under_a_running_replica(
+    model_folder: Path, tmp_path: Path, mode: str
+) -> None:
+    folder = copied(model_folder, tmp_path / "model")
+    original = (folder / "model.safetensors").read_bytes()
+    options = ("--verify-weights", mode, "--verify-every-s", "0.1", "--on-bad-model", "stay")
+    replica = Replica(folder, *options)
+    try:
+        assert (await ready(replica))["verified_age_s"] < 30
+        break_bytes(folder / "model.safetensors", b"\xff\xff\xff\x7f")
+
+        async def noticed() -> bool:
+            status, body = await get(replica, "/ready")
+            return status == 503 and "model.safetensors sha256 differs" in body["reason"]
+
+        if mode == "start":
+            await asyncio.sleep(1)
+            assert not await noticed()
+            return
+        await until(noticed)
+        assert (await ask(replica, ENDLESS))[0] == 503
+        break_bytes(folder / "model.safetensors", original[-4:])
+        await ready(replica)
+    finally:
+        replica.end()
+
+
+@pytest.mark.parametrize(("guard", "status"), [("off", 200), ("count", 200), ("abort", 500)])
+async def test_nan_in_the_weights_is_nonsense_with_status_200_or_a_500_with_the_guard(
+    model_folder: Path, tmp_path: Path, guard: str, status: int
+) -> None:
+    folder = copied(model_folder, tmp_path / "model")
+    replica = Replica(folder, "--nan-guard", guard)
+    try:
+        await ready(replica)
+        break_bytes(folder / "model.safetensors", b"\xff\xff\xff\x7f" * 64)
+        got, reply, _ = await ask(replica, ENDLESS | {"max_tokens": 3})
+        assert got == status
+        assert guard != "abort" or reply["error"]["code"] == "non_finite"
+        async with aiohttp.ClientSession() as client, client.get(replica.url("/metrics")) as response:
+            lines = dict(line.rsplit(" ", 1) for line in (await response.text()).splitlines() if line[0] != "#")
+        assert float(lines["target_non_finite_logits_total"]) == {"off": 0, "count": 3, "abort": 1}[guard]
+    finally:
+        replica.end()
