@@ -64,7 +64,8 @@ def generate(decoder: Decoder, messages: Sequence[Message], sampling: Sampling) 
 class TorchDecoder:
     """A transformers causal language model and its tokenizer. Use it from one thread only."""
 
-    def __init__(self, network: Any, tokenizer: Any) -> None:
+    def __init__(self, network: Any, tokenizer: Any, *, check_length: bool = True) -> None:
+        self.check_length = check_length
         self.network = network
         self.tokenizer = tokenizer
         self.positions_max = int(network.config.max_position_embeddings)
@@ -78,7 +79,7 @@ class TorchDecoder:
         prompt = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         ids = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
         # RoPE extrapolates without an error, so nobody but the server would notice.
-        if len(ids) >= self.positions_max:
+        if self.check_length and len(ids) >= self.positions_max:
             raise RequestRejectedError(
                 400,
                 f"This model's context is {self.positions_max} tokens; the prompt has {len(ids)}.",
@@ -105,7 +106,9 @@ class TorchGeneration:
         else:
             self._random.seed()
         self.prompt_tokens = len(ids)
-        self.tokens_max = min(sampling.max_tokens, decoder.positions_max - len(ids))
+        self.tokens_max = sampling.max_tokens
+        if decoder.check_length:
+            self.tokens_max = min(self.tokens_max, decoder.positions_max - len(ids))
 
     def step(self) -> int:
         """One forward pass: the whole prompt the first time, one token after that."""

@@ -16,6 +16,7 @@ from target_service.protocol.web import (
     request_id,
     with_error_bodies,
 )
+from target_service.replica.cache import AnswerCache
 from target_service.replica.chat import ChatHandler
 from target_service.replica.fault_endpoints import FaultEndpoints
 from target_service.replica.faults import Faults
@@ -80,8 +81,9 @@ class _Facts:
 
 def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web.Application:
     """The application; `state` may still be loading and changes under it."""
-    metrics = ReplicaMetrics(state)
-    facts, chat = _Facts(state, metrics), ChatHandler(state, metrics, faults)
+    cache = AnswerCache(settings.cache_size, settings.cache_ttl_s)
+    metrics = ReplicaMetrics(state, cache)
+    facts, chat = _Facts(state, metrics), ChatHandler(state, metrics, settings, cache, faults)
     app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
     app.router.add_post("/v1/chat/completions", chat.handle)
     app.router.add_get("/v1/models", facts.models)

@@ -8,15 +8,18 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 
 from aiohttp import web
 
 from target_service.protocol.chat import ChatRequest, Reply, parse_chat
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import error_reply, is_probe, request_id
+from target_service.replica.cache import AnswerCache, answered_once, cache_key
 from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
 from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
+from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
 from target_service.replica.streaming import EventStream, disturbed
 
@@ -26,9 +29,18 @@ __all__ = ["ChatHandler"]
 class ChatHandler:
     """Handles chat requests; counts every one of them exactly once."""
 
-    def __init__(self, state: ReplicaState, metrics: ReplicaMetrics, faults: Faults) -> None:
+    def __init__(
+        self,
+        state: ReplicaState,
+        metrics: ReplicaMetrics,
+        settings: HttpSettings,
+        cache: AnswerCache,
+        faults: Faults,
+    ) -> None:
         self._state = state
         self._metrics = metrics
+        self._settings = settings
+        self._cache = cache
         self._faults = faults
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -64,8 +76,8 @@ class ChatHandler:
             body = await request.json()
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RequestRejectedError(400, f"The body is not JSON: {error}.") from error
-        wanted = parse_chat(body, self._state.model)
-        events = _events(serving.engine, wanted)
+        wanted = parse_chat(body, self._state.model, bounded=self._settings.validate)
+        events = self._answer(serving.engine, wanted, probe=is_probe(request))
         try:
             # The status line waits for the first token, so that an early failure has a status.
             first = await anext(events)
@@ -81,6 +93,17 @@ class ChatHandler:
         finally:
             await events.aclose()
             self._metrics.e2e_s.observe(time.monotonic() - begin_s)
+
+    def _answer(self, engine: Engine, wanted: ChatRequest, *, probe: bool) -> AsyncGenerator[Event]:
+        key = None
+        # A probe asks what the model says now.
+        if self._settings.cache_size > 0 and not probe:
+            # Without a hash of the weights, another start may be another model.
+            version = self._state.weights_sha256 or self._state.incarnation
+            key = cache_key(self._settings.cache_key, wanted, version)
+        if key is None:
+            return _events(engine, wanted)
+        return answered_once(self._cache, key, partial(_events, engine, wanted))
 
     async def _whole(self, reply: Reply, events: AsyncIterator[Event]) -> tuple[web.StreamResponse, str]:
         text = ""

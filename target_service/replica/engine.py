@@ -7,6 +7,7 @@ a request does can end the loop; a request that raises fails alone.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -160,7 +161,7 @@ class Engine:
                 self._express.append(job)
                 self._changed.notify()
                 return job
-            if len(self._waiting) >= self._settings.queue_max:
+            if 0 < self._settings.queue_max <= len(self._waiting):
                 raise RequestRejectedError(
                     429,
                     f"The queue is full ({self._settings.queue_max} requests wait).",
@@ -202,7 +203,7 @@ class Engine:
             if places <= 0 and not (self._active or self._express or self._stopping):
                 self._changed.wait(NO_PLACE_LOOK_S)
             now_s = self._clock()
-            too_old_s = now_s - self._settings.queue_timeout_s
+            too_old_s = now_s - (self._settings.queue_timeout_s or math.inf)
             late = [job for job in self._waiting if job.queued_s < too_old_s]
             for job in [job for job in self._waiting if job in late or self._left(job)]:
                 self._waiting.remove(job)
@@ -223,7 +224,7 @@ class Engine:
         """Advance one job by one token; return whether it wants another turn."""
         if self._left(job):
             return False
-        if self._clock() - job.begun_s > self._settings.run_timeout_s:
+        if self._clock() - job.begun_s > (self._settings.run_timeout_s or math.inf):
             limit_s = self._settings.run_timeout_s
             self._fail(job, 504, f"Not finished within {limit_s:g} s.", "run_timeout")
             return False

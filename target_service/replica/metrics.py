@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from target_service.replica.cache import AnswerCache
 from target_service.replica.state import ReplicaState
 
 __all__ = ["ReplicaMetrics"]
@@ -19,8 +20,9 @@ E2E_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 
 class _FromState:
     """Values that are read when scraped instead of being kept twice."""
 
-    def __init__(self, state: ReplicaState) -> None:
+    def __init__(self, state: ReplicaState, cache: AnswerCache) -> None:
         self._state = state
+        self._cache = cache
 
     def collect(self) -> Iterator[Metric]:
         serving = self._state.serving
@@ -28,6 +30,8 @@ class _FromState:
         build = GaugeMetricFamily("target_build_info", "What runs", labels=["name", "model"])
         build.add_metric([self._state.name, self._state.model], 1)
         yield build
+        yield CounterMetricFamily("target_cache_hits", "Answers from the cache", value=self._cache.hits_total)
+        yield CounterMetricFamily("target_cache_misses", "Answers computed past it", value=self._cache.misses_total)
         # Before the model is loaded these are absent, not zero.
         if serving is None:
             return
@@ -46,9 +50,9 @@ class _FromState:
 class ReplicaMetrics:
     """Counters and histograms of one replica."""
 
-    def __init__(self, state: ReplicaState) -> None:
+    def __init__(self, state: ReplicaState, cache: AnswerCache) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_FromState(state))
+        self._registry.register(_FromState(state, cache))
         self._requests = Counter(
             "target_requests",
             "Chat requests by how they ended",

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from target_service.replica.nan_guard import NanGuardMode
 
-__all__ = ["EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings", "parse_arguments"]
+__all__ = ["CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings",
+           "parse_arguments"]  # fmt: skip
 
 ON_OFF = ("on", "off")
+CacheKeyKind = Literal["full", "prompt-only"]
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """Limits of the engine; `token_cost_s` is slept for every step, as a slower model would."""
+    """Limits of the engine; `token_cost_s` is slept for every step, as a slower model would. A limit of 0 is none."""
 
     token_cost_s: float = 0.002
     queue_max: int = 64
@@ -45,9 +48,13 @@ class HealthSettings:
 
 @dataclass(frozen=True)
 class HttpSettings:
-    """What the HTTP side does; without a token there are no fault endpoints."""
+    """What the HTTP side does; without a token there are no fault endpoints, with size 0 no cache."""
 
     faults_token: str | None = field(default=None, repr=False)
+    validate: bool = True
+    cache_size: int = 0
+    cache_ttl_s: float = 60.0
+    cache_key: CacheKeyKind = "full"
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,13 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         engine=engine,
         watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
         health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),
-        http=HttpSettings(args.faults_token),
+        http=HttpSettings(
+            faults_token=args.faults_token,
+            validate=args.validate == "on",
+            cache_size=args.cache_size,
+            cache_ttl_s=args.cache_ttl_s,
+            cache_key=args.cache_key,
+        ),
     )
 
 
@@ -124,10 +137,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--on-bad-model", choices=("exit", "stay"), default="exit", help="exit: with code 78")
     add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
     add("--token-cost-ms", type=float, default=2.0, help="slept per step; a step gives every running request one token")
-    add("--max-queue", type=int, default=64, help="waiting requests before 429")
+    add("--max-queue", type=int, default=64, help="waiting requests before 429; 0: no limit")
     add("--max-active", type=int, default=8, help="requests that take turns in the engine")
-    add("--queue-timeout-s", type=float, default=10.0, help="waiting longer than this is a 503")
-    add("--run-timeout-s", type=float, default=60.0, help="generating longer than this is a 504")
+    add("--queue-timeout-s", type=float, default=10.0, help="waiting longer than this is a 503; 0: no limit")
+    add("--run-timeout-s", type=float, default=60.0, help="generating longer than this is a 504; 0: no limit")
     add("--cancel-on-disconnect", choices=ON_OFF, default="on", help="off: generate on for a client that has left")
     add("--nan-guard", choices=("off", "count", "abort"), default="off", help="non-finite logits: in metrics, or a 500")
     add("--watchdog-s", type=float, default=0.0, help="work and no step for this long ends the process; 0: never")
@@ -137,6 +150,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--health-mode", choices=("shallow", "deep"), default="shallow", help="deep: not healthy if the engine hangs")
     add("--health-probe-s", type=float, default=0.5, help="from one deep probe's begin to the next one's")
     add("--health-stall-s", type=float, default=2.0, help="no progress for this long is not healthy")
+    add("--validate", choices=ON_OFF, default="on", help="off: no bounds on parameters and prompt length")
+    add("--cache-size", type=int, default=0, help="answers kept; 0: none")
+    add("--cache-ttl-s", type=float, default=60.0, help="until a kept answer is too old")
+    add(
+        "--cache-key",
+        choices=("full", "prompt-only"),
+        default="full",
+        help="prompt-only: a defect, answers get mixed up",
+    )
     add("--faults-token", metavar="TOKEN", help="opens /faults to requests with this X-Fault-Token; without it: closed")
     add("--early-ready", action="store_true", help="a fault: says ready before the model is loaded")
     add("--slow-load-s", type=float, default=0.0, help="a fault: loading takes this much longer")

@@ -51,7 +51,13 @@ def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Servin
     # First, as it needs no torch: a changed file is refused within milliseconds.
     files = None if settings.verify_weights == "off" else check_files(settings.model)
     time.sleep(settings.slow_load_s)
-    options = LoadOptions(settings.model, settings.dtype, settings.disable_mmap, max(1, settings.threads))
+    options = LoadOptions(
+        settings.model,
+        settings.dtype,
+        settings.disable_mmap,
+        threads=max(1, settings.threads),
+        check_length=settings.http.validate,
+    )
     loaded = load(options)
     if files is not None:
         check_parameters(loaded)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from target_service.replica.health import EngineHealth
+from target_service.replica.settings import HttpSettings
 from tests.target_service.replica.replica import Replica
 
 pytestmark = pytest.mark.process
@@ -47,3 +49,51 @@ async def test_a_replica_that_is_ready_too_early_still_refuses(replica: Replica)
     replica.state.early_ready = True
     assert (await replica.get("/ready"))[0] == 200
     assert (await replica.ask("hi"))[0] == 503
+
+
+async def tokens_for_two(settings: HttpSettings, first: dict[str, Any], second: dict[str, Any]) -> tuple[int, str]:
+    """How many tokens two requests cost together, and the second one's text."""
+    replica = Replica(settings)
+    await replica.start()
+    try:
+        await replica.ask("aa", **first)
+        status, text, _ = await replica.ask("aa", **second)
+        assert status == 200
+        return replica.engine.tokens_total, text
+    finally:
+        await replica.close()
+
+
+async def test_a_cache_answers_the_second_request_without_the_engine() -> None:
+    assert (await tokens_for_two(HttpSettings(), {}, {}))[0] == 6
+    tokens, text = await tokens_for_two(HttpSettings(cache_size=9), {}, {"stream": True})
+    assert tokens == 3
+    assert '"content":"aa"' in text
+
+
+async def test_a_prompt_only_key_gives_one_users_answer_to_another() -> None:
+    short, long = {"max_tokens": 1}, {"max_tokens": 9}
+    assert '"content": "aa"' in (await tokens_for_two(HttpSettings(cache_size=9), short, long))[1]
+    mixed = await tokens_for_two(HttpSettings(cache_size=9, cache_key="prompt-only"), short, long)
+    assert '"content": "a"' in mixed[1]
+
+
+async def test_a_probe_never_gets_a_kept_answer() -> None:
+    replica = Replica(HttpSettings(cache_size=9))
+    await replica.start()
+    body = {"messages": [{"role": "user", "content": "aa"}]}
+    for _ in range(3):
+        async with replica.client.post("/v1/chat/completions", json=body, headers={"X-Probe": "golden"}) as response:
+            assert response.status == 200
+    assert replica.engine.tokens_total == 9
+    await replica.close()
+
+
+@pytest.mark.parametrize("wild", [{"max_tokens": -5}, {"temperature": 1000}, {"top_p": 7}, {"n": 3}])
+async def test_without_validation_wild_parameters_reach_the_engine(wild: dict[str, Any]) -> None:
+    for validate, status in ((True, 400), (False, 200)):
+        replica = Replica(HttpSettings(validate=validate))
+        await replica.start()
+        assert (await replica.ask("a", **wild))[0] == status
+        assert (replica.engine.tokens_total > 0) is not validate
+        await replica.close()

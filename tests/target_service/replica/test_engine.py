@@ -119,3 +119,16 @@ def test_an_express_job_waits_for_no_one_and_takes_nobodys_place(engine: Engine)
     assert engine.running == 2
     for job in endless:
         job.cancelled.set()
+
+
+def test_a_limit_of_0_is_no_limit(decoder: Counting) -> None:
+    now = iter(range(0, 10**9, 100))
+    settings = replace(FAST, queue_max=0, queue_timeout_s=0, run_timeout_s=0)
+    engine = Engine(decoder, settings, clock=lambda: float(next(now)))
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    for _ in range(200):
+        engine.submit(ask("a", 1), events.put)
+    engine.start()
+    ends = [last(events)[-1] for _ in range(200)]
+    engine.stop()
+    assert all(isinstance(end, Finished) for end in ends)

@@ -100,3 +100,13 @@ async def test_nan_in_the_weights_is_nonsense_with_status_200_or_a_500_with_the_
         assert float(lines["target_non_finite_logits_total"]) == {"off": 0, "count": 3, "abort": 1}[guard]
     finally:
         replica.end()
+
+
+async def test_without_validation_a_prompt_beyond_the_context_is_answered(model_folder: Path) -> None:
+    replica = Replica(model_folder, "--validate", "off")
+    try:
+        await ready(replica)
+        long = {"messages": [{"role": "user", "content": "good " * 600}], "max_tokens": 2}
+        assert (await ask(replica, long))[0] == 200
+    finally:
+        replica.end()
