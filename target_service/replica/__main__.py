@@ -49,6 +49,7 @@ class _Replica:
             # Without it a handler runs on for a client that has gone.
             handler_cancellation=self._settings.engine.cancel_on_disconnect,
             shutdown_timeout=1,
+            keepalive_timeout=self._settings.http.keepalive_s,
         )
         await runner.setup()
         await web.TCPSite(runner, self._settings.host, self._settings.port).start()

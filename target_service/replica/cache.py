@@ -80,7 +80,8 @@ async def answered_once(
     if known is not None:
         cache.hits_total += 1
         yield Begun()
-        yield Piece(known.text)
+        if known.text:
+            yield Piece(known.text)
         yield known.finished
         return
     cache.misses_total += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -19,6 +20,7 @@ from target_service.replica.cache import AnswerCache, answered_once, cache_key
 from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
 from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
+from target_service.replica.rate_limit import TokenBucket
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
 from target_service.replica.streaming import EventStream, disturbed
@@ -41,6 +43,7 @@ class ChatHandler:
         self._metrics = metrics
         self._settings = settings
         self._cache = cache
+        self._bucket = TokenBucket(settings.qps_limit, time.monotonic()) if settings.qps_limit > 0 else None
         self._faults = faults
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -72,6 +75,8 @@ class ChatHandler:
         serving, refusal = self._state.serving, self._state.refusal
         if serving is None or refusal is not None:
             raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
+        if not is_probe(request):
+            self._limit_rate(begin_s)
         try:
             body = await request.json()
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -86,13 +91,19 @@ class ChatHandler:
             self._metrics.ttft_s.observe(time.monotonic() - begin_s)
             reply = Reply(f"chatcmpl-{uuid.uuid4().hex}", self._state.model, int(time.time()))
             if wanted.stream:
-                stream = EventStream(request, reply, include_usage=wanted.include_usage)
+                stream = EventStream(request, reply, self._settings, include_usage=wanted.include_usage)
                 async with aclosing(disturbed(events, self._faults)) as sent:
                     return stream.response, await stream.send(sent)
             return await self._whole(reply, events)
         finally:
             await events.aclose()
             self._metrics.e2e_s.observe(time.monotonic() - begin_s)
+
+    def _limit_rate(self, now_s: float) -> None:
+        wait_s = self._bucket.take(now_s) if self._bucket is not None else 0
+        if wait_s > 0:
+            limit = f"More than {self._settings.qps_limit:g} requests a second."
+            raise RequestRejectedError(429, limit, code="rate_limited", retry_after_s=math.ceil(wait_s))
 
     def _answer(self, engine: Engine, wanted: ChatRequest, *, probe: bool) -> AsyncGenerator[Event]:
         key = None

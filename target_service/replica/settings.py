@@ -55,6 +55,10 @@ class HttpSettings:
     cache_size: int = 0
     cache_ttl_s: float = 60.0
     cache_key: CacheKeyKind = "full"
+    qps_limit: float = 0.0
+    sse_heartbeat_s: float = 0.0
+    stream_error_event: bool = True
+    keepalive_s: float = 3630.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class ReplicaSettings:
     verify_every_s: float
     on_bad_model: str
     drain_s: float
+    warmup_tokens: int
     early_ready: bool
     slow_load_s: float
     engine: EngineSettings
@@ -104,6 +109,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         verify_every_s=args.verify_every_s,
         on_bad_model=args.on_bad_model,
         drain_s=args.drain_s,
+        warmup_tokens=args.warmup_tokens,
         early_ready=args.early_ready,
         slow_load_s=args.slow_load_s,
         engine=engine,
@@ -115,6 +121,10 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
             cache_size=args.cache_size,
             cache_ttl_s=args.cache_ttl_s,
             cache_key=args.cache_key,
+            qps_limit=args.qps_limit,
+            sse_heartbeat_s=args.sse_heartbeat_s,
+            stream_error_event=args.stream_error_event == "on",
+            keepalive_s=args.keepalive_s,
         ),
     )
 
@@ -132,34 +142,57 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", choices=("auto", "float32", "float16", "bfloat16"), default="auto")
     add("--disable-mmap", action="store_true", help="copy the parameters instead of mapping them")
     add("--threads", type=int, default=1, help="torch threads")
-    add("--verify-weights", choices=("off", "start", "periodic"), default="start", help="by manifest, finite, golden")
-    add("--verify-every-s", type=float, default=10.0, help="with periodic: from a check's end to the next one's begin")
-    add("--on-bad-model", choices=("exit", "stay"), default="exit", help="exit: with code 78")
-    add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
     add("--token-cost-ms", type=float, default=2.0, help="slept per step; a step gives every running request one token")
-    add("--max-queue", type=int, default=64, help="waiting requests before 429; 0: no limit")
     add("--max-active", type=int, default=8, help="requests that take turns in the engine")
+    add("--warmup-tokens", type=int, default=2, help="generated before ready; 0: the first user warms it up")
+    add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
+    _add_limits(parser.add_argument_group("limits"))
+    _add_health(parser.add_argument_group("health and integrity"))
+    _add_connections(parser.add_argument_group("connections and answers"))
+    _add_faults(parser.add_argument_group("faults"))
+    return parser
+
+
+def _add_limits(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--max-queue", type=int, default=64, help="waiting requests before 429; 0: no limit")
     add("--queue-timeout-s", type=float, default=10.0, help="waiting longer than this is a 503; 0: no limit")
     add("--run-timeout-s", type=float, default=60.0, help="generating longer than this is a 504; 0: no limit")
+    add("--qps-limit", type=float, default=0.0, help="more user requests a second are 429; 0: no limit")
+    add("--validate", choices=ON_OFF, default="on", help="off: no bounds on parameters and prompt length")
     add("--cancel-on-disconnect", choices=ON_OFF, default="on", help="off: generate on for a client that has left")
-    add("--nan-guard", choices=("off", "count", "abort"), default="off", help="non-finite logits: in metrics, or a 500")
-    add("--watchdog-s", type=float, default=0.0, help="work and no step for this long ends the process; 0: never")
-    add(
-        "--engine-death-exit-code", type=int, default=70, help="of that end; 0: an end that no supervisor takes for one"
-    )
+
+
+def _add_health(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--health-mode", choices=("shallow", "deep"), default="shallow", help="deep: not healthy if the engine hangs")
     add("--health-probe-s", type=float, default=0.5, help="from one deep probe's begin to the next one's")
     add("--health-stall-s", type=float, default=2.0, help="no progress for this long is not healthy")
-    add("--validate", choices=ON_OFF, default="on", help="off: no bounds on parameters and prompt length")
+    add("--watchdog-s", type=float, default=0.0, help="work and no step for this long ends the process; 0: never")
+    add("--engine-death-exit-code", type=int, default=70, help="of that end; 0: no supervisor restarts it")
+    add("--verify-weights", choices=("off", "start", "periodic"), default="start", help="by manifest, finite, golden")
+    add("--verify-every-s", type=float, default=10.0, help="with periodic: from a check's end to the next one's begin")
+    add("--on-bad-model", choices=("exit", "stay"), default="exit", help="exit: with code 78")
+    add("--nan-guard", choices=("off", "count", "abort"), default="off", help="non-finite logits: in metrics, or a 500")
+
+
+def _add_connections(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--sse-heartbeat-s", type=float, default=0.0, help="a comment line in a stream silent for this long; 0: none")
+    add("--stream-error-event", choices=ON_OFF, default="on", help="off: a stream that fails just ends")
+    add("--keepalive-s", type=float, default=3630.0, help="an idle connection is closed then; more than the client's")
     add("--cache-size", type=int, default=0, help="answers kept; 0: none")
     add("--cache-ttl-s", type=float, default=60.0, help="until a kept answer is too old")
     add(
         "--cache-key",
         choices=("full", "prompt-only"),
         default="full",
-        help="prompt-only: a defect, answers get mixed up",
+        help="prompt-only: a defect, mixes up answers",
     )
+
+
+def _add_faults(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--faults-token", metavar="TOKEN", help="opens /faults to requests with this X-Fault-Token; without it: closed")
     add("--early-ready", action="store_true", help="a fault: says ready before the model is loaded")
     add("--slow-load-s", type=float, default=0.0, help="a fault: loading takes this much longer")
-    return parser

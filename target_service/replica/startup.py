@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import logging
-import queue
 import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from target_service.model.golden import GOLDEN, Golden, read_golden
-from target_service.model.loading import BadModelError, LoadOptions, load
+from target_service.model.golden import GOLDEN, read_golden
+from target_service.model.loading import LoadOptions, load
 from target_service.model.manifest import MANIFEST, read_manifest
-from target_service.protocol.chat import parse_chat
-from target_service.replica.engine import Disturbance, Engine, Event, Failed, Finished, Piece
+from target_service.replica.engine import Disturbance, Engine
 from target_service.replica.integrity import CheckedFiles, check_files, check_parameters, recheck
+from target_service.replica.self_test import ask_golden, warm_up
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.state import Serving
 
 __all__ = ["Identity", "identify", "start_serving"]
 
 log = logging.getLogger(__name__)
-
-SELF_TEST_PROMPTS = 4
-SELF_TEST_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,9 @@ def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Servin
         check_parameters(loaded)
     engine = Engine(loaded.decoder, settings.engine, disturbance=disturbance)
     engine.start()
-    # Also the warm-up: the first forward pass is much slower than all others.
-    _self_test(engine, files.golden if files else None)
+    if files is not None and files.golden is not None:
+        ask_golden(engine, files.golden)
+    warm_up(engine, settings.warmup_tokens)
     load_s = time.monotonic() - begin_s
     verified, note = _verified(files)
     again = None if files is None else partial(recheck, settings.model, files, loaded)
@@ -77,33 +74,3 @@ def _verified(files: CheckedFiles | None) -> tuple[bool | None, str]:
     if files.manifest is None or files.golden is None:
         return None, f"the model folder has no {GOLDEN if files.manifest else MANIFEST}"
     return True, "manifest, parameters and golden prompts are right"
-
-
-def _self_test(engine: Engine, golden: Golden | None) -> None:
-    if golden is None:
-        _ask(engine, {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2})
-        return
-    rotation = golden.rotation()
-    for _ in range(SELF_TEST_PROMPTS):
-        prompt = next(rotation)
-        got = _ask(engine, prompt.body())
-        if got != prompt.answer:
-            asked = prompt.messages[-1]["content"]
-            raise BadModelError(f"golden: {asked!r} is answered {got!r}, not {prompt.answer!r}")
-
-
-def _ask(engine: Engine, body: dict[str, object]) -> str:
-    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    engine.submit(parse_chat(body, ""), events.put)
-    text = ""
-    while True:
-        try:
-            event = events.get(timeout=SELF_TEST_TIMEOUT_S)
-        except queue.Empty:
-            raise BadModelError(f"golden: no answer within {SELF_TEST_TIMEOUT_S:g} s") from None
-        if isinstance(event, Failed):
-            raise BadModelError(f"golden: {event.rejected.message}")
-        if isinstance(event, Piece):
-            text += event.text
-        if isinstance(event, Finished):
-            return text

@@ -21,6 +21,7 @@ class Counting:
         self.gate = threading.Event()
         self.gate.set()
         self.stepped = threading.Event()
+        self.fails_after: int | None = None
 
     def begin(self, messages: Sequence[Message], sampling: Sampling) -> Any:
         if messages[0].content == "boom":
@@ -31,11 +32,15 @@ class Counting:
 class Spelling:
     def __init__(self, decoder: Counting, text: str, tokens_max: int) -> None:
         self._decoder, self._left = decoder, [*text.encode(), 0]
+        self._steps = 0
         self.prompt_tokens, self.tokens_max = len(text), tokens_max
 
     def step(self) -> int:
         self._decoder.stepped.set()
         assert self._decoder.gate.wait(10)
+        self._steps += 1
+        if self._decoder.fails_after is not None and self._steps > self._decoder.fails_after:
+            raise RuntimeError("CUDA error")
         return self._left.pop(0) if len(self._left) > 1 else self._left[0]
 
     def is_end(self, token: int) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from target_service.replica.faults import StallStream
 from target_service.replica.health import EngineHealth
 from target_service.replica.settings import HttpSettings
 from tests.target_service.replica.replica import Replica
@@ -97,3 +99,41 @@ async def test_without_validation_wild_parameters_reach_the_engine(wild: dict[st
         assert (await replica.ask("a", **wild))[0] == status
         assert (replica.engine.tokens_total > 0) is not validate
         await replica.close()
+
+
+async def test_requests_beyond_the_rate_are_429_with_a_time_to_come_back_and_probes_pass() -> None:
+    replica = Replica(HttpSettings(qps_limit=0.01))
+    await replica.start()
+    assert (await replica.ask("a"))[0] == 200
+    status, text, headers = await replica.ask("a")
+    assert (status, "rate_limited" in text) == (429, True)
+    assert 90 < int(headers["Retry-After"]) <= 100
+    body = {"messages": [{"role": "user", "content": "a"}]}
+    async with replica.client.post("/v1/chat/completions", json=body, headers={"X-Probe": "golden"}) as response:
+        assert response.status == 200
+    await replica.close()
+
+
+@pytest.mark.parametrize("heartbeat_s", [0.02, 0.0])
+async def test_a_silent_stream_carries_comments_only_with_a_heartbeat(heartbeat_s: float) -> None:
+    replica = Replica(HttpSettings(sse_heartbeat_s=heartbeat_s))
+    await replica.start()
+    replica.faults.start("stall_stream", StallStream(1))
+    asking = asyncio.ensure_future(replica.ask("ab", stream=True))
+    await asyncio.wait({asking}, timeout=0.3)
+    replica.faults.clear("stall_stream")
+    _, text, _ = await asking
+    assert (text.count(": keep-alive\n\n") >= 2) is (heartbeat_s > 0)
+    assert text.endswith("data: [DONE]\n\n")
+    await replica.close()
+
+
+@pytest.mark.parametrize("error_event", [True, False])
+async def test_a_stream_that_fails_says_so_or_just_ends(*, error_event: bool) -> None:
+    replica = Replica(HttpSettings(stream_error_event=error_event))
+    await replica.start()
+    replica.decoder.fails_after = 2
+    status, text, _ = await replica.ask("abcdef", stream=True)
+    assert (status, '"content":"b"' in text) == (200, True)
+    assert ("engine_error" in text, "[DONE]" in text) == (error_event, error_event)
+    await replica.close()
