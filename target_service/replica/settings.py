@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from target_service.replica.nan_guard import NanGuardMode
+from target_service.replica.protection import PROTECTIONS
 
 __all__ = ["CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings",
            "parse_arguments"]  # fmt: skip
@@ -87,7 +88,11 @@ class ReplicaSettings:
 
 def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
     """Read the command line; argparse exits with 2 on a usage error."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    chosen, _ = parser.parse_known_args(argv)
+    # A set only moves the defaults, so whatever else is on the command line wins.
+    parser.set_defaults(**PROTECTIONS[chosen.protection])
+    args = parser.parse_args(argv)
     engine = EngineSettings(
         token_cost_s=args.token_cost_ms / 1000,
         queue_max=args.max_queue,
@@ -146,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-active", type=int, default=8, help="requests that take turns in the engine")
     add("--warmup-tokens", type=int, default=2, help="generated before ready; 0: the first user warms it up")
     add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
+    add("--protection", choices=tuple(PROTECTIONS), default="default", help="other defaults; single options still win")
     _add_limits(parser.add_argument_group("limits"))
     _add_health(parser.add_argument_group("health and integrity"))
     _add_connections(parser.add_argument_group("connections and answers"))
