@@ -67,6 +67,7 @@ class Job:
     request: ChatRequest
     emit: Callable[[Event], None]
     queued_s: float
+    express: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     begun_s: float = 0.0
     generation: Generation | None = None
@@ -141,8 +142,8 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether there is work."""
-        return bool(self._waiting or self._active or self._express)
+        """Whether there is work; express jobs, which only look, are none."""
+        return bool(self._waiting or self._active)
 
     @property
     def died(self) -> bool:
@@ -152,10 +153,11 @@ class Engine:
     def submit(self, request: ChatRequest, emit: Callable[[Event], None], *, express: bool = False) -> Job:
         """Queue a request; raises RequestRejectedError (429) when the queue is full.
 
-        An express job is never queued and takes no place: it gets its turns beside the others at once.
+        An express job is never queued and takes no place: it gets its turns beside the others at once. It
+        counts as no work and no progress, or a probe that gets through would hide that users do not.
         """
         now_s = self._clock()
-        job = Job(request, emit, queued_s=now_s, begun_s=now_s)
+        job = Job(request, emit, queued_s=now_s, express=express, begun_s=now_s)
         with self._changed:
             if express:
                 self._express.append(job)
@@ -187,8 +189,9 @@ class Engine:
         for lane in (self._express, self._active):
             for _ in range(len(lane)):
                 # A job stays in its place during its step, so that `running` counts it.
-                wants_more = self._turn(lane[0])
-                self.steps_total += 1
+                job = lane[0]
+                wants_more = self._turn(job)
+                self.steps_total += not job.express
                 if wants_more:
                     lane.rotate(-1)
                 else:
@@ -197,7 +200,7 @@ class Engine:
     def _admit(self) -> bool:
         """Fill free places from the queue; sleep when there is nothing to do; False to end."""
         with self._changed:
-            while not (self.busy or self._stopping):
+            while not (self.busy or self._express or self._stopping):
                 self._changed.wait()
             places = self._settings.active_max - self._disturbance.slots_leaked
             if places <= 0 and not (self._active or self._express or self._stopping):
@@ -243,7 +246,7 @@ class Engine:
             job.stream = TextStream(job.generation, job.request.sampling)
         stream = job.stream
         text = stream.feed(self.nan_guard.step(job.generation))
-        self.tokens_total += 1
+        self.tokens_total += not job.express
         if stream.tokens == 1:
             job.emit(Begun())
         if text:

@@ -44,7 +44,7 @@ HARDENED: Mapping[str, object] = {
     "engine_death_exit_code": 70,
     "verify_weights": "periodic",
     "verify_every_s": 5.0,
-    "on_bad_model": "exit",
+    "on_bad_model": "stay",
     "disable_mmap": True,
     "nan_guard": "abort",
     "sse_heartbeat_s": 5.0,

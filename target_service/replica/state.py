@@ -89,7 +89,8 @@ class ReplicaState:
         """Why the engine is not healthy; None if it is, or if nobody looks that deep."""
         if self.health is None or self.serving is None:
             return None
-        return self.health.problem(time.monotonic(), self.serving.engine.tokens_total)
+        engine = self.serving.engine
+        return self.health.problem(time.monotonic(), engine.tokens_total, waiting=engine.waiting > 0)
 
     def ready_body(self) -> dict[str, Any]:
         """The JSON of /ready."""

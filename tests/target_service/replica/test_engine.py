@@ -121,6 +121,13 @@ def test_an_express_job_waits_for_no_one_and_takes_nobodys_place(engine: Engine)
         job.cancelled.set()
 
 
+def test_an_express_job_is_neither_work_nor_progress(engine: Engine) -> None:
+    express: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    engine.submit(ask("abc"), express.put, express=True)
+    last(express)
+    assert (engine.tokens_total, engine.steps_total, engine.busy) == (0, 0, False)
+
+
 def test_a_limit_of_0_is_no_limit(decoder: Counting) -> None:
     now = iter(range(0, 10**9, 100))
     settings = replace(FAST, queue_max=0, queue_timeout_s=0, run_timeout_s=0)

@@ -56,12 +56,12 @@ def test_an_engine_that_hangs_is_not_healthy_and_is_again_when_it_goes_on(engine
     engine.submit(ask("x"), lambda _: None)
     assert decoder.stepped.wait(10)
     probes.at(100.0)
-    assert probes.health.problem(102.0, engine.tokens_total) is None
-    assert probes.health.problem(102.5, engine.tokens_total) == "engine: no progress for 2.5 s"
+    assert probes.health.problem(102.0, engine.tokens_total, waiting=False) is None
+    assert probes.health.problem(102.5, engine.tokens_total, waiting=False) == "engine: no progress for 2.5 s"
     decoder.gate.set()
     while not _ended(probes.hear()):
         pass
-    assert probes.health.problem(103.0, engine.tokens_total) is None
+    assert probes.health.problem(103.0, engine.tokens_total, waiting=False) is None
 
 
 def test_an_engine_full_of_work_answers_the_probe_before_the_queue(engine: Engine) -> None:
@@ -78,7 +78,7 @@ def test_an_engine_full_of_work_answers_the_probe_before_the_queue(engine: Engin
         pass
     assert engine.waiting == 3
     # Long after, with no probe under way and no news: healthy, as nothing is owed.
-    assert probes.health.problem(200.0, 0) is None
+    assert probes.health.problem(200.0, 0, waiting=False) is None
     for job in jobs:
         job.cancelled.set()
 
@@ -91,8 +91,19 @@ def test_tokens_of_users_are_progress_while_a_probe_waits() -> None:
     health = EngineHealth(STALL_S)
     assert health.begin(100.0)
     for second in range(60):
-        assert health.problem(100.0 + second, second) is None
-    assert health.problem(162.0, 59) is not None
+        assert health.problem(100.0 + second, second, waiting=False) is None
+    assert health.problem(162.0, 59, waiting=False) is not None
+
+
+def test_users_who_wait_and_get_nothing_are_seen_though_every_probe_gets_through() -> None:
+    health, problems = EngineHealth(STALL_S), []
+    for half_second in range(8):
+        assert health.begin(100 + half_second / 2)
+        health.ended(None)
+        problems.append(health.problem(100 + half_second / 2, 7, waiting=True))
+    assert problems[:5] == [None] * 5
+    assert problems[5] == "engine: users wait and got no token for 2.5 s"
+    assert health.problem(104.0, 8, waiting=True) is None
 
 
 def test_only_one_probe_is_under_way() -> None:
@@ -121,7 +132,7 @@ def test_an_engine_that_fails_every_request_is_not_healthy_though_it_is_quick() 
     probes.at(100.0)
     assert isinstance(probes.hear(), Failed)
     engine.stop()
-    problem = probes.health.problem(100.1, 0)
+    problem = probes.health.problem(100.1, 0, waiting=False)
     assert problem is not None
     assert "CUDA error" in problem
 
@@ -138,6 +149,7 @@ def test_probes_run_on_their_own_schedule(engine: Engine) -> None:
 
     class Counted:
         tokens_total = 0
+        waiting = 0
 
         def submit(self, request: Any, emit: Any, *, express: bool = False) -> None:
             asked.release()

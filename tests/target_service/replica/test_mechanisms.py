@@ -95,9 +95,7 @@ async def test_nan_in_the_weights_is_nonsense_with_status_200_or_a_500_with_the_
         got, reply, _ = await ask(replica, ENDLESS | {"max_tokens": 3})
         assert got == status
         assert guard != "abort" or reply["error"]["code"] == "non_finite"
-        async with aiohttp.ClientSession() as client, client.get(replica.url("/metrics")) as response:
-            lines = dict(line.rsplit(" ", 1) for line in (await response.text()).splitlines() if line[0] != "#")
-        assert float(lines["target_non_finite_logits_total"]) == {"off": 0, "count": 3, "abort": 1}[guard]
+        assert await metric(replica, "target_non_finite_logits_total") == {"off": 0, "count": 3, "abort": 1}[guard]
     finally:
         replica.end()
 
@@ -110,3 +108,30 @@ async def test_without_validation_a_prompt_beyond_the_context_is_answered(model_
         assert (await ask(replica, long))[0] == 200
     finally:
         replica.end()
+
+
+async def test_without_cancelling_the_engine_generates_to_the_end_for_a_client_that_left(model_folder: Path) -> None:
+    replica = Replica(model_folder, "--cancel-on-disconnect", "off", "--token-cost-ms", "1")
+    try:
+        await ready(replica)
+        before = await metric(replica, "target_generated_tokens_total")
+        leaving = asyncio.create_task(ask(replica, ENDLESS))
+
+        async def begun() -> bool:
+            return await metric(replica, "target_generated_tokens_total") > before
+
+        await until(begun)
+        leaving.cancel()
+
+        async def all_generated() -> bool:
+            return await metric(replica, "target_generated_tokens_total") == before + 480
+
+        await until(all_generated, within_s=30)
+    finally:
+        replica.end()
+
+
+async def metric(replica: Replica, name: str) -> float:
+    async with aiohttp.ClientSession() as client, client.get(replica.url("/metrics")) as response:
+        lines = dict(line.rsplit(" ", 1) for line in (await response.text()).splitlines() if line[0] != "#")
+    return float(lines[name])
