@@ -8,6 +8,7 @@ import time
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
+from yarl import URL
 
 from target_service.gateway.admission import Admission
 from target_service.gateway.metrics import GatewayMetrics
@@ -81,7 +82,8 @@ class Proxy:
                 asyncio.timeout(self._timeout_s),
                 self._session.request(
                     request.method,
-                    replica.url + request.raw_path,
+                    # As it is: resolving /v1/../x would lead out of /v1.
+                    URL(replica.url + request.raw_path, encoded=True),
                     data=body,
                     headers=_forwarded(request),
                     allow_redirects=False,

@@ -10,6 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from target_service.gateway.app import make_app as make_gateway
+from target_service.gateway.settings import GatewaySettings, ReplicaAddress
 from target_service.replica.fault_endpoints import FaultEndpoints
 from target_service.replica.faults import Faults
 from target_service.replica.settings import HttpSettings, parse_arguments
@@ -96,3 +98,22 @@ async def test_a_token_is_nowhere_in_the_log(replica: Replica, caplog: pytest.Lo
     assert "sesame" not in caplog.text
     assert "guessed" not in caplog.text
     assert "sesame" not in repr(parse_arguments(["--model", "m", "--port", "1", "--faults-token", "sesame"]))
+
+
+@pytest.mark.parametrize(
+    "path", ["/faults", "/v1/../faults", "/v1/%2e%2e/faults", "/v1/..%2ffaults", "/v1/x/../../faults"]
+)
+async def test_no_path_leads_through_the_gateway_to_the_faults(replica: Replica, path: str) -> None:
+    address = ReplicaAddress("primary", str(replica.client.make_url("")).rstrip("/"))
+    async with TestClient(
+        TestServer(make_gateway(GatewaySettings(0, "127.0.0.1", (address,), beat_s=0.02)))
+    ) as gateway:
+        async with asyncio.timeout(10):
+            while (await gateway.get("/ready")).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        reader, writer = await asyncio.open_connection(gateway.host, gateway.port)
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: x\r\nX-Fault-Token: sesame\r\n\r\n".encode())
+        reply = await reader.read()
+        writer.close()
+        assert reply.split()[1] in (b"403", b"404")
+        assert b"active" not in reply
