@@ -97,13 +97,23 @@ class PeriodicCheck:
     async def once(self, now_s: float) -> None:
         """Check and take note; `on_bad` hears of a problem when it is new."""
         before = self._verification.problem
-        try:
-            await asyncio.to_thread(self._check)
-        except BadModelError as error:
-            self._verification.bad(str(error))
-            if str(error) != before:
-                self._on_bad(str(error))
-        else:
+        problem = await asyncio.to_thread(self._look)
+        if problem is None:
             self._verification.good(now_s)
             if before is not None:
                 log.warning("the model is good again")
+            return
+        self._verification.bad(problem)
+        if problem != before:
+            self._on_bad(problem)
+
+    def _look(self) -> str | None:
+        try:
+            self._check()
+        except BadModelError as error:
+            return str(error)
+        except Exception as error:
+            # A check that cannot look has not found the model good, and must not end for ever.
+            log.exception("the periodic check failed")
+            return f"check: {error!r}"
+        return None

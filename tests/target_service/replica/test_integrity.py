@@ -86,6 +86,16 @@ async def test_a_check_vouches_for_its_begin_and_a_failed_one_for_nothing() -> N
     assert (verification.age_s(151.0), verification.problem) == (1.0, None)
 
 
+async def test_a_check_that_cannot_look_does_not_vouch() -> None:
+    def check() -> None:
+        raise MemoryError("no room")
+
+    verification = Verification()
+    verification.good(100.0)
+    await PeriodicCheck(check, verification, lambda _: None).once(110.0)
+    assert (verification.age_s(120.0), verification.problem) == (20.0, "check: MemoryError('no room')")
+
+
 def test_a_replica_whose_model_went_bad_is_not_ready_and_says_which_detector_fired() -> None:
     state = ReplicaState("primary", "m", serving=Serving(cast(Any, None), loaded(), True, "all is right", 0.1))
     state.verification.good(time.monotonic() - 60)
