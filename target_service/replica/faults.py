@@ -118,11 +118,11 @@ class Faults:
         """Make a fault active, in the place of one of its kind."""
         for_s = fault.for_s if isinstance(fault, Hang | Spin) else 0.0
         until_s = self._clock() + for_s if for_s > 0 else math.inf
+        if isinstance(fault, LeakMemory):
+            # Not zeros: pages that nobody wrote to are not in memory. First, as there may be no room.
+            self._leaked = b"\x01" * (fault.mb * 2**20)
         with self._changed:
             self._active[name] = (fault, until_s)
-            if isinstance(fault, LeakMemory):
-                # Not zeros: pages that nobody wrote to are not in memory.
-                self._leaked = b"\x01" * (fault.mb * 2**20)
             self._changed.notify_all()
 
     def clear(self, name: str) -> bool:

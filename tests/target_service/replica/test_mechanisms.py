@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.target_service.replica.test_replica import Replica, ask, copied, get, ready, until
+from tests.target_service.replica.test_replica import Replica, ask, copied, get, golden, ready, text_of, until
 
 pytestmark = pytest.mark.model
 
@@ -108,6 +108,22 @@ async def test_without_validation_a_prompt_beyond_the_context_is_answered(model_
         assert (await ask(replica, long))[0] == 200
     finally:
         replica.end()
+
+
+@pytest.mark.parametrize("protection", ["fragile", "hardened"])
+async def test_while_nothing_goes_wrong_both_sets_serve_the_same_right_answers(
+    model_folder: Path, protection: str
+) -> None:
+    replica = Replica(model_folder, "--protection", protection)
+    try:
+        state = await ready(replica)
+        assert state["verified"] is (True if protection == "hardened" else None)
+        for entry in golden(model_folder)[::8]:
+            status, reply, _ = await ask(replica, entry | {"temperature": 0})
+            assert (status, text_of(reply)) == (200, entry["answer"])
+    finally:
+        code, _ = replica.end()
+    assert code == 0
 
 
 async def test_without_cancelling_the_engine_generates_to_the_end_for_a_client_that_left(model_folder: Path) -> None:
