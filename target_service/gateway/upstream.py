@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
+from yarl import URL
 
 from target_service.gateway.evidence import Evidence, evidence_of_answer
 from target_service.gateway.settings import ReplicaAddress
@@ -139,7 +140,8 @@ class Upstream:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse, bool | None]:
         return self._session.request(
             outgoing.method,
-            replica.url + outgoing.path,
+            # As it is: resolving /v1/../x would lead out of /v1.
+            URL(replica.url + outgoing.path, encoded=True),
             data=outgoing.body,
             headers=outgoing.headers,
             allow_redirects=False,

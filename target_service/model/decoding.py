@@ -25,6 +25,9 @@ class Generation(Protocol):
     def step(self) -> int:
         """Compute and return the next token id."""
 
+    def logits_finite(self) -> bool:
+        """Whether what the last step chose its token from held neither NaN nor infinity."""
+
     def is_end(self, token: int) -> bool:
         """Whether the token ends the answer."""
 
@@ -61,7 +64,8 @@ def generate(decoder: Decoder, messages: Sequence[Message], sampling: Sampling) 
 class TorchDecoder:
     """A transformers causal language model and its tokenizer. Use it from one thread only."""
 
-    def __init__(self, network: Any, tokenizer: Any) -> None:
+    def __init__(self, network: Any, tokenizer: Any, *, check_length: bool = True) -> None:
+        self.check_length = check_length
         self.network = network
         self.tokenizer = tokenizer
         self.positions_max = int(network.config.max_position_embeddings)
@@ -75,7 +79,7 @@ class TorchDecoder:
         prompt = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         ids = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
         # RoPE extrapolates without an error, so nobody but the server would notice.
-        if len(ids) >= self.positions_max:
+        if self.check_length and len(ids) >= self.positions_max:
             raise RequestRejectedError(
                 400,
                 f"This model's context is {self.positions_max} tokens; the prompt has {len(ids)}.",
@@ -94,6 +98,7 @@ class TorchGeneration:
         self._decoder = decoder
         self._next = torch.tensor([ids])
         self._cache: Any = None
+        self._logits: Any = None
         self._sampling = sampling
         self._random = torch.Generator()
         if sampling.seed is not None:
@@ -101,7 +106,9 @@ class TorchGeneration:
         else:
             self._random.seed()
         self.prompt_tokens = len(ids)
-        self.tokens_max = min(sampling.max_tokens, decoder.positions_max - len(ids))
+        self.tokens_max = sampling.max_tokens
+        if decoder.check_length:
+            self.tokens_max = min(self.tokens_max, decoder.positions_max - len(ids))
 
     def step(self) -> int:
         """One forward pass: the whole prompt the first time, one token after that."""
@@ -115,7 +122,8 @@ class TorchGeneration:
                 logits_to_keep=1,
             )
             self._cache = out.past_key_values
-            token = self._choose(out.logits[0, -1])
+            self._logits = out.logits[0, -1]
+            token = self._choose(self._logits)
             self._next = torch.tensor([[token]])
         return token
 
@@ -131,6 +139,10 @@ class TorchGeneration:
             ordered[ordered.cumsum(-1) - ordered >= self._sampling.top_p] = 0
             chances = torch.zeros_like(chances).scatter(-1, order, ordered)
         return int(torch.multinomial(chances, 1, generator=self._random))
+
+    def logits_finite(self) -> bool:
+        """Whether the last logits are finite; true before the first."""
+        return self._logits is None or bool(self._logits.isfinite().all())
 
     def is_end(self, token: int) -> bool:
         """Whether the token is one of the model's end tokens."""

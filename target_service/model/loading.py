@@ -26,6 +26,7 @@ class LoadOptions:
     dtype: str = "auto"
     disable_mmap: bool = False
     threads: int = 1
+    check_length: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _load(options: LoadOptions) -> Loaded:
             disable_mmap=options.disable_mmap,
             output_loading_info=True,
         )
-        decoder = TorchDecoder(network.eval(), tokenizer)
+        decoder = TorchDecoder(network.eval(), tokenizer, check_length=options.check_length)
     # Measured: a damaged folder raises anything from SafetensorError to a bare Exception.
     except Exception as error:
         raise BadModelError(f"load: {type(error).__name__}: {error}") from error

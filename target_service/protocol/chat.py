@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from target_service.protocol.errors import RequestRejectedError
 __all__ = ["ChatRequest", "Message", "Reply", "Sampling", "Usage", "parse_chat"]
 
 MAX_TOKENS_DEFAULT = 128
+ANY = (-math.inf, math.inf)
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
@@ -88,8 +90,11 @@ class Reply:
         return {**head, "choices": choices}
 
 
-def parse_chat(body: object, model: str) -> ChatRequest:
-    """Check a decoded JSON body; raise RequestRejectedError with 400 or, for the model, 404."""
+def parse_chat(body: object, model: str, *, bounded: bool = True) -> ChatRequest:
+    """Check a decoded JSON body; raise RequestRejectedError with 400 or, for the model, 404.
+
+    Without `bounded`, numbers may be as large or as small as they like.
+    """
     if not isinstance(body, Mapping):
         raise RequestRejectedError(400, "The body must be a JSON object.")
     wanted = body.get("model")
@@ -98,28 +103,28 @@ def parse_chat(body: object, model: str) -> ChatRequest:
             404, f"The model {wanted!r} does not exist; this server has {model!r}.",
             param="model", code="model_not_found",
         )  # fmt: skip
-    if _number(body, "n", 1, (1, 128), whole=True) != 1:
+    if bounded and _number(body, "n", 1, (1, 128), whole=True) != 1:
         raise _bad("n", "must be 1")
     options = body.get("stream_options") or {}
     if not isinstance(options, Mapping):
         raise _bad("stream_options", "must be an object")
     return ChatRequest(
         _messages(body.get("messages")),
-        _sampling(body),
+        _sampling(body, bounded=bounded),
         _flag(body, "stream"),
         _flag(options, "include_usage"),
     )
 
 
-def _sampling(body: Mapping[str, Any]) -> Sampling:
+def _sampling(body: Mapping[str, Any], *, bounded: bool) -> Sampling:
     key = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
     seed = body.get("seed")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise _bad("seed", "must be an integer")
     return Sampling(
-        max_tokens=int(_number(body, key, MAX_TOKENS_DEFAULT, (1, 1_000_000), whole=True)),
-        temperature=_number(body, "temperature", 0.0, (0.0, 2.0)),
-        top_p=_number(body, "top_p", 1.0, (1e-6, 1.0)),
+        max_tokens=int(_number(body, key, MAX_TOKENS_DEFAULT, (1, 1_000_000) if bounded else ANY, whole=True)),
+        temperature=_number(body, "temperature", 0.0, (0.0, 2.0) if bounded else ANY),
+        top_p=_number(body, "top_p", 1.0, (1e-6, 1.0) if bounded else ANY),
         seed=None if seed is None else seed % 2**63,
         stop=_stops(body.get("stop")),
         ignore_eos=_flag(body, "ignore_eos"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
-__all__ = ["DONE", "event"]
+__all__ = ["DONE", "KEEP_ALIVE", "event"]
 
 DONE = b"data: [DONE]\n\n"
+# A comment: readers of events pass over it, whoever watches the connection does not.
+KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def event(payload: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Run a replica. Exit codes: 0 after SIGTERM or SIGINT, 2 usage, 78 the model must not be served."""
+"""Run a replica. Exit codes: 0 after SIGTERM or SIGINT, 2 usage, 70 the engine hung, 78 a bad model."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 
 from aiohttp import web
 
 from target_service.model.loading import BadModelError, stay_offline
 from target_service.protocol.log import log_to_stderr
 from target_service.replica.app import make_app
+from target_service.replica.faults import Faults
+from target_service.replica.health import EngineHealth, Prober
+from target_service.replica.integrity import PeriodicCheck
 from target_service.replica.settings import ReplicaSettings, parse_arguments
 from target_service.replica.startup import identify, start_serving
 from target_service.replica.state import ReplicaState, Serving
+from target_service.replica.watchdog import Watchdog, end_process
 
 EXIT_BAD_MODEL = 78
 log = logging.getLogger("target_service.replica")
@@ -31,12 +36,21 @@ class _Replica:
         self._exit_code = 0
         self._end = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._tasks: list[asyncio.Task[None]] = []
         identity = identify(settings.model)
         self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
+        self._state.early_ready = settings.early_ready
+        self._faults = Faults()
 
     async def run(self) -> int:
-        # handler_cancellation: without it a handler runs on for a client that has gone.
-        runner = web.AppRunner(make_app(self._state), access_log=None, handler_cancellation=True, shutdown_timeout=1)
+        runner = web.AppRunner(
+            make_app(self._state, self._settings.http, self._faults),
+            access_log=None,
+            # Without it a handler runs on for a client that has gone.
+            handler_cancellation=self._settings.engine.cancel_on_disconnect,
+            shutdown_timeout=1,
+            keepalive_timeout=self._settings.http.keepalive_s,
+        )
         await runner.setup()
         await web.TCPSite(runner, self._settings.host, self._settings.port).start()
         log.info("listening on %s:%s", self._settings.host, self._settings.port)
@@ -46,6 +60,8 @@ class _Replica:
         await self._end.wait()
         if self._exit_code == 0:
             await self._drain()
+        for task in self._tasks:
+            task.cancel()
         await runner.cleanup()
         if self._state.serving is not None:
             self._state.serving.engine.stop()
@@ -53,7 +69,7 @@ class _Replica:
 
     def _load(self) -> None:
         try:
-            serving = start_serving(self._settings)
+            serving = start_serving(self._settings, self._faults)
         except BadModelError as error:
             self._tell(self._bad, str(error))
         except Exception as error:
@@ -69,7 +85,21 @@ class _Replica:
 
     def _good(self, serving: Serving) -> None:
         self._state.serving = serving
+        self._watch(serving)
         log.info("ready after %.2f s: %s", serving.load_s, serving.verified_note)
+
+    def _watch(self, serving: Serving) -> None:
+        watchdog, health = self._settings.watchdog, self._settings.health
+        if watchdog.limit_s > 0:
+            Watchdog(serving.engine, watchdog.limit_s, partial(end_process, watchdog.exit_code)).start()
+        if serving.verified:
+            self._state.verification.good(time.monotonic() - serving.load_s)
+        if serving.recheck is not None and self._settings.verify_weights == "periodic":
+            check = PeriodicCheck(serving.recheck, self._state.verification, self._bad)
+            self._tasks.append(asyncio.create_task(check.run(self._settings.verify_every_s)))
+        if health.deep:
+            self._state.health = EngineHealth(health.stall_s)
+            self._tasks.append(asyncio.create_task(Prober(serving.engine, self._state.health, health.probe_s).run()))
 
     def _bad(self, reason: str) -> None:
         self._state.reason = reason

@@ -16,8 +16,12 @@ from target_service.protocol.web import (
     request_id,
     with_error_bodies,
 )
+from target_service.replica.cache import AnswerCache
 from target_service.replica.chat import ChatHandler
+from target_service.replica.fault_endpoints import FaultEndpoints
+from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
+from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
 
 __all__ = ["make_app"]
@@ -31,11 +35,14 @@ class _Facts:
         self._metrics = metrics
 
     async def health(self, _: web.Request) -> web.Response:
+        problem = self._state.engine_problem
+        if problem is not None:
+            return web.json_response({"status": "stalled", "reason": problem}, status=503)
         return web.json_response({"status": "alive"})
 
     async def ready(self, _: web.Request) -> web.Response:
-        status = 200 if self._state.ready else 503
-        return web.json_response(self._state.ready_body(), status=status)
+        body = self._state.ready_body()
+        return web.json_response(body, status=200 if body["ready"] else 503)
 
     async def metrics(self, _: web.Request) -> web.Response:
         content_type = "text/plain; version=0.0.4; charset=utf-8"
@@ -72,15 +79,18 @@ class _Facts:
         return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
 
 
-def make_app(state: ReplicaState) -> web.Application:
+def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web.Application:
     """The application; `state` may still be loading and changes under it."""
-    metrics = ReplicaMetrics(state)
-    facts, chat = _Facts(state, metrics), ChatHandler(state, metrics)
+    cache = AnswerCache(settings.cache_size, settings.cache_ttl_s)
+    metrics = ReplicaMetrics(state, cache)
+    facts, chat = _Facts(state, metrics), ChatHandler(state, metrics, settings, cache, faults)
     app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
     app.router.add_post("/v1/chat/completions", chat.handle)
     app.router.add_get("/v1/models", facts.models)
     for path in ("health", "ready", "metrics", "version", "counters", "weights"):
         app.router.add_get(f"/{path}", getattr(facts, path))
+    if settings.faults_token:
+        FaultEndpoints(faults, settings.faults_token).add_to(app)
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[SERVED_BY] = state.name

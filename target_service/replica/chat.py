@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from functools import partial
 
 from aiohttp import web
 
-from target_service.protocol import sse
 from target_service.protocol.chat import ChatRequest, Reply, parse_chat
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import error_reply, is_probe, request_id
+from target_service.replica.cache import AnswerCache, answered_once, cache_key
 from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
+from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
+from target_service.replica.rate_limit import TokenBucket
+from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
+from target_service.replica.streaming import EventStream, disturbed
 
 __all__ = ["ChatHandler"]
 
@@ -24,9 +31,20 @@ __all__ = ["ChatHandler"]
 class ChatHandler:
     """Handles chat requests; counts every one of them exactly once."""
 
-    def __init__(self, state: ReplicaState, metrics: ReplicaMetrics) -> None:
+    def __init__(
+        self,
+        state: ReplicaState,
+        metrics: ReplicaMetrics,
+        settings: HttpSettings,
+        cache: AnswerCache,
+        faults: Faults,
+    ) -> None:
         self._state = state
         self._metrics = metrics
+        self._settings = settings
+        self._cache = cache
+        self._bucket = TokenBucket(settings.qps_limit, time.monotonic()) if settings.qps_limit > 0 else None
+        self._faults = faults
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one request; aiohttp cancels this when the client goes away."""
@@ -54,16 +72,17 @@ class ChatHandler:
 
     async def _serve(self, request: web.Request) -> tuple[web.StreamResponse, str]:
         begin_s = time.monotonic()
-        serving = self._state.serving
-        if serving is None or self._state.draining:
-            reason = self._state.ready_body()["reason"]
-            raise RequestRejectedError(503, f"Not ready: {reason}.", code="not_ready", retry_after_s=1)
+        serving, refusal = self._state.serving, self._state.refusal
+        if serving is None or refusal is not None:
+            raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
+        if not is_probe(request):
+            self._limit_rate(begin_s)
         try:
             body = await request.json()
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RequestRejectedError(400, f"The body is not JSON: {error}.") from error
-        wanted = parse_chat(body, self._state.model)
-        events = _events(serving.engine, wanted)
+        wanted = parse_chat(body, self._state.model, bounded=self._settings.validate)
+        events = self._answer(serving.engine, wanted, probe=is_probe(request))
         try:
             # The status line waits for the first token, so that an early failure has a status.
             first = await anext(events)
@@ -72,11 +91,30 @@ class ChatHandler:
             self._metrics.ttft_s.observe(time.monotonic() - begin_s)
             reply = Reply(f"chatcmpl-{uuid.uuid4().hex}", self._state.model, int(time.time()))
             if wanted.stream:
-                return await self._stream(request, wanted, reply, events)
+                stream = EventStream(request, reply, self._settings, include_usage=wanted.include_usage)
+                async with aclosing(disturbed(events, self._faults)) as sent:
+                    return stream.response, await stream.send(sent)
             return await self._whole(reply, events)
         finally:
             await events.aclose()
             self._metrics.e2e_s.observe(time.monotonic() - begin_s)
+
+    def _limit_rate(self, now_s: float) -> None:
+        wait_s = self._bucket.take(now_s) if self._bucket is not None else 0
+        if wait_s > 0:
+            limit = f"More than {self._settings.qps_limit:g} requests a second."
+            raise RequestRejectedError(429, limit, code="rate_limited", retry_after_s=math.ceil(wait_s))
+
+    def _answer(self, engine: Engine, wanted: ChatRequest, *, probe: bool) -> AsyncGenerator[Event]:
+        key = None
+        # A probe asks what the model says now.
+        if self._settings.cache_size > 0 and not probe:
+            # Without a hash of the weights, another start may be another model.
+            version = self._state.weights_sha256 or self._state.incarnation
+            key = cache_key(self._settings.cache_key, wanted, version)
+        if key is None:
+            return _events(engine, wanted)
+        return answered_once(self._cache, key, partial(_events, engine, wanted))
 
     async def _whole(self, reply: Reply, events: AsyncIterator[Event]) -> tuple[web.StreamResponse, str]:
         text = ""
@@ -88,35 +126,6 @@ class ChatHandler:
             if isinstance(event, Finished):
                 return web.json_response(reply.whole(text, event.finish_reason, event.usage)), "ok"
         raise RequestRejectedError(500, "The engine ended without an answer.")
-
-    async def _stream(
-        self,
-        request: web.Request,
-        wanted: ChatRequest,
-        reply: Reply,
-        events: AsyncIterator[Event],
-    ) -> tuple[web.StreamResponse, str]:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-        await response.prepare(request)
-        await response.write(sse.event(reply.chunk({"role": "assistant", "content": ""})))
-        outcome = "500"
-        async for event in events:
-            if isinstance(event, Piece):
-                await response.write(sse.event(reply.chunk({"content": event.text})))
-            elif isinstance(event, Finished):
-                outcome = "ok"
-                await response.write(sse.event(reply.chunk({}, event.finish_reason)))
-                if wanted.include_usage:
-                    await response.write(sse.event(reply.usage_chunk(event.usage)))
-                break
-            elif isinstance(event, Failed):
-                # The status is sent already: an error event is all that can still be said.
-                outcome = str(event.rejected.status)
-                await response.write(sse.event(event.rejected.body()))
-                break
-        await response.write(sse.DONE)
-        await response.write_eof()
-        return response, outcome
 
 
 async def _events(engine: Engine, wanted: ChatRequest) -> AsyncGenerator[Event]:

@@ -7,21 +7,27 @@ a request does can end the loop; a request that raises fails alone.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from target_service.model.decoding import Decoder, Generation
 from target_service.model.text import TextStream
 from target_service.protocol.chat import ChatRequest, Usage
 from target_service.protocol.errors import RequestRejectedError
+from target_service.replica.nan_guard import NanGuard
 from target_service.replica.settings import EngineSettings
 
-__all__ = ["Begun", "Engine", "Event", "Failed", "Finished", "Job", "Piece"]
+__all__ = ["Begun", "Disturbance", "Engine", "Event", "Failed", "Finished", "Job", "Piece"]
 
 log = logging.getLogger(__name__)
+
+STOP_WITHIN_S = 2.0
+NO_PLACE_LOOK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,10 +67,29 @@ class Job:
     request: ChatRequest
     emit: Callable[[Event], None]
     queued_s: float
+    express: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     begun_s: float = 0.0
     generation: Generation | None = None
     stream: TextStream | None = None
+
+
+class Disturbance(Protocol):
+    """What may keep the engine from its work on purpose."""
+
+    @property
+    def slots_leaked(self) -> int:
+        """How many of the `active_max` places no job gets."""
+
+    def before_round(self) -> None:
+        """Called by the engine's thread; it computes when this returns."""
+
+
+class _Undisturbed:
+    slots_leaked = 0
+
+    def before_round(self) -> None:
+        pass
 
 
 class Engine:
@@ -76,16 +101,21 @@ class Engine:
         settings: EngineSettings,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        disturbance: Disturbance | None = None,
     ) -> None:
         self._decoder = decoder
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
+        self._disturbance = disturbance or _Undisturbed()
+        self.nan_guard = NanGuard(settings.nan_guard)
         self._waiting: deque[Job] = deque()
         self._active: deque[Job] = deque()
+        self._express: deque[Job] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self.tokens_total = 0
+        self.steps_total = 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -97,7 +127,8 @@ class Engine:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join()
+        # A thread that hangs is left behind: the process ends without it.
+        self._thread.join(STOP_WITHIN_S)
 
     @property
     def waiting(self) -> int:
@@ -106,14 +137,33 @@ class Engine:
 
     @property
     def running(self) -> int:
-        """Jobs that take turns."""
+        """Jobs that take turns, express ones apart."""
         return len(self._active)
 
-    def submit(self, request: ChatRequest, emit: Callable[[Event], None]) -> Job:
-        """Queue a request; raises RequestRejectedError (429) when the queue is full."""
-        job = Job(request, emit, queued_s=self._clock())
+    @property
+    def busy(self) -> bool:
+        """Whether there is work; express jobs, which only look, are none."""
+        return bool(self._waiting or self._active)
+
+    @property
+    def died(self) -> bool:
+        """Whether the loop ended though nobody stopped it."""
+        return not (self._thread.is_alive() or self._stopping)
+
+    def submit(self, request: ChatRequest, emit: Callable[[Event], None], *, express: bool = False) -> Job:
+        """Queue a request; raises RequestRejectedError (429) when the queue is full.
+
+        An express job is never queued and takes no place: it gets its turns beside the others at once. It
+        counts as no work and no progress, or a probe that gets through would hide that users do not.
+        """
+        now_s = self._clock()
+        job = Job(request, emit, queued_s=now_s, express=express, begun_s=now_s)
         with self._changed:
-            if len(self._waiting) >= self._settings.queue_max:
+            if express:
+                self._express.append(job)
+                self._changed.notify()
+                return job
+            if 0 < self._settings.queue_max <= len(self._waiting):
                 raise RequestRejectedError(
                     429,
                     f"The queue is full ({self._settings.queue_max} requests wait).",
@@ -126,33 +176,41 @@ class Engine:
 
     def _run(self) -> None:
         while self._admit():
-            if self._active:
+            if self._active or self._express:
                 self._round()
-        for job in (*self._active, *self._waiting):
+        for job in (*self._express, *self._active, *self._waiting):
             self._fail(job, 503, "The server is shutting down.")
 
     def _round(self) -> None:
         """One step of the batch: every active job gets one token, and together they pay the token cost once."""
+        self._disturbance.before_round()
         if self._settings.token_cost_s > 0:
             self._sleep(self._settings.token_cost_s)
-        for _ in range(len(self._active)):
-            # A job stays in its place during its step, so that `running` counts it.
-            if self._turn(self._active[0]):
-                self._active.rotate(-1)
-            else:
-                self._active.popleft()
+        for lane in (self._express, self._active):
+            for _ in range(len(lane)):
+                # A job stays in its place during its step, so that `running` counts it.
+                job = lane[0]
+                wants_more = self._turn(job)
+                self.steps_total += not job.express
+                if wants_more:
+                    lane.rotate(-1)
+                else:
+                    lane.popleft()
 
     def _admit(self) -> bool:
         """Fill free places from the queue; sleep when there is nothing to do; False to end."""
         with self._changed:
-            while not (self._waiting or self._active or self._stopping):
+            while not (self.busy or self._express or self._stopping):
                 self._changed.wait()
+            places = self._settings.active_max - self._disturbance.slots_leaked
+            if places <= 0 and not (self._active or self._express or self._stopping):
+                self._changed.wait(NO_PLACE_LOOK_S)
             now_s = self._clock()
-            too_old_s = now_s - self._settings.queue_timeout_s
+            too_old_s = now_s - (self._settings.queue_timeout_s or math.inf)
             late = [job for job in self._waiting if job.queued_s < too_old_s]
-            for job in [job for job in self._waiting if job in late or job.cancelled.is_set()]:
+            for job in [job for job in self._waiting if job in late or self._left(job)]:
                 self._waiting.remove(job)
-            while self._waiting and len(self._active) < self._settings.active_max:
+            while self._waiting and len(self._active) < places:
                 job = self._waiting.popleft()
                 job.begun_s = now_s
                 self._active.append(job)
@@ -161,11 +219,15 @@ class Engine:
             self._fail(job, 503, f"Not begun within {waited_s:g} s of waiting.", "queue_timeout")
         return not self._stopping
 
+    def _left(self, job: Job) -> bool:
+        """Whether to drop a job because its client is gone."""
+        return self._settings.cancel_on_disconnect and job.cancelled.is_set()
+
     def _turn(self, job: Job) -> bool:
         """Advance one job by one token; return whether it wants another turn."""
-        if job.cancelled.is_set():
+        if self._left(job):
             return False
-        if self._clock() - job.begun_s > self._settings.run_timeout_s:
+        if self._clock() - job.begun_s > (self._settings.run_timeout_s or math.inf):
             limit_s = self._settings.run_timeout_s
             self._fail(job, 504, f"Not finished within {limit_s:g} s.", "run_timeout")
             return False
@@ -183,8 +245,8 @@ class Engine:
             job.generation = self._decoder.begin(job.request.messages, job.request.sampling)
             job.stream = TextStream(job.generation, job.request.sampling)
         stream = job.stream
-        text = stream.feed(job.generation.step())
-        self.tokens_total += 1
+        text = stream.feed(self.nan_guard.step(job.generation))
+        self.tokens_total += not job.express
         if stream.tokens == 1:
             job.emit(Begun())
         if text:

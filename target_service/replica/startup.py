@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-import queue
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from target_service.model.golden import GOLDEN, Golden, read_golden
-from target_service.model.loading import BadModelError, Loaded, LoadOptions, load, non_finite
-from target_service.model.manifest import MANIFEST, differences, read_manifest
-from target_service.protocol.chat import parse_chat
-from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
+from target_service.model.golden import GOLDEN, read_golden
+from target_service.model.loading import LoadOptions, load
+from target_service.model.manifest import MANIFEST, read_manifest
+from target_service.replica.engine import Disturbance, Engine
+from target_service.replica.integrity import CheckedFiles, check_files, check_parameters, recheck
+from target_service.replica.self_test import ask_golden, warm_up
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.state import Serving
 
 __all__ = ["Identity", "identify", "start_serving"]
 
 log = logging.getLogger(__name__)
-
-SELF_TEST_PROMPTS = 4
-SELF_TEST_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,85 +41,36 @@ def identify(folder: Path) -> Identity:
     return Identity(golden.model if golden else folder.name, sha256)
 
 
-def start_serving(settings: ReplicaSettings) -> Serving:
+def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Serving:
     """Verify, load, start the engine, test it; raises BadModelError naming the detector that fired."""
     begin_s = time.monotonic()
-    checked = settings.verify_weights == "start"
-    golden: Golden | None = None
-    has_manifest = False
-    if checked:
-        # First, as it needs no torch: a changed file is refused within milliseconds.
-        has_manifest, golden = _check_files(settings.model)
-    options = LoadOptions(settings.model, settings.dtype, settings.disable_mmap, max(1, settings.threads))
+    # First, as it needs no torch: a changed file is refused within milliseconds.
+    files = None if settings.verify_weights == "off" else check_files(settings.model)
+    time.sleep(settings.slow_load_s)
+    options = LoadOptions(
+        settings.model,
+        settings.dtype,
+        settings.disable_mmap,
+        threads=max(1, settings.threads),
+        check_length=settings.http.validate,
+    )
     loaded = load(options)
-    if checked:
-        _check_parameters(loaded)
-    engine = Engine(loaded.decoder, settings.engine)
+    if files is not None:
+        check_parameters(loaded)
+    engine = Engine(loaded.decoder, settings.engine, disturbance=disturbance)
     engine.start()
-    # Also the warm-up: the first forward pass is much slower than all others.
-    _self_test(engine, golden)
+    if files is not None and files.golden is not None:
+        ask_golden(engine, files.golden)
+    warm_up(engine, settings.warmup_tokens)
     load_s = time.monotonic() - begin_s
-    verified, note = _verified(checked, has_manifest, golden)
-    return Serving(engine, loaded, verified, note, load_s)
+    verified, note = _verified(files)
+    again = None if files is None else partial(recheck, settings.model, files, loaded)
+    return Serving(engine, loaded, verified, note, load_s, again)
 
 
-def _verified(checked: bool, has_manifest: bool, golden: Golden | None) -> tuple[bool | None, str]:
-    if not checked:
+def _verified(files: CheckedFiles | None) -> tuple[bool | None, str]:
+    if files is None:
         return None, "verification is off (--verify-weights off)"
-    if not has_manifest or golden is None:
-        return None, f"the model folder has no {GOLDEN if has_manifest else MANIFEST}"
+    if files.manifest is None or files.golden is None:
+        return None, f"the model folder has no {GOLDEN if files.manifest else MANIFEST}"
     return True, "manifest, parameters and golden prompts are right"
-
-
-def _check_files(folder: Path) -> tuple[bool, Golden | None]:
-    try:
-        manifest = read_manifest(folder)
-        golden = None
-        if manifest is not None:
-            found = differences(folder, manifest)
-            if found:
-                raise BadModelError(f"manifest: {'; '.join(found)}")
-        golden = read_golden(folder / GOLDEN)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise BadModelError(f"manifest: {error}") from error
-    if manifest is None and golden is not None:
-        raise BadModelError(f"manifest: {MANIFEST} is missing beside {GOLDEN}")
-    return manifest is not None, golden
-
-
-def _check_parameters(loaded: Loaded) -> None:
-    if loaded.complaints:
-        raise BadModelError(f"loading report: {'; '.join(loaded.complaints)}")
-    broken = non_finite(loaded.decoder.network)
-    if broken:
-        raise BadModelError(f"finite check: {broken[0]} has NaN or infinite values")
-
-
-def _self_test(engine: Engine, golden: Golden | None) -> None:
-    if golden is None:
-        _ask(engine, {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2})
-        return
-    rotation = golden.rotation()
-    for _ in range(SELF_TEST_PROMPTS):
-        prompt = next(rotation)
-        got = _ask(engine, prompt.body())
-        if got != prompt.answer:
-            asked = prompt.messages[-1]["content"]
-            raise BadModelError(f"golden: {asked!r} is answered {got!r}, not {prompt.answer!r}")
-
-
-def _ask(engine: Engine, body: dict[str, object]) -> str:
-    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    engine.submit(parse_chat(body, ""), events.put)
-    text = ""
-    while True:
-        try:
-            event = events.get(timeout=SELF_TEST_TIMEOUT_S)
-        except queue.Empty:
-            raise BadModelError(f"golden: no answer within {SELF_TEST_TIMEOUT_S:g} s") from None
-        if isinstance(event, Failed):
-            raise BadModelError(f"golden: {event.rejected.message}")
-        if isinstance(event, Piece):
-            text += event.text
-        if isinstance(event, Finished):
-            return text

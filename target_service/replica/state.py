@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from target_service.model.loading import Loaded
 from target_service.protocol.counting import DistinctCounter
 from target_service.replica.engine import Engine
+from target_service.replica.health import EngineHealth
+from target_service.replica.integrity import Verification
 
 __all__ = ["Counters", "ReplicaState", "Serving"]
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What a replica has once its model is loaded; `verified` None means nothing to verify by."""
+    """What a replica has once its model is loaded; `verified` None means nothing to verify by.
+
+    `recheck` verifies again and raises BadModelError; None where verification is off.
+    """
 
     engine: Engine
     loaded: Loaded
     verified: bool | None
     verified_note: str
     load_s: float
+    recheck: Callable[[], None] | None = None
 
 
 @dataclass
@@ -61,18 +68,38 @@ class ReplicaState:
     incarnation: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_monotonic_s: float = field(default_factory=time.monotonic)
     counters: Counters = field(default_factory=Counters)
+    health: EngineHealth | None = None
+    early_ready: bool = False
+    verification: Verification = field(default_factory=Verification)
 
     @property
     def ready(self) -> bool:
         """Whether users may be sent here."""
-        return self.serving is not None and not self.draining
+        return bool(self.ready_body()["ready"])
+
+    @property
+    def refusal(self) -> str | None:
+        """Why requests are refused, or None."""
+        if self.draining:
+            return "draining"
+        return self.reason if self.serving is None else self.verification.problem
+
+    @property
+    def engine_problem(self) -> str | None:
+        """Why the engine is not healthy; None if it is, or if nobody looks that deep."""
+        if self.health is None or self.serving is None:
+            return None
+        engine = self.serving.engine
+        return self.health.problem(time.monotonic(), engine.tokens_total, waiting=engine.waiting > 0)
 
     def ready_body(self) -> dict[str, Any]:
         """The JSON of /ready."""
-        body = {"ready": self.ready, "name": self.name, "incarnation": self.incarnation}
-        if self.draining:
-            return {**body, "reason": "draining"}
-        if self.serving is None:
-            return {**body, "reason": self.reason}
-        note = self.serving.verified_note
-        return {**body, "verified": self.serving.verified, "reason": note}
+        problem = self.refusal or self.engine_problem
+        early = self.early_ready and self.serving is None and not self.draining
+        body = {"ready": problem is None or early, "name": self.name, "incarnation": self.incarnation}
+        if self.serving is None or self.draining:
+            return {**body, "reason": problem}
+        verified = self.serving.verified if self.verification.problem is None else False
+        age_s = self.verification.age_s(time.monotonic())
+        age = {} if age_s is None else {"verified_age_s": round(age_s, 3)}
+        return {**body, "verified": verified, "reason": problem or self.serving.verified_note, **age}

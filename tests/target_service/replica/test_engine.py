@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 import queue
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from target_service.protocol.chat import ChatRequest, Message, Sampling
 from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.engine import Begun, Engine, Event, Failed, Finished, Piece
-from target_service.replica.settings import EngineSettings
-
-FAST = EngineSettings(token_cost_s=0, queue_max=3, active_max=2)
-
-
-class Counting:
-    """Says its prompt's letters one by one; every step waits for `gate`."""
-
-    def __init__(self) -> None:
-        self.gate = threading.Event()
-        self.gate.set()
-        self.stepped = threading.Event()
-
-    def begin(self, messages: Sequence[Message], sampling: Sampling) -> Any:
-        if messages[0].content == "boom":
-            raise ValueError("boom")
-        return Spelling(self, messages[0].content, sampling.max_tokens)
-
-
-class Spelling:
-    def __init__(self, decoder: Counting, text: str, tokens_max: int) -> None:
-        self._decoder, self._left = decoder, [*text.encode(), 0]
-        self.prompt_tokens, self.tokens_max = len(text), tokens_max
-
-    def step(self) -> int:
-        self._decoder.stepped.set()
-        assert self._decoder.gate.wait(10)
-        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
-
-    def is_end(self, token: int) -> bool:
-        return token == 0
-
-    def text_of(self, tokens: Sequence[int]) -> str:
-        return bytes(tokens).decode()
+from tests.target_service.replica.spelling import FAST, Counting, ask, last
 
 
 @pytest.fixture
@@ -60,18 +26,6 @@ def engine(decoder: Counting) -> Iterator[Engine]:
     yield engine
     decoder.gate.set()
     engine.stop()
-
-
-def ask(text: str, max_tokens: int = 50, *, ignore_eos: bool = False) -> ChatRequest:
-    sampling = Sampling(max_tokens=max_tokens, ignore_eos=ignore_eos)
-    return ChatRequest((Message("user", text),), sampling, stream=False, include_usage=False)
-
-
-def last(events: queue.SimpleQueue[Event]) -> list[Event]:
-    seen = [events.get(timeout=10)]
-    while not isinstance(seen[-1], Finished | Failed):
-        seen.append(events.get(timeout=10))
-    return seen
 
 
 def test_events_come_in_order(engine: Engine) -> None:
@@ -132,3 +86,56 @@ def test_waiting_too_long_is_a_503(decoder: Counting) -> None:
     engine.stop()
     assert isinstance(failed, Failed)
     assert (failed.rejected.status, failed.rejected.code) == (503, "queue_timeout")
+
+
+@pytest.mark.parametrize("cancel_on_disconnect", [True, False])
+def test_a_client_that_leaves_stops_its_generation_only_where_cancelling_is_on(
+    decoder: Counting, *, cancel_on_disconnect: bool
+) -> None:
+    decoder.gate.clear()
+    engine = Engine(decoder, replace(FAST, active_max=1, cancel_on_disconnect=cancel_on_disconnect))
+    left: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    stays: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    job = engine.submit(ask("x" * 30), left.put)
+    engine.submit(ask("a"), stays.put)
+    engine.start()
+    assert decoder.stepped.wait(10)
+    job.cancelled.set()
+    decoder.gate.set()
+    last(stays)
+    engine.stop()
+    # With one place, whoever stays is served after the one who left: all of its tokens, or the one in progress.
+    assert engine.tokens_total == 2 + (1 if cancel_on_disconnect else 31)
+
+
+def test_an_express_job_waits_for_no_one_and_takes_nobodys_place(engine: Engine) -> None:
+    endless = [engine.submit(ask("x", 10**6, ignore_eos=True), lambda _: None) for _ in range(2)]
+    waiting: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    express: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    engine.submit(ask("a"), waiting.put)
+    engine.submit(ask("b", 1), express.put, express=True)
+    assert isinstance(last(express)[-1], Finished)
+    assert waiting.empty()
+    assert engine.running == 2
+    for job in endless:
+        job.cancelled.set()
+
+
+def test_an_express_job_is_neither_work_nor_progress(engine: Engine) -> None:
+    express: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    engine.submit(ask("abc"), express.put, express=True)
+    last(express)
+    assert (engine.tokens_total, engine.steps_total, engine.busy) == (0, 0, False)
+
+
+def test_a_limit_of_0_is_no_limit(decoder: Counting) -> None:
+    now = iter(range(0, 10**9, 100))
+    settings = replace(FAST, queue_max=0, queue_timeout_s=0, run_timeout_s=0)
+    engine = Engine(decoder, settings, clock=lambda: float(next(now)))
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    for _ in range(200):
+        engine.submit(ask("a", 1), events.put)
+    engine.start()
+    ends = [last(events)[-1] for _ in range(200)]
+    engine.stop()
+    assert all(isinstance(end, Finished) for end in ends)
