@@ -9,12 +9,12 @@ from aiohttp import web
 
 from target_service.gateway.dispatch import Dispatcher
 from target_service.gateway.metrics import GatewayMetrics
-from target_service.gateway.rate_limit import TokenBucket
 from target_service.gateway.settings import GatewaySettings
 from target_service.gateway.traffic import Traffic
 from target_service.gateway.tries import Tries
 from target_service.gateway.upstream import outgoing_of
 from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.rate_limit import TokenBucket
 from target_service.protocol.web import error_reply, is_probe, request_id
 
 __all__ = ["Proxy"]

@@ -15,12 +15,12 @@ from aiohttp import web
 
 from target_service.protocol.chat import ChatRequest, Reply, parse_chat
 from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.rate_limit import TokenBucket
 from target_service.protocol.web import error_reply, is_probe, request_id
 from target_service.replica.cache import AnswerCache, answered_once, cache_key
 from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
 from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
-from target_service.replica.rate_limit import TokenBucket
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
 from target_service.replica.streaming import EventStream, disturbed
@@ -43,7 +43,7 @@ class ChatHandler:
         self._metrics = metrics
         self._settings = settings
         self._cache = cache
-        self._bucket = TokenBucket(settings.qps_limit, time.monotonic()) if settings.qps_limit > 0 else None
+        self._bucket = TokenBucket(settings.qps_limit, burst=settings.qps_limit) if settings.qps_limit > 0 else None
         self._faults = faults
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

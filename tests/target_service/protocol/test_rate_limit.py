@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_service.gateway.rate_limit import TokenBucket
+from target_service.protocol.rate_limit import TokenBucket
 
 
 def test_a_burst_passes_and_the_next_request_is_told_how_long_to_wait() -> None:
@@ -37,3 +37,17 @@ def test_a_clock_that_is_read_out_of_order_gives_no_token_twice() -> None:
     assert bucket.take(10.0) == 0.0
     assert bucket.take(9.0) > 0
     assert bucket.take(10.5) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("rate_per_s", [1, 3, 7, 10, 33])
+def test_who_comes_back_when_told_is_served(rate_per_s: float) -> None:
+    bucket, now_s = TokenBucket(rate_per_s, burst=rate_per_s), 0.0
+    for _ in range(200):
+        wait_s = bucket.take(now_s)
+        if wait_s:
+            now_s += wait_s
+            assert bucket.take(now_s) == 0.0
+
+
+def test_a_rate_below_one_a_second_still_lets_one_pass() -> None:
+    assert TokenBucket(0.1, burst=0.1).take(0.0) == 0.0
