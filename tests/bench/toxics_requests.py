@@ -17,7 +17,7 @@ from tests.bench.toxics_world import world
 REAL = Goal("toxics_requests_ratio_aiohttp", ">=", 0.95)
 BARE = Goal("toxics_requests_ratio_bare", ">=", 0.42)
 GOALS = (REAL, BARE)
-PAIRS, SECONDS = 9, 2
+PAIRS, SECONDS = 7, 4
 
 
 def figures() -> list[Figure]:
