@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -122,7 +123,8 @@ def main(arguments: list[str]) -> int:
     for name in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
         signal.signal(name, signal.SIG_IGN)
     run = LiveRun(run_id, folder, int(owner_pid), int(owner_started))
-    os.write(1, b"armed\n")
+    with suppress(BrokenPipeError):  # the owner died before anybody could tell it: all the more reason to go on
+        os.write(1, b"armed\n")
     if _owner_said_disarm(ProcessId(run.owner_pid, run.owner_started)):
         return 0
     done = recover(run, Registry(Path(registry_folder)))

@@ -82,6 +82,16 @@ def test_it_heals_and_clears_when_its_owner_is_killed_whatever_a_terminal_sent_i
     assert "died" in (tmp_path / "guard.log").read_text()
 
 
+def test_it_heals_when_its_owner_died_before_it_could_even_say_that_it_watches(tmp_path: Path) -> None:
+    file = damaged(tmp_path)
+    run_id = f"guard-early-{os.getpid()}"
+    at_once = OWNER.replace("guard.confirm()", "os.kill(os.getpid(), 9)")
+    owner = subprocess.run([sys.executable, "-c", at_once, str(tmp_path), run_id], cwd=ROOT, check=False)
+    assert owner.returncode == -signal.SIGKILL
+    assert within(10, lambda: file.read_bytes() == b"pristine")
+    assert within(5, lambda: Registry(tmp_path / "live").runs() == [])
+
+
 def test_a_disarmed_guard_ends_and_touches_nothing(tmp_path: Path) -> None:
     file = damaged(tmp_path)
     me = identify(os.getpid())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,8 +17,15 @@ from tests.e2e.conftest import ROOT, Start, Started
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
 
-POINTS = 20
-RUN_S = 22.0  # of an undisturbed run, roughly: start-up 7 s, schedule 10 s, the end
+MOMENTS = (  # event of the run, seconds after it; "" is the start of the process
+    *(("", after_s) for after_s in (0.3, 0.8, 1.2, 1.6)),
+    *(("stack_up", after_s) for after_s in (0.0, 0.5, 3.0)),
+    *(("target_ready", after_s) for after_s in (0.0, 1.0)),
+    *(("schedule_begin", after_s) for after_s in (0.5, 2.5)),
+    *(("fault_begin", after_s) for after_s in (0.0, 0.3, 0.6, 1.5, 2.5, 3.9)),
+    *(("fault_end", after_s) for after_s in (0.0, 0.5)),
+    ("run_end", 0.0),
+)
 HEALED_S, GONE_S = 5.0, 10.0
 
 PAUSE = """
@@ -80,22 +86,32 @@ def weights_healed(one: Started, pristine: str) -> bool:
     return True
 
 
-def wait_or_end(one: Started, seconds: float) -> None:
+def kill_at(one: Started, event: str, after_s: float) -> None:
+    """SIGKILL, so many seconds after an event was recorded; a run that ends before is as good."""
+
+    def recorded() -> bool:
+        texts = [path.read_text() for path in one.out.glob("*/events.jsonl")]
+        return one.process.poll() is not None or any(f'"kind":"{event}"' in text for text in texts)
+
+    if event:
+        seconds_until(recorded, 120.0)
     try:
-        one.process.wait(timeout=seconds)
+        one.process.wait(timeout=after_s)
     except subprocess.TimeoutExpired:
         os.kill(one.process.pid, signal.SIGKILL)
         one.process.wait()
 
 
-@pytest.mark.parametrize("point", range(POINTS))
+@pytest.mark.parametrize("point", range(len(MOMENTS)))
 def test_a_killed_harness_leaves_nothing_broken_and_nothing_running(
     start: Start, model_folder: Path, tmp_path: Path, point: int
 ) -> None:
     before = hashes(model_folder)
-    jitter = random.Random(point).uniform(-0.5, 0.5)
+    event, after_s = MOMENTS[point]
     one = start((PAUSE, WEIGHTS, NETWORK)[point % 3], f"somewhere-{point}")
-    wait_or_end(one, max(0.2, (point + 0.5) / POINTS * RUN_S + jitter))
+    kill_at(one, event, after_s)
+    if event == "fault_begin":
+        assert any('"intend"' in path.read_text() for path in one.out.glob("*/undo.jsonl")), "there was nothing to heal"
 
     def healed() -> bool:
         left = [entry for folder in one.out.iterdir() for entry in pending(folder / "undo.jsonl")]
