@@ -12,7 +12,9 @@ from pathlib import Path
 
 from harness.faults.inverse import carry_out
 from harness.faults.weights import SNAPSHOTS
+from harness.model.errors import StackError
 from harness.record.journal import undo_all
+from harness.stack.compose_project import OVERRIDE
 from harness.stack.owned import ProcessId, kill_owned, owned_processes, process_state
 from harness.store.registry import LiveRun, Registry
 
@@ -35,6 +37,7 @@ def recover(run: LiveRun, registry: Registry) -> Recovered:
     """Safe to call twice, and by two processes at once: every step is idempotent."""
     folder = Path(run.folder)
     errors = undo_all(folder / "undo.jsonl", carry_out) if folder.is_dir() else []
+    errors = [*errors, *_clear_containers(folder, run.run_id)]  # first: the engine restarts what is merely killed
     killed = kill_owned(run.run_id)
     leftovers = [copy for pattern in MODEL_COPIES for copy in (folder / "stack").glob(pattern)]
     leftovers += [found for base in {tempfile.gettempdir(), "/tmp"} for found in _socket_folders(base, run.run_id)]  # noqa: S108
@@ -45,6 +48,19 @@ def recover(run: LiveRun, registry: Registry) -> Recovered:
     if not errors and not any(owned_processes(run.run_id)):
         registry.remove(run.run_id)
     return Recovered(run.run_id, run.folder, killed, tuple(errors))
+
+
+def _clear_containers(folder: Path, run_id: str) -> list[str]:
+    """Remove what a run on the container stack left; returns what could not be, in words."""
+    if not (folder / "stack" / OVERRIDE).exists():
+        return []
+    # Here, since the client takes 0.3 s to import, which most runs' guards can do without.
+    from harness.stack.containers import Containers
+
+    try:
+        return Containers(run_id).remove()
+    except StackError as error:
+        return [str(error)]
 
 
 def _socket_folders(base: str, run_id: str) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 import harness
+from harness.cli.images import images
 from harness.cli.look import doctor, explain, faults
 from harness.cli.recovery import stop, undo
 from harness.cli.runs import check, judge, plan, report, run
@@ -53,7 +54,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor):
+for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images):
     cli.add_command(verb)
 
 

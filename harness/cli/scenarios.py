@@ -19,7 +19,7 @@ from harness.stack.fake import FakeStack
 
 __all__ = ["STACKS", "expand", "load_scenarios", "make_plans", "make_stack", "new_seed"]
 
-STACKS = ("local", "fake")
+STACKS = ("local", "compose", "fake")
 TOXIPROXY = "HARNESS_TOXIPROXY"  # command of an official server that is to be used instead of ours
 
 
@@ -68,6 +68,10 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
         official = tuple(shlex.split(os.environ.get(TOXIPROXY, "")))
         settings = LocalSettings(proxy_command=official, proxy_is_ours=False) if official else LocalSettings()
         stack = LocalStack(model, settings, clock)
+    elif name == "compose":
+        from harness.stack.compose import ComposeStack
+
+        stack = ComposeStack(model, clock=clock)
     else:
         raise StackError(f"there is no stack '{name}'; known: {', '.join(STACKS)}")
     stack.check()

@@ -21,6 +21,9 @@ class Clock(Protocol):
     def wall(self) -> str:
         """Wall time, ISO 8601 in UTC; for a run's header only."""
 
+    def wall_s(self) -> float:
+        """Seconds since the epoch; only for placing the stamps of programs that know no other time."""
+
 
 class SystemClock:
     """The host's clock. On Linux all processes of a host share it, so times of the target can be compared."""
@@ -34,6 +37,9 @@ class SystemClock:
 
     def wall(self) -> str:
         return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def wall_s(self) -> float:
+        return time.time()
 
 
 class FakeClock:
@@ -50,3 +56,6 @@ class FakeClock:
 
     def wall(self) -> str:
         return "2000-01-01T00:00:00+00:00"
+
+    def wall_s(self) -> float:
+        return 946_684_800.0 + self._now_s

@@ -10,10 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import signal as signals
-import threading
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,16 +26,16 @@ from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_settings import LINKS, PROXIES, REPLICAS, LocalSettings, Ports, proxies, target_programs
 from harness.stack.model_source import check_model, copy_model, golden_prompts
-from harness.stack.owned import ProcessId, identify, process_state, send_signal
+from harness.stack.orders import Orders
+from harness.stack.owned import identify
 from harness.stack.ports import HeldPorts
 from harness.stack.readiness import missing, port_taken
 from harness.stack.supervisor_rpc import SupervisorSilent
 from harness.stack.supervisord import Supervisord
-from harness.stack.witness import Scene, Witness
+from harness.stack.target_signals import TargetSignals
+from harness.stack.witness import Scene, SupervisionTail, Witness
 
 __all__ = ["LocalStack"]
-
-SIGNALS = {name: signals.Signals[name] for name in ("SIGKILL", "SIGTERM", "SIGSTOP", "SIGCONT")}
 
 
 class LocalStack:
@@ -59,10 +56,7 @@ class LocalStack:
         self._links: LocalLinks | None = None
         self._was_ready = False
         self._second_try = False
-        self._failures: deque[Event] = deque()  # of orders to the supervisor
-        self._closing = threading.Event()
-        self._orders: list[threading.Thread] = []
-        self._order_locks = {name: threading.Lock() for name in REPLICAS}
+        self._orders: Orders | None = None
 
     def check(self) -> None:
         check_model(self._model)
@@ -90,6 +84,7 @@ class LocalStack:
     def up(self, run: RunContext) -> None:
         assert self._run is None, "a LocalStack serves one run"
         self._run = replace(run, folder=run.folder.resolve())
+        self._orders = Orders(self._clock, run.origin_monotonic_s)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name in REPLICAS:
@@ -108,7 +103,7 @@ class LocalStack:
             raise StackError(f"{supervisord.folder / 'supervisord.log'}: {died}")
         if not self._was_ready:
             supervisord, ports = self._away_from_taken_port(supervisord, ports)
-        ordered = [order.name for order in self._orders if order.is_alive()]
+        ordered = self._orders.under_way() if self._orders else []
         reason = f"{ordered[0]}: being started again" if ordered else missing(supervisord, ports, self._clock)
         self._was_ready = self._was_ready or reason is None
         return reason
@@ -119,7 +114,7 @@ class LocalStack:
         return self._ports.through("gateway")
 
     def poll(self) -> list[Event]:
-        failures = [self._failures.popleft() for _ in range(len(self._failures))]
+        failures = self._orders.failures() if self._orders else []
         return failures + (self._witness.take() if self._witness else [])
 
     def final_counters(self) -> list[Event]:
@@ -127,13 +122,14 @@ class LocalStack:
         return self._witness.final_counters() if self._witness else []
 
     def down(self) -> None:
-        self._closing.set()
+        if self._orders is not None:
+            self._orders.close()
         if self._witness is not None:
             self._witness.stop()
         if self._supervisord is not None:
             self._supervisord.end()
-        for order in self._orders:
-            order.join(1.0)
+        if self._orders is not None:
+            self._orders.wait(1.0)
         if self._run is not None:
             for name in REPLICAS:
                 shutil.rmtree(self.model_folder(name), ignore_errors=True)
@@ -149,14 +145,10 @@ class LocalStack:
         return TargetProcess(replica, process.pid, process.started) if process else None
 
     def signal(self, process: TargetProcess, name: str) -> bool:
-        assert self._run is not None, "signal before up"
-        return send_signal(ProcessId(process.pid, process.started), SIGNALS[name], self._run.run_id)
+        return self._signals.send(process, name)
 
     def state(self, process: TargetProcess) -> str:
-        letter = process_state(ProcessId(process.pid, process.started))
-        if letter in (None, "Z", "X"):
-            return "gone"
-        return "stopped" if letter in ("T", "t") else "running"
+        return self._signals.state(process)
 
     def exit_report(self, process: TargetProcess) -> str | None:
         if self.state(process) != "gone":
@@ -165,15 +157,13 @@ class LocalStack:
         return how if program == process.replica else None
 
     def restart(self, replica: str) -> None:
-        self._order(replica, lambda: self._restart(replica))
+        self._up_orders.give(replica, lambda: self._restart(replica))
 
     def ensure_running(self, replica: str) -> None:
-        self._order(replica, lambda: self._up.start_if_down(replica))
+        self._up_orders.give(replica, lambda: self._up.start_if_down(replica))
 
     def pause_inverse(self, process: TargetProcess) -> Inverse:
-        assert self._run is not None, "pause_inverse before up"
-        identity = {"pid": process.pid, "started": process.started, "run_id": self._run.run_id}
-        return Inverse("process.continue", identity)
+        return self._signals.pause_inverse(process)
 
     # -- network
 
@@ -196,6 +186,16 @@ class LocalStack:
         return held_weights(where, self.process(replica), self._last_exit(replica), self._clock)
 
     # -- internal
+
+    @property
+    def _up_orders(self) -> Orders:
+        assert self._orders is not None, "the stack is not up"
+        return self._orders
+
+    @property
+    def _signals(self) -> TargetSignals:
+        assert self._run is not None, "the stack is not up"
+        return TargetSignals(self._run.run_id)
 
     @property
     def _up(self) -> Supervisord:
@@ -234,7 +234,9 @@ class LocalStack:
             stop_wait_s=self._settings.stop_wait_s,
         )
         origin_s = self._run.origin_monotonic_s
-        self._witness = Witness(Scene(ports, supervisord.supervision, supervisord.exit_reports, self._clock, origin_s))
+        watched = (*ports.servers, "proxy")
+        tail = SupervisionTail(supervisord.supervision, watched, supervisord.exit_reports, origin_s)
+        self._witness = Witness(Scene(ports, tail.new_events, self._clock, origin_s))
         self._witness.start()
         return supervisord, ports
 
@@ -253,27 +255,6 @@ class LocalStack:
             log.rename(log.with_suffix(".log.first-try"))
         supervisord.supervision.unlink(missing_ok=True)
         return self._start(avoid=ports.all())
-
-    def _order(self, replica: str, order: Callable[[], None]) -> None:
-        """Carry out an order to the supervisor in the background, orders for one replica one after the other."""
-
-        def work() -> None:
-            with self._order_locks[replica]:
-                try:
-                    if not self._closing.is_set():
-                        order()
-                except StackError as error:
-                    if not self._closing.is_set():
-                        self._failures.append(self._failed(replica, error))
-
-        thread = threading.Thread(target=work, name=replica, daemon=True)
-        self._orders = [*(old for old in self._orders if old.is_alive()), thread]
-        thread.start()
-
-    def _failed(self, replica: str, error: StackError) -> Event:
-        assert self._run is not None
-        at_s = self._clock.now() - self._run.origin_monotonic_s
-        return Event(at_s, "target.order_failed", {"replica": replica, "error": str(error)})
 
     def _restart(self, replica: str) -> None:
         process = self.process(replica)

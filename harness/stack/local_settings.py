@@ -12,7 +12,8 @@ from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
 from harness.stack.supervisor_config import Program
 
-__all__ = ["HOST", "LINKS", "PROXIES", "REPLICAS", "LocalSettings", "Ports", "proxies", "target_programs"]
+__all__ = ["HOST", "LINKS", "PROXIES", "REPLICAS", "LocalSettings", "Ports", "options", "proxies", "proxy_seed",
+           "target_programs"]  # fmt: skip
 
 HOST = "127.0.0.1"
 PROXIES = "proxies.json"
@@ -88,7 +89,7 @@ def target_programs(
     replicas = [
         Program(
             name,
-            _as_target(settings, [*_replica(settings, name, ports, models[name]), *_options(wanted, wanted.replica)]),
+            _as_target(settings, [*_replica(settings, name, ports, models[name]), *options(wanted, wanted.replica)]),
         )
         for name in ports.replicas
     ]
@@ -96,12 +97,12 @@ def target_programs(
     gateway = [*settings.gateway_command, "--port", str(ports.gateway), *routes, "--golden", str(golden)]
     return [
         *replicas,
-        Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args, *_options(wanted, wanted.gateway)])),
+        Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args, *options(wanted, wanted.gateway)])),
         Program("proxy", _proxy(settings, ports, run)),
     ]
 
 
-def _options(target: TargetOptions, single: Mapping[str, bool | int | float | str]) -> list[str]:
+def options(target: TargetOptions, single: Mapping[str, bool | int | float | str]) -> list[str]:
     """A scenario's words as command line options: {max_queue: 8, nan_guard: on} is --max-queue 8 --nan-guard on."""
     found = [] if target.protection == "default" else ["--protection", target.protection]
     for name, value in single.items():
@@ -112,7 +113,7 @@ def _options(target: TargetOptions, single: Mapping[str, bool | int | float | st
 
 def _proxy(settings: LocalSettings, ports: Ports, run: RunContext) -> tuple[str, ...]:
     """It draws from the run's seed. Ours also says the run's id to whoever asks whose it is."""
-    seed = str(zlib.crc32(run.seed.encode()))
+    seed = proxy_seed(run.seed)
     common = (*settings.proxy_command, "-host", HOST, "-port", str(ports.proxy_api), "-seed", seed)
     if not settings.proxy_is_ours:
         return (*common, "-config", str(run.folder / "stack" / PROXIES))
@@ -122,6 +123,11 @@ def _proxy(settings: LocalSettings, ports: Ports, run: RunContext) -> tuple[str,
         for part in ("--proxy", str(one["name"]), str(one["listen"]), str(one["upstream"]))
     ]
     return (*common, "-instance", run.run_id, *made)
+
+
+def proxy_seed(seed: str) -> str:
+    """A run's seed as the number that a Toxiproxy takes."""
+    return str(zlib.crc32(seed.encode()))
 
 
 def _replica(settings: LocalSettings, name: str, ports: Ports, model: Path) -> list[str]:

@@ -11,7 +11,7 @@ from harness.stack.local_settings import Ports
 from harness.stack.supervisor_rpc import ProgramState, SupervisorSilent
 from harness.stack.supervisord import Supervisord
 
-__all__ = ["missing", "port_taken"]
+__all__ = ["missing", "not_served", "port_taken"]
 
 ANSWER_WITHIN_S = 0.8
 PORT_TAKEN = ("address already in use", "errno 98")
@@ -29,9 +29,11 @@ def missing(supervisord: Supervisord, ports: Ports, clock: Clock) -> str | None:
         states = supervisord.rpc.states()
     except SupervisorSilent:
         return "supervisor: starting"
-    broken = _broken(states, supervisord)
-    if broken:
-        return broken
+    return _broken(states, supervisord) or not_served(ports, clock)
+
+
+def not_served(ports: Ports, clock: Clock) -> str | None:
+    """The same, as far as the servers themselves can say."""
     gateway = get_json(f"{ports.url('gateway')}/gateway/state", clock=clock, total_s=ANSWER_WITHIN_S)
     if gateway is None or gateway.status != 200:
         return "gateway: not answering"

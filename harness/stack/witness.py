@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,7 @@ class Scene:
     """What is watched, and on which clock."""
 
     ports: Ports
-    supervision: Path  # supervision.jsonl
-    exit_reports: Callable[[], dict[int, tuple[str, str]]]  # pid -> (program, how it ended)
+    supervision: Callable[[], list[Event]]  # what is new of starts and ends, as whoever supervises the target says
     clock: Clock
     origin_s: float
 
@@ -47,10 +46,9 @@ class Witness:
         self._lock = threading.Lock()
         self._collected: list[Event] = []
         self._gateway = GatewaySequence(scene)
-        self._supervision = SupervisionTail(scene)
         duties = (
             (self._gateway.new_events, EVENTS_EVERY_S),
-            (self._supervision.new_events, EVENTS_EVERY_S),
+            (scene.supervision, EVENTS_EVERY_S),
             (self._counters, COUNTERS_EVERY_S),
         )
         self._threads = [threading.Thread(target=self._repeat, args=duty, daemon=True) for duty in duties]
@@ -134,10 +132,22 @@ class GatewaySequence:
 
 
 class SupervisionTail:
-    """Reads what the event listener of supervisord appends."""
+    """Reads what the event listener of supervisord appends to `path`.
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    `programs` are those that count; `exit_reports`: pid -> (program, how it ended).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        programs: Container[str],
+        exit_reports: Callable[[], dict[int, tuple[str, str]]],
+        origin_s: float,
+    ) -> None:
+        self._path = path
+        self._programs = programs
+        self._exit_reports = exit_reports
+        self._origin_s = origin_s
         self._read_to = 0
         self._pids: dict[str, int] = {}  # of each program's current process: BACKOFF does not say it
 
@@ -148,7 +158,7 @@ class SupervisionTail:
                 row = json.loads(line)
             except ValueError:
                 continue
-            if row.get("program") not in (*self._scene.ports.replicas, "gateway", "proxy"):
+            if row.get("program") not in self._programs:
                 continue
             events.append(self._event(row))
         return [event for event in events if event is not None]
@@ -161,12 +171,12 @@ class SupervisionTail:
             self._pids.pop(program, None)  # it died before anybody could ask for its pid
         else:
             row = {**row, "pid": self._pids.get(program)}
-        report = self._scene.exit_reports().get(self._pids.get(program, 0)) if row.get("state") != "STARTING" else None
-        return supervision_event(row, self._scene.origin_s, report[1] if report else None)
+        report = self._exit_reports().get(self._pids.get(program, 0)) if row.get("state") != "STARTING" else None
+        return supervision_event(row, self._origin_s, report[1] if report else None)
 
     def _new_lines(self) -> list[bytes]:
         try:
-            with self._scene.supervision.open("rb") as file:
+            with self._path.open("rb") as file:
                 file.seek(self._read_to)
                 complete = file.read().rpartition(b"\n")[0]
         except OSError:

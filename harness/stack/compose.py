@@ -1,0 +1,291 @@
+"""The container stack: the same target as on the local stack, as a Compose project of its own for every run.
+
+users -> toxiproxy -> gateway -> toxiproxy -> primary and standby, each replica with its own copy of the model, mounted
+read-only. The engine restarts what dies. Everything carries the run's label, as a container and as a process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.model.capability import Capability
+from harness.model.errors import StackError
+from harness.model.event import Event
+from harness.model.plan import Prompt
+from harness.record.clock import Clock, SystemClock
+from harness.record.journal import Inverse
+from harness.stack.base import RunContext, TargetProcess, Weights
+from harness.stack.compose_project import OVERRIDE, Owner, override, project_name
+from harness.stack.container_events import ContainerTail
+from harness.stack.held_weights import Replica, held_weights
+from harness.stack.links import Links
+from harness.stack.local_links import LocalLinks
+from harness.stack.local_settings import LINKS, REPLICAS, Ports
+from harness.stack.model_source import check_model, copy_model, golden_prompts
+from harness.stack.orders import Orders
+from harness.stack.owned import identify, kill_owned
+from harness.stack.ports import HeldPorts
+from harness.stack.readiness import not_served
+from harness.stack.target_signals import TargetSignals
+from harness.stack.witness import Scene, Witness
+
+if TYPE_CHECKING:
+    from harness.stack.containers import Containers
+
+__all__ = ["ComposeSettings", "ComposeStack"]
+
+COMPOSE_FOLDER = Path(__file__).parent.parent.parent / "compose"
+DOWN = {"exited": "has exited", "dead": "is dead", "created": "was not started", "paused": "is paused"}
+
+
+@dataclass(frozen=True)
+class ComposeSettings:
+    """`folder` holds compose.yaml. `environ`: variables for it, such as HARNESS_IMAGE."""
+
+    folder: Path = COMPOSE_FOLDER
+    environ: Mapping[str, str] | None = None
+    up_s: float = 120.0  # until every container is started; an image may have to be pulled or built before that
+    stop_wait_s: int = 5
+
+
+class ComposeStack:
+    """`model`: the pristine model folder, which is only read."""
+
+    name = "compose"
+    capabilities = frozenset(Capability)
+
+    def __init__(self, model: Path, settings: ComposeSettings | None = None, clock: Clock | None = None) -> None:
+        self._model = model.resolve()
+        self._settings = settings or ComposeSettings()
+        self._clock = clock or SystemClock()
+        self._run: RunContext | None = None
+        self._ports: Ports | None = None
+        self._containers: Containers | None = None
+        self._tail: ContainerTail | None = None
+        self._witness: Witness | None = None
+        self._links: LocalLinks | None = None
+        self._orders: Orders | None = None
+        self._closing = False
+
+    def check(self) -> None:
+        from harness.stack.containers import Containers, compose_command
+
+        check_model(self._model)
+        if not (self._settings.folder / "compose.yaml").is_file():
+            raise StackError(f"{self._settings.folder / 'compose.yaml'}: missing; run from a checkout of the project")
+        Containers("").check()
+        compose_command(["version"], {}, 10.0)
+
+    def describe(self) -> Mapping[str, str]:
+        return dict.fromkeys(REPLICAS, f"container with its own copy of {self._model}, mounted read-only")
+
+    def prompts(self) -> Mapping[str, tuple[Prompt, ...]]:
+        return golden_prompts(self._model)
+
+    def up(self, run: RunContext) -> None:
+        from harness.stack.containers import Containers
+
+        assert self._run is None, "a ComposeStack serves one run"
+        self._run = replace(run, folder=run.folder.resolve())
+        self._containers = Containers(run.run_id)
+        self._orders = Orders(self._clock, run.origin_monotonic_s)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            models = {name: self.model_folder(name) for name in (*REPLICAS, "gateway")}
+            for folder in models.values():
+                copy_model(self._model, folder)
+                folder.chmod(0o755)  # for the user in the container
+            self._start(self._run, models)
+        except BaseException:
+            self.down()
+            raise
+
+    def ready(self) -> str | None:
+        if self._ports is None:
+            return "the stack is not up"
+        for name, state in self._engine.states().items():
+            if state.status in DOWN:
+                said = self._engine.last_words(name)
+                raise StackError(f"{name}: its container {DOWN[state.status]} (exit {state.exit_code}): {said}")
+            if state.status == "restarting":
+                return f"{name}: being restarted after exit {state.exit_code}: {self._engine.last_words(name)}"
+        for name in REPLICAS:
+            self.process(name)  # so that its pid is known when it ends
+        return not_served(self._ports, self._clock)
+
+    @property
+    def base_url(self) -> str:
+        assert self._ports is not None, "base_url before up"
+        return self._ports.through("gateway")
+
+    def poll(self) -> list[Event]:
+        if self._tail is not None and self._tail.broken and not self._closing:
+            raise StackError(f"{self._tail.broken}; is the Docker engine still running?")
+        failures = self._orders.failures() if self._orders else []
+        return failures + (self._witness.take() if self._witness else [])
+
+    def final_counters(self) -> list[Event]:
+        return self._witness.final_counters() if self._witness else []
+
+    def down(self) -> None:
+        self._closing = True
+        if self._orders is not None:
+            self._orders.close()
+        if self._witness is not None:
+            self._witness.stop()
+        if self._orders is not None:
+            self._orders.wait(1.0)
+        if self._run is None or self._containers is None:
+            return
+        with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
+            self._containers.save(self._folder)
+        failed = self._containers.remove()
+        kill_owned(self._run.run_id)
+        for name in (*REPLICAS, "gateway"):
+            shutil.rmtree(self.model_folder(name), ignore_errors=True)
+        if failed:
+            raise StackError(f"left behind: {'; '.join(failed)}; `harness undo` tries again")
+
+    # -- kill, pause, stop
+
+    def process(self, replica: str) -> TargetProcess | None:
+        state = self._engine.state(replica)
+        pid = None if state is None or not state.pid else _server_below(state.pid)
+        found = identify(pid) if pid else None
+        if found is None:
+            return None
+        if self._tail is not None:
+            self._tail.note_pid(replica, found.pid)
+        return TargetProcess(replica, found.pid, found.started)
+
+    def signal(self, process: TargetProcess, name: str) -> bool:
+        return self._signals.send(process, name)
+
+    def state(self, process: TargetProcess) -> str:
+        return self._signals.state(process)
+
+    def exit_report(self, process: TargetProcess) -> str | None:
+        if self._tail is None or self.state(process) != "gone":
+            return None
+        service, how = self._tail.exit_reports().get(process.pid, ("", ""))
+        return how if service == process.replica else None
+
+    def restart(self, replica: str) -> None:
+        self._up_orders.give(replica, lambda: self._engine.restart(replica, self._settings.stop_wait_s))
+
+    def ensure_running(self, replica: str) -> None:
+        self._up_orders.give(replica, lambda: self._engine.start(replica))
+
+    def pause_inverse(self, process: TargetProcess) -> Inverse:
+        return self._signals.pause_inverse(process)
+
+    # -- network
+
+    def links(self) -> Mapping[str, str]:
+        return LINKS
+
+    @property
+    def network(self) -> Links:
+        assert self._links is not None, "network before up"
+        return self._links
+
+    # -- corrupt_files
+
+    def model_folder(self, replica: str) -> Path:
+        return self._folder / f"model-{replica}"
+
+    def held_weights(self, replica: str) -> Weights:
+        assert self._ports is not None, "held_weights before up"
+        where = Replica(replica, self._ports.url(replica), self._model)
+        ends = self._tail.exit_reports().values() if self._tail else ()
+        last = [how for service, how in ends if service == replica]
+        return held_weights(where, self.process(replica), last[-1] if last else None, self._clock)
+
+    # -- internal
+
+    @property
+    def _up_orders(self) -> Orders:
+        assert self._orders is not None, "the stack is not up"
+        return self._orders
+
+    @property
+    def _signals(self) -> TargetSignals:
+        assert self._run is not None, "the stack is not up"
+        return TargetSignals(self._run.run_id)
+
+    @property
+    def _engine(self) -> Containers:
+        assert self._containers is not None, "the stack is not up"
+        return self._containers
+
+    @property
+    def _folder(self) -> Path:
+        assert self._run is not None, "the stack is not up"
+        return self._run.folder / "stack"
+
+    def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
+        from harness.stack.containers import compose_command
+
+        n = len(REPLICAS)
+        held = HeldPorts(n + len(LINKS) + 2)
+        of_replicas, (gateway, api), of_links = held.ports[:n], held.ports[n : n + 2], held.ports[n + 2 :]
+        ports = Ports(
+            dict(zip(REPLICAS, of_replicas, strict=True)), gateway, dict(zip(LINKS, of_links, strict=True)), api
+        )
+        self._ports = ports
+        file = self._folder / OVERRIDE
+        file.write_text(json.dumps(override(run, _owner(), ports, models), indent=1), encoding="utf-8")
+        sets = {task.removesuffix("_stream") for task in run.tasks if task.endswith("_stream")}
+        prompts = self.prompts()
+        asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
+        self._links = LocalLinks(ports, run.run_id, asked, self._clock)
+        began_wall_s = self._clock.wall_s()
+        self._tail = ContainerTail(
+            lambda: self._engine.events(began_wall_s), self._pid_at_start, self._clock, run.origin_monotonic_s
+        )
+        self._tail.start()
+        held.release()
+        files = ["-f", str(self._settings.folder / "compose.yaml"), "-f", str(file)]
+        environ = {"HARNESS_PORT": str(ports.links["gateway"]), "HARNESS_MODEL": str(self._model)}
+        compose_command(
+            ["--project-name", project_name(run.run_id), *files, "up", "--detach", "--quiet-pull"],
+            {**environ, **(self._settings.environ or {})},
+            self._settings.up_s,
+        )
+        self._witness = Witness(Scene(ports, self._tail.new_events, self._clock, run.origin_monotonic_s))
+        self._witness.start()
+
+    def _pid_at_start(self, service: str) -> int | None:
+        if service not in REPLICAS or self._closing:
+            return None
+        deadline_s = self._clock.now() + 1.0
+        while self._clock.now() < deadline_s:
+            process = self.process(service)
+            if process is not None:
+                return process.pid
+            self._clock.sleep(0.02)
+        return None
+
+
+def _owner() -> Owner:
+    me = identify(os.getpid())
+    return Owner(os.getpid(), me.started if me else 0)
+
+
+def _server_below(first_pid: int) -> int | None:
+    """The server itself: the container's first process is `docker-init`, which passes signals and exit codes on."""
+    try:
+        children = Path(f"/proc/{first_pid}/task/{first_pid}/children").read_text().split()
+        name = Path(f"/proc/{first_pid}/comm").read_text().strip()
+    except OSError:
+        return None
+    if name != "docker-init":
+        return first_pid
+    return int(children[0]) if children else None

@@ -1,0 +1,93 @@
+"""What a run adds to compose/compose.yaml, as data: commands, ports, labels, each replica's copy of the model. Pure.
+
+JSON is YAML, so the override file is written as JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.model.scenario import TargetOptions
+from harness.stack.base import RunContext
+from harness.stack.local_settings import REPLICAS, Ports, options, proxy_seed
+from harness.stack.owned import RUN_LABEL
+
+__all__ = ["INSIDE", "OVERRIDE", "OWNER", "RUN", "SERVICES", "Owner", "override", "project_name"]
+
+OVERRIDE = "compose.override.json"  # in the run's folder, below stack/
+RUN = "reliability-harness.run"  # labels of everything that a run makes
+OWNER = "reliability-harness.owner"
+SERVICES = (*REPLICAS, "gateway", "toxiproxy")
+INSIDE = 8000  # where replicas and gateway listen in their containers
+LINK_PORTS = {"gateway": 9000, **{name: 9001 + number for number, name in enumerate(REPLICAS)}}
+API_PORT = 8474
+USERS = "gateway"
+ALL = "0.0.0.0"  # noqa: S104  inside a container, whose ports are published on 127.0.0.1 alone
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that a run's containers belong to."""
+
+    pid: int
+    started: int  # clock ticks since boot
+
+
+def project_name(run_id: str) -> str:
+    """What Compose takes as a project's name: lower case letters, digits, - and _, at most 63."""
+    return re.sub(r"[^a-z0-9_-]", "-", f"harness-{run_id.lower()}")[:63].rstrip("-")
+
+
+def override(run: RunContext, owner: Owner, ports: Ports, models: Mapping[str, Path]) -> dict[str, Any]:
+    """The override file. Host ports are those of `ports`; `models`: replica -> folder on the engine's host."""
+    labels = {RUN: run.run_id, OWNER: f"{owner.pid} {owner.started}"}
+    shared = {"labels": labels, "environment": {RUN_LABEL: run.run_id}}
+    services: dict[str, Any] = {
+        name: {
+            **shared,
+            "command": _replica(name, run.target),
+            "ports": [_published(ports.replicas[name], INSIDE)],
+            "volumes": [_model(models[name])],
+        }
+        for name in REPLICAS
+    }
+    services["gateway"] = {
+        **shared,
+        "command": _gateway(run.target),
+        "ports": [_published(ports.gateway, INSIDE)],
+        "volumes": [_model(models["gateway"])],
+    }
+    published = [_published(ports.proxy_api, API_PORT)]
+    # The users' link is published by compose.yaml itself, at HARNESS_PORT: Compose appends ports, it replaces none.
+    published += [_published(ports.links[link], inside) for link, inside in LINK_PORTS.items() if link != USERS]
+    services["toxiproxy"] = {**shared, "ports": published, "command": _proxy(run)}
+    networks = {name: {"labels": labels} for name in ("app", "edge")}
+    return {"services": services, "networks": networks}
+
+
+def _replica(name: str, target: TargetOptions) -> list[str]:
+    placed = ["--host", ALL, "--port", str(INSIDE), "--name", name, "--model", "/model"]
+    return ["python3", "-m", "target_service.replica", *placed, *options(target, target.replica)]
+
+
+def _gateway(target: TargetOptions) -> list[str]:
+    routes = [part for name in REPLICAS for part in ("--replica", f"{name}=http://toxiproxy:{LINK_PORTS[name]}")]
+    placed = ["--host", ALL, "--port", str(INSIDE), *routes, "--golden", "/model/golden.json"]
+    return ["python3", "-m", "target_service.gateway", *placed, *options(target, target.gateway)]
+
+
+def _proxy(run: RunContext) -> list[str]:
+    placed = ["-host", ALL, "-port", str(API_PORT), "-config", "/proxies.json", "--pass-reset"]
+    return ["python3", "-m", "harness.toxics", *placed, "-seed", proxy_seed(run.seed), "-instance", run.run_id]
+
+
+def _published(outside: int, inside: int) -> str:
+    return f"127.0.0.1:{outside}:{inside}"
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    return {"type": "bind", "source": str(folder), "target": "/model", "read_only": True}

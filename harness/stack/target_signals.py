@@ -1,0 +1,40 @@
+"""Signals to the target's server processes on this host, and what the operating system says of them."""
+
+from __future__ import annotations
+
+import signal as signals
+
+from harness.record.journal import Inverse
+from harness.stack.base import TargetProcess
+from harness.stack.owned import ProcessId, process_state, send_signal
+
+__all__ = ["TargetSignals"]
+
+SIGNALS = {name: signals.Signals[name] for name in ("SIGKILL", "SIGTERM", "SIGSTOP", "SIGCONT")}
+
+
+class TargetSignals:
+    """For the processes of one run; a container's are this host's processes, too."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+
+    def send(self, process: TargetProcess, name: str) -> bool:
+        """False when it has gone. Raises BlastRadiusError when it is not this run's."""
+        return send_signal(_identity(process), SIGNALS[name], self._run_id)
+
+    def state(self, process: TargetProcess) -> str:
+        """`running`, `stopped` (by a signal), or `gone`."""
+        letter = process_state(_identity(process))
+        if letter in (None, "Z", "X"):
+            return "gone"
+        return "stopped" if letter in ("T", "t") else "running"
+
+    def pause_inverse(self, process: TargetProcess) -> Inverse:
+        """How another process could take a pause back."""
+        identity = {"pid": process.pid, "started": process.started, "run_id": self._run_id}
+        return Inverse("process.continue", identity)
+
+
+def _identity(process: TargetProcess) -> ProcessId:
+    return ProcessId(process.pid, process.started)
