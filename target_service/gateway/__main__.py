@@ -11,13 +11,14 @@ from aiohttp import web
 
 from target_service.gateway.serving import drain, make_runner
 from target_service.gateway.settings import GatewaySettings, parse_arguments
+from target_service.observability.logs import Logs
 from target_service.protocol.log import log_to_stderr
 
 log = logging.getLogger("target_service.gateway")
 
 
-async def _run(settings: GatewaySettings) -> None:
-    runner = make_runner(settings)
+async def _run(settings: GatewaySettings, logs: Logs) -> None:
+    runner = make_runner(settings, logs)
     await runner.setup()
     await web.TCPSite(runner, settings.host, settings.port).start()
     log.info("listening on %s:%s", settings.host, settings.port)
@@ -33,11 +34,15 @@ def main() -> int:
     """Run until a signal; return the exit code."""
     settings = parse_arguments()
     log_to_stderr("gateway")
+    logs = Logs(settings.observability, "gateway")
+    logs.attach(logging.getLogger())
     try:
-        asyncio.run(_run(settings))
+        asyncio.run(_run(settings, logs))
     except ValueError as error:
         log.error("%s", error)
         return 2
+    finally:
+        logs.close()
     return 0
 
 

@@ -26,6 +26,9 @@ from target_service.gateway.traffic import Traffic
 from target_service.gateway.tries import Tries
 from target_service.gateway.upstream import Upstream
 from target_service.gateway.verification import Verifier
+from target_service.observability.access import access_log
+from target_service.observability.logs import Logs
+from target_service.protocol.body import BODY_MAX_BYTES
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import REQUEST_ID, request_id, with_error_bodies
 
@@ -44,6 +47,7 @@ class _Own:
         events: EventLog,
         admission: Admission,
         breakers: dict[str, Breaker],
+        metrics: GatewayMetrics,
         traffic: Traffic,
     ) -> None:
         self._urls = {replica.name: replica.url for replica in settings.replicas}
@@ -54,7 +58,7 @@ class _Own:
         self._traffic = traffic
         self._incarnation = uuid.uuid4().hex
         self._started_s = time.monotonic()
-        self.gauges = GatewayMetrics(admission, breakers, traffic)
+        self._metrics = metrics
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -75,7 +79,7 @@ class _Own:
 
     async def metrics(self, _: web.Request) -> web.Response:
         content_type = "text/plain; version=0.0.4; charset=utf-8"
-        return web.Response(body=self.gauges.text(), headers={"Content-Type": content_type})
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": content_type})
 
     async def version(self, _: web.Request) -> web.Response:
         body = {"name": "gateway", **self._head(), "started_monotonic_s": self._started_s}
@@ -109,19 +113,21 @@ class _Own:
         return web.json_response({**self._head(), "events": self._events.since(since)})
 
 
-def make_app(settings: GatewaySettings) -> web.Application:
+def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Application:
     """The application; raises ValueError when the golden file is none."""
+    logs = logs or Logs(settings.observability, "gateway")
     events = EventLog(time.monotonic)
     traffic = Traffic()
     admission = _admission(settings, events)
     dispatcher = _dispatcher(settings, events, admission)
     verifier = Verifier(settings.golden, settings.golden_prompts, settings.golden_timeout_s)
     monitor = Monitor(settings, admission, verifier, dispatcher.readmitted)
-    own = _Own(settings, events, admission, dispatcher.breakers, traffic)
+    metrics = GatewayMetrics(admission, dispatcher.breakers, traffic, logs)
+    own = _Own(settings, events, admission, dispatcher.breakers, metrics, traffic)
     upstream = Upstream(settings.request_timeout_s)
     tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
-    proxy = Proxy(settings, dispatcher, tries, traffic, own.gauges)
-    app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
+    proxy = Proxy(settings, dispatcher, tries, traffic, metrics)
+    app = web.Application(middlewares=[access_log(logs), with_error_bodies], client_max_size=BODY_MAX_BYTES)
     app[TRAFFIC] = traffic
     app[DRAINING] = asyncio.Event()
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 __all__ = ["PROTECTIONS"]
 
-PROTECTIONS: Mapping[str, Mapping[str, float]] = {
+PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
     "default": {},
     # Beats stay: they are how a gateway knows whom it has.
     "fragile": {
@@ -19,6 +19,8 @@ PROTECTIONS: Mapping[str, Mapping[str, float]] = {
         "drain_s": 0.0,
         # Shorter than clients keep idle connections: they send into ones that are just being closed.
         "keepalive_s": 5.0,
+        "log_guard": "off",
+        "slow_request_s": 0.0,
     },
     "hardened": {
         "golden_prompts": 3,
@@ -32,5 +34,7 @@ PROTECTIONS: Mapping[str, Mapping[str, float]] = {
         "drain_s": 30.0,
         # Longer than an hour, the longest that common clients and balancers keep idle connections.
         "keepalive_s": 3630.0,
+        "log_guard": "on",
+        "slow_request_s": 5.0,
     },
 }

@@ -13,6 +13,7 @@ from target_service.gateway.settings import GatewaySettings
 from target_service.gateway.traffic import Traffic
 from target_service.gateway.tries import Tries
 from target_service.gateway.upstream import outgoing_of
+from target_service.observability.access import facts_of
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.rate_limit import TokenBucket
 from target_service.protocol.web import error_reply, is_probe, request_id
@@ -39,11 +40,19 @@ class Proxy:
         begin_s = time.monotonic()
         probe = is_probe(request)
         self._traffic.received(request_id(request), probe=probe)
+        self._metrics.began()
         outcome = "cancelled"
         try:
             outcome, response = await self._serve(request, begin_s, probe=probe)
             return response
+        except RequestRejectedError as rejected:
+            outcome = "invalid"
+            return error_reply(rejected)
+        except Exception:
+            outcome = "failed"
+            raise
         finally:
+            facts_of(request).outcome = outcome
             self._traffic.ended(outcome, probe=probe)
             self._metrics.ended(outcome, time.monotonic() - begin_s, probe=probe)
 

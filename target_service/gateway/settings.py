@@ -10,6 +10,7 @@ from typing import Any
 
 from target_service.gateway.protection import PROTECTIONS
 from target_service.gateway.routing import STRATEGIES
+from target_service.observability.settings import ObservabilitySettings, add_options, take_settings
 
 __all__ = ["GatewaySettings", "ReplicaAddress", "parse_arguments"]
 
@@ -56,6 +57,7 @@ class GatewaySettings:
     drain_s: float = 4.0
     keepalive_s: float = 3630.0
     seed: int | None = None
+    observability: ObservabilitySettings = ObservabilitySettings()
 
 
 def parse_arguments(argv: list[str] | None = None) -> GatewaySettings:
@@ -71,6 +73,7 @@ def parse_arguments(argv: list[str] | None = None) -> GatewaySettings:
     del values["protection"]
     values["replicas"] = tuple(values["replicas"])
     values["failback"] = values["failback"] == "on"
+    values["observability"] = take_settings(values)
     return GatewaySettings(**values)
 
 
@@ -123,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--golden-prompts", type=_number(int, 0), help="right answers before re-admission; 0: a green beat will do")
     add("--seed", type=int, help="of the retries' jitter")
     _add_protections(parser)
+    add_options(parser.add_argument_group("logs and metrics"))
     defaults = {field.name: field.default for field in fields(GatewaySettings) if field.default is not MISSING}
     parser.set_defaults(**{**defaults, "failback": "on"})
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from yarl import URL
 
 from target_service.gateway.evidence import Evidence, evidence_of_answer
 from target_service.gateway.settings import ReplicaAddress
+from target_service.protocol.body import read_body
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
 
@@ -23,7 +25,10 @@ __all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer",
                         "transfer-encoding", "upgrade", "proxy-authenticate",
                         "proxy-authorization"})  # fmt: skip
-NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "x-request-id"}
+# The body is read whole and unpacked here, so headers about how it was sent would be wrong.
+NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "content-encoding", "expect", "x-request-id"}
+# A client may also name a whole URL, which a replica's URL in front would make nonsense of.
+_PASSABLE = re.compile(r"/v1/[\x21-\x7e]*")
 NOT_RETURNED = HOP_BY_HOP | {"x-request-id", "x-served-by", "date", "server"}
 
 
@@ -65,13 +70,29 @@ class Attempt:
 
 
 async def outgoing_of(request: web.Request, timeout_s: float) -> Outgoing:
-    """Read a client's request whole, so that it can be sent more than once."""
+    """Read a client's request whole, so that it can be sent more than once.
+
+    Raises RequestRejectedError for one that cannot be passed on: no replica must be blamed for it.
+    """
+    if not _PASSABLE.fullmatch(request.raw_path):
+        raise RequestRejectedError(400, "The request's target must begin with /v1/ and be plain ASCII.")
+    for name, value in request.headers.items():
+        if not _is_utf8(value):
+            raise RequestRejectedError(400, f"The header {name} is not UTF-8.")
     kept = ((key, value) for key, value in request.headers.items() if key.lower() not in NOT_FORWARDED)
     headers = CIMultiDict(kept)
     headers[REQUEST_ID] = request_id(request)
-    body = await request.read()
+    body = await read_body(request)
     deadline_s = asyncio.get_running_loop().time() + timeout_s
     return Outgoing(request.method, request.raw_path, headers, body, is_probe(request), deadline_s)
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Upstream:
@@ -87,6 +108,8 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(total=None),
             # Bytes pass as they are; a packed body stays packed.
             auto_decompress=False,
+            # A cookie that one user was given must not go out with another one's request.
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def close(self) -> None:

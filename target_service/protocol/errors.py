@@ -10,8 +10,9 @@ from typing import Any
 
 __all__ = ["RequestRejectedError", "error_body"]
 
-_KINDS = {400: "invalid_request_error", 404: "not_found_error", 413: "invalid_request_error",
-          429: "overloaded_error", 502: "upstream_error", 503: "unavailable_error",
+_KINDS = {400: "invalid_request_error", 403: "permission_error", 404: "not_found_error",
+          405: "invalid_request_error", 413: "invalid_request_error", 415: "invalid_request_error",
+          422: "invalid_request_error", 429: "overloaded_error", 502: "upstream_error", 503: "unavailable_error",
           504: "timeout_error"}  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable
@@ -12,9 +13,12 @@ from target_service.protocol.errors import RequestRejectedError, error_body
 
 __all__ = ["REQUEST_ID", "error_reply", "is_probe", "request_id", "with_error_bodies"]
 
+log = logging.getLogger(__name__)
+
 REQUEST_ID = "X-Request-Id"
 SERVED_BY = "X-Served-By"
 PROBE = "X-Probe"
+PATH_SHOWN = 200
 _SAFE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _ID = web.RequestKey("request_id", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -45,11 +49,22 @@ def error_reply(rejected: RequestRejectedError) -> web.Response:
 
 @web.middleware
 async def with_error_bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what aiohttp raises for unknown paths and methods into OpenAI error bodies."""
+    """Turn whatever a handler raises, unknown paths and methods among it, into OpenAI error bodies."""
     try:
         return await handler(request)
     except RequestRejectedError as rejected:
         return error_reply(rejected)
     except web.HTTPException as raised:
-        body = error_body(raised.status, f"{request.method} {request.path}: {raised.reason}.")
-        return web.json_response(body, status=raised.status)
+        body = error_body(raised.status, f"{request.method} {request.path[:PATH_SHOWN]}: {raised.reason}.")
+        # 405 must say what is allowed (RFC 9110, section 15.5.6).
+        headers = {key: raised.headers[key] for key in ("Allow",) if key in raised.headers}
+        return web.json_response(body, status=raised.status, headers=headers)
+    except ConnectionError:
+        # The client has left in the middle of its answer.
+        raise
+    except Exception:
+        if request.writer.output_size > 0:
+            # A second answer inside the first would look like content: the connection must break.
+            raise
+        log.exception("a request failed: %s", request_id(request))
+        return web.json_response(error_body(500, "The server failed; its log says why."), status=500)

@@ -14,6 +14,7 @@ from functools import partial
 from aiohttp import web
 
 from target_service.model.loading import BadModelError, stay_offline
+from target_service.observability.logs import Logs
 from target_service.protocol.log import log_to_stderr
 from target_service.replica.app import make_app
 from target_service.replica.faults import Faults
@@ -31,8 +32,9 @@ log = logging.getLogger("target_service.replica")
 class _Replica:
     """The process: listen at once, load beside it, drain at the end."""
 
-    def __init__(self, settings: ReplicaSettings) -> None:
+    def __init__(self, settings: ReplicaSettings, logs: Logs) -> None:
         self._settings = settings
+        self._logs = logs
         self._exit_code = 0
         self._end = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -44,7 +46,7 @@ class _Replica:
 
     async def run(self) -> int:
         runner = web.AppRunner(
-            make_app(self._state, self._settings.http, self._faults),
+            make_app(self._state, self._settings.http, self._faults, self._logs),
             access_log=None,
             # Without it a handler runs on for a client that has gone.
             handler_cancellation=self._settings.engine.cancel_on_disconnect,
@@ -118,8 +120,8 @@ class _Replica:
         log.info("ends with %s open requests", self._state.counters.open)
 
 
-async def _run(settings: ReplicaSettings) -> int:
-    return await _Replica(settings).run()
+async def _run(settings: ReplicaSettings, logs: Logs) -> int:
+    return await _Replica(settings, logs).run()
 
 
 def main() -> int:
@@ -127,7 +129,12 @@ def main() -> int:
     settings = parse_arguments()
     stay_offline()
     log_to_stderr(f"replica[{settings.name}]")
-    return asyncio.run(_run(settings))
+    logs = Logs(settings.observability, f"replica-{settings.name}", [settings.http.faults_token or ""])
+    logs.attach(logging.getLogger())
+    try:
+        return asyncio.run(_run(settings, logs))
+    finally:
+        logs.close()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ import os
 from aiohttp import web
 
 from target_service.model.loading import params_sha256
+from target_service.observability.access import access_log
+from target_service.observability.logs import Logs
+from target_service.observability.settings import ObservabilitySettings
+from target_service.protocol.body import BODY_MAX_BYTES
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import (
     REQUEST_ID,
@@ -79,12 +83,15 @@ class _Facts:
         return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
 
 
-def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web.Application:
+def make_app(
+    state: ReplicaState, settings: HttpSettings, faults: Faults, logs: Logs | None = None
+) -> web.Application:
     """The application; `state` may still be loading and changes under it."""
     cache = AnswerCache(settings.cache_size, settings.cache_ttl_s)
-    metrics = ReplicaMetrics(state, cache)
+    logs = logs or Logs(ObservabilitySettings(), state.name)
+    metrics = ReplicaMetrics(state, cache, logs)
     facts, chat = _Facts(state, metrics), ChatHandler(state, metrics, settings, cache, faults)
-    app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
+    app = web.Application(middlewares=[access_log(logs, state.name), with_error_bodies], client_max_size=BODY_MAX_BYTES)
     app.router.add_post("/v1/chat/completions", chat.handle)
     app.router.add_get("/v1/models", facts.models)
     for path in ("health", "ready", "metrics", "version", "counters", "weights"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from target_service.observability.settings import ObservabilitySettings, add_options, take_settings
 from target_service.replica.nan_guard import NanGuardMode
 from target_service.replica.protection import PROTECTIONS
 
@@ -84,6 +85,7 @@ class ReplicaSettings:
     watchdog: WatchdogSettings
     health: HealthSettings
     http: HttpSettings
+    observability: ObservabilitySettings = ObservabilitySettings()
 
 
 def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
@@ -131,6 +133,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
             stream_error_event=args.stream_error_event == "on",
             keepalive_s=args.keepalive_s,
         ),
+        observability=take_settings(vars(args)),
     )
 
 
@@ -155,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_limits(parser.add_argument_group("limits"))
     _add_health(parser.add_argument_group("health and integrity"))
     _add_connections(parser.add_argument_group("connections and answers"))
+    add_options(parser.add_argument_group("logs and metrics"))
     _add_faults(parser.add_argument_group("faults"))
     return parser
 
