@@ -90,6 +90,10 @@ class Logs:
             with suppress(queue.Full):
                 self._queue.put_nowait(None)
             self._writer.join(LAST_WORDS_S)
+            if self._writer.is_alive():
+                return
+        for handler in self._handlers.values():
+            handler.close()
 
     def _handler(self, log: LogName) -> logging.Handler:
         settings = self.settings

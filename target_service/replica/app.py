@@ -83,9 +83,7 @@ class _Facts:
         return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
 
 
-def make_app(
-    state: ReplicaState, settings: HttpSettings, faults: Faults, logs: Logs | None = None
-) -> web.Application:
+def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults, logs: Logs | None = None) -> web.Application:
     """The application; `state` may still be loading and changes under it."""
     cache = AnswerCache(settings.cache_size, settings.cache_ttl_s)
     logs = logs or Logs(ObservabilitySettings(), state.name)

@@ -104,7 +104,7 @@ class Served:
         self._thread.start()
         self._runners: list[web.AppRunner] = []
         app = make_app(self.state, HttpSettings(faults_token="sesame"), Faults(), self.logs["replica-primary"])
-        self.replica = self._listen(web.AppRunner(app, access_log=None, handler_cancellation=True))
+        self.replica = self._listen(web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1))
         address = ReplicaAddress("primary", f"http://127.0.0.1:{self.replica}")
         gateway = GatewaySettings(0, "127.0.0.1", (address,), observability=settings, **GATEWAY)  # type: ignore[arg-type]
         self.gateway = self._listen(make_runner(gateway, self.logs["gateway"]))
@@ -113,7 +113,7 @@ class Served:
     def _listen(self, runner: web.AppRunner) -> int:
         async def start() -> int:
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1).start()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
             return int(runner.addresses[0][1])
 
         self._runners.append(runner)
@@ -139,6 +139,8 @@ class Served:
         assert self.complaints.seen == []
 
     def close(self) -> None:
+        if self._loop.is_closed():
+            return
         logging.getLogger().removeHandler(self.complaints)
         for runner in reversed(self._runners):
             with contextlib.suppress(TimeoutError):

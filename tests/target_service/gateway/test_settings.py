@@ -10,6 +10,7 @@ import pytest
 
 from target_service import gateway
 from target_service.gateway.settings import GatewaySettings, ReplicaAddress, parse_arguments
+from target_service.observability.settings import ObservabilitySettings
 
 LINE = ["--port", "1", "--replica", "a=http://h:2/"]
 PLAIN = GatewaySettings(1, "127.0.0.1", (ReplicaAddress("a", "http://h:2"),))
@@ -55,7 +56,8 @@ def test_what_makes_no_sense_is_a_usage_error(option: list[str], capsys: pytest.
 
 def test_fragile_turns_every_protection_off() -> None:
     fragile = parse_arguments([*LINE, "--protection", "fragile"])
-    assert fragile == replace(PLAIN, golden_prompts=0, drain_s=0.0, keepalive_s=5.0)
+    unguarded = ObservabilitySettings(log_guard=False, slow_request_s=0.0)
+    assert fragile == replace(PLAIN, golden_prompts=0, drain_s=0.0, keepalive_s=5.0, observability=unguarded)
 
 
 def test_hardened_turns_every_protection_on() -> None:
