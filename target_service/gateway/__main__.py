@@ -13,6 +13,7 @@ from target_service.gateway.serving import drain, make_runner
 from target_service.gateway.settings import GatewaySettings, parse_arguments
 from target_service.observability.logs import Logs
 from target_service.protocol.log import log_to_stderr
+from target_service.protocol.web import refuse_odd_expectations
 
 log = logging.getLogger("target_service.gateway")
 
@@ -20,6 +21,7 @@ log = logging.getLogger("target_service.gateway")
 async def _run(settings: GatewaySettings, logs: Logs) -> None:
     runner = make_runner(settings, logs)
     await runner.setup()
+    refuse_odd_expectations(runner)
     await web.TCPSite(runner, settings.host, settings.port).start()
     log.info("listening on %s:%s", settings.host, settings.port)
     end = asyncio.Event()

@@ -108,6 +108,8 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(total=None),
             # Bytes pass as they are; a packed body stays packed.
             auto_decompress=False,
+            # A replica must see what the client sent, not what this client library would have.
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             # A cookie that one user was given must not go out with another one's request.
             cookie_jar=aiohttp.DummyCookieJar(),
         )

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from aiohttp import http_exceptions
+from aiohttp import http_exceptions, web
 
 __all__ = ["FloodFilter", "Redaction"]
 
@@ -31,8 +31,8 @@ class Redaction(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true; the record may not be the same afterwards."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, http_exceptions.HttpProcessingError):
-            # Its message shows the header that it could not read, whichever that was.
+        if isinstance(error, http_exceptions.HttpProcessingError | web.RequestPayloadError):
+            # Its message shows what could not be read, the value of any header perhaps.
             record.msg, record.args = f"a request that is no HTTP was refused: {type(error).__name__}", None
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.exc_info = record.exc_text = None

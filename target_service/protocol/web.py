@@ -11,7 +11,7 @@ from aiohttp import web
 
 from target_service.protocol.errors import RequestRejectedError, error_body
 
-__all__ = ["REQUEST_ID", "error_reply", "is_probe", "request_id", "with_error_bodies"]
+__all__ = ["REQUEST_ID", "error_reply", "is_probe", "refuse_odd_expectations", "request_id", "with_error_bodies"]
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,7 @@ REQUEST_ID = "X-Request-Id"
 SERVED_BY = "X-Served-By"
 PROBE = "X-Probe"
 PATH_SHOWN = 200
+CONTINUE = "100-continue"
 _SAFE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _ID = web.RequestKey("request_id", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -45,6 +46,23 @@ def error_reply(rejected: RequestRejectedError) -> web.Response:
     if rejected.retry_after_s is not None:
         headers["Retry-After"] = str(rejected.retry_after_s)
     return web.json_response(rejected.body(), status=rejected.status, headers=headers)
+
+
+def refuse_odd_expectations(runner: web.AppRunner) -> None:
+    """Answer an unknown Expect header with 417, on every path; call it between the runner's setup and its first site.
+
+    aiohttp looks at the header before any middleware, and answers one that is not UTF-8 with 500.
+    """
+    server = runner.server
+    assert server is not None, "the runner is not set up"
+    handle = server.request_handler
+
+    async def guarded(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("Expect", CONTINUE).lower() == CONTINUE:
+            return await handle(request)
+        return web.json_response(error_body(417, "Expect may only be 100-continue."), status=417)
+
+    server.request_handler = guarded
 
 
 @web.middleware

@@ -16,6 +16,7 @@ from aiohttp import web
 from target_service.model.loading import BadModelError, stay_offline
 from target_service.observability.logs import Logs
 from target_service.protocol.log import log_to_stderr
+from target_service.protocol.web import refuse_odd_expectations
 from target_service.replica.app import make_app
 from target_service.replica.faults import Faults
 from target_service.replica.health import EngineHealth, Prober
@@ -54,6 +55,7 @@ class _Replica:
             keepalive_timeout=self._settings.http.keepalive_s,
         )
         await runner.setup()
+        refuse_odd_expectations(runner)
         await web.TCPSite(runner, self._settings.host, self._settings.port).start()
         log.info("listening on %s:%s", self._settings.host, self._settings.port)
         for number in (signal.SIGTERM, signal.SIGINT):

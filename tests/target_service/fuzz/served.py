@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
 from target_service.gateway.serving import make_runner
 from target_service.gateway.settings import GatewaySettings, ReplicaAddress
 from target_service.observability.logs import Logs
 from target_service.observability.settings import ObservabilitySettings
+from target_service.protocol.web import refuse_odd_expectations
 from target_service.replica.app import make_app
 from target_service.replica.engine import Engine
 from target_service.replica.faults import Faults
@@ -82,9 +84,10 @@ class Complaints(logging.Handler):
         self.seen: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        # A request that is not HTTP at all is logged by aiohttp, and refused.
-        if not record.getMessage().startswith("Error handling request from") or "500" in str(record.exc_info):
-            self.seen.append(record.getMessage() + str(record.exc_info))
+        error = record.exc_info[1] if record.exc_info else None
+        # A request that is not HTTP is refused, and logged by aiohttp.
+        if not isinstance(error, http_exceptions.HttpProcessingError | web.RequestPayloadError):
+            self.seen.append(record.getMessage() + repr(error))
 
 
 class Served:
@@ -97,14 +100,16 @@ class Served:
         self.engine = Engine(self.decoder, EngineSettings(token_cost_s=0, queue_max=100, active_max=8))
         self.engine.start()
         self.state = ReplicaState("primary", "m")
-        self.state.serving = Serving(self.engine, cast(Any, None), True, "all is right", 0.1)
+        self.state.serving = Serving(self.engine, cast(Any, SimpleNamespace(versions={})), True, "all is right", 0.1)
         self.complaints = Complaints()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._runners: list[web.AppRunner] = []
         app = make_app(self.state, HttpSettings(faults_token="sesame"), Faults(), self.logs["replica-primary"])
-        self.replica = self._listen(web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1))
+        self.replica = self._listen(
+            web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        )
         address = ReplicaAddress("primary", f"http://127.0.0.1:{self.replica}")
         gateway = GatewaySettings(0, "127.0.0.1", (address,), observability=settings, **GATEWAY)  # type: ignore[arg-type]
         self.gateway = self._listen(make_runner(gateway, self.logs["gateway"]))
@@ -113,6 +118,7 @@ class Served:
     def _listen(self, runner: web.AppRunner) -> int:
         async def start() -> int:
             await runner.setup()
+            refuse_odd_expectations(runner)
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             return int(runner.addresses[0][1])
 
@@ -136,7 +142,8 @@ class Served:
         assert primary["admitted"]
         assert (primary["ejected_total"], primary["breaker"]["state"]) == (0, "closed")
         assert not self.engine.died
-        assert self.complaints.seen == []
+        seen, self.complaints.seen = self.complaints.seen, []
+        assert seen == []
 
     def close(self) -> None:
         if self._loop.is_closed():
