@@ -7,7 +7,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -47,7 +47,6 @@ class _Own:
         events: EventLog,
         admission: Admission,
         breakers: dict[str, Breaker],
-        metrics: GatewayMetrics,
         traffic: Traffic,
     ) -> None:
         self._urls = {replica.name: replica.url for replica in settings.replicas}
@@ -58,7 +57,6 @@ class _Own:
         self._traffic = traffic
         self._incarnation = uuid.uuid4().hex
         self._started_s = time.monotonic()
-        self._metrics = metrics
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -76,10 +74,6 @@ class _Own:
             reason = "draining"
         body = {"ready": reason is None, "incarnation": self._incarnation, "active": self._admission.active}
         return web.json_response({**body, **({"reason": reason} if reason else {})}, status=503 if reason else 200)
-
-    async def metrics(self, _: web.Request) -> web.Response:
-        content_type = "text/plain; version=0.0.4; charset=utf-8"
-        return web.Response(body=self._metrics.text(), headers={"Content-Type": content_type})
 
     async def version(self, _: web.Request) -> web.Response:
         body = {"name": "gateway", **self._head(), "started_monotonic_s": self._started_s}
@@ -113,6 +107,14 @@ class _Own:
         return web.json_response({**self._head(), "events": self._events.since(since)})
 
 
+def _exposition(metrics: GatewayMetrics) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(_: web.Request) -> web.Response:
+        content_type = "text/plain; version=0.0.4; charset=utf-8"
+        return web.Response(body=metrics.text(), headers={"Content-Type": content_type})
+
+    return handle
+
+
 def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Application:
     """The application; raises ValueError when the golden file is none."""
     logs = logs or Logs(settings.observability, "gateway")
@@ -123,7 +125,7 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     verifier = Verifier(settings.golden, settings.golden_prompts, settings.golden_timeout_s)
     monitor = Monitor(settings, admission, verifier, dispatcher.readmitted)
     metrics = GatewayMetrics(admission, dispatcher.breakers, traffic, logs)
-    own = _Own(settings, events, admission, dispatcher.breakers, metrics, traffic)
+    own = _Own(settings, events, admission, dispatcher.breakers, traffic)
     upstream = Upstream(settings.request_timeout_s)
     tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
     proxy = Proxy(settings, dispatcher, tries, traffic, metrics)
@@ -131,8 +133,9 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     app[TRAFFIC] = traffic
     app[DRAINING] = asyncio.Event()
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
-    for path in ("health", "ready", "metrics", "version"):
+    for path in ("health", "ready", "version"):
         app.router.add_get(f"/{path}", getattr(own, path))
+    app.router.add_get("/metrics", _exposition(metrics))
     app.router.add_get("/gateway/state", own.state)
     app.router.add_get("/gateway/events", own.events)
 

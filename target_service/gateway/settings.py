@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class GatewaySettings:
     drain_s: float = 4.0
     keepalive_s: float = 3630.0
     seed: int | None = None
-    observability: ObservabilitySettings = ObservabilitySettings()
+    observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
 
 
 def parse_arguments(argv: list[str] | None = None) -> GatewaySettings:
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, help="of the retries' jitter")
     _add_protections(parser)
     add_options(parser.add_argument_group("logs and metrics"))
-    defaults = {field.name: field.default for field in fields(GatewaySettings) if field.default is not MISSING}
+    defaults = {each.name: each.default for each in fields(GatewaySettings) if each.default is not MISSING}
     parser.set_defaults(**{**defaults, "failback": "on"})
     return parser
 

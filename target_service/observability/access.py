@@ -26,7 +26,7 @@ TEXT_SHOWN = 100_000
 
 @dataclass
 class RequestFacts:
-    """What a handler knows of its request; None is unknown. `question` and `answer` are for `--log-prompts on` alone."""
+    """What a handler knows of its request; None is unknown. Question and answer are for `--log-prompts on` alone."""
 
     outcome: str | None = None
     reason: str | None = None
@@ -54,7 +54,7 @@ def facts_of(request: web.Request) -> RequestFacts:
 def access_log(
     logs: Logs, served_by: str | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """The middleware; `served_by` is the replica, where it is not in the answer. Good answers of ROUTINE get no line."""
+    """The middleware; `served_by` is the replica, if no answer names it. Good answers of ROUTINE get no line."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

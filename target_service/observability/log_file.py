@@ -92,7 +92,7 @@ class CappedFileHandler(RotatingFileHandler):
         if self.stream is not None:
             with suppress(OSError):
                 self.stream.close()
-            self.stream = None  # type: ignore[assignment]
+            self.stream = None
         super().close()
 
     def remove_old(self) -> None:

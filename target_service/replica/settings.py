@@ -85,7 +85,7 @@ class ReplicaSettings:
     watchdog: WatchdogSettings
     health: HealthSettings
     http: HttpSettings
-    observability: ObservabilitySettings = ObservabilitySettings()
+    observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
 
 
 def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:

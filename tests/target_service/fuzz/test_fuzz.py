@@ -142,7 +142,8 @@ def test_an_expectation_that_nobody_knows_is_refused_on_every_path(port: int, pa
 @example(data=b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n")
 @example(data=b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde")
 @example(
-    data=b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    data=b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 )
 @example(data=b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nno\r\n")
 @example(data=b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -205,7 +206,7 @@ def test_requests_in_one_piece_are_answered_in_order(port: int) -> None:
         "not_packed",
         "bomb",
         "continue",
-    ],  # fmt: skip
+    ],
 )
 def test_each_limit_has_its_status_at_replica_and_gateway(
     port: int, headers: list[bytes], body: bytes, status: int
