@@ -139,4 +139,8 @@ class _ErrorLog(logging.Handler):
         clean = self._logs.redaction.clean
         stack = logging.Formatter().formatException(record.exc_info) if record.exc_info else None
         fields = {"level": record.levelname.lower(), "logger": record.name, "message": clean(record.getMessage())}
-        self._logs.write("error", fields | {"stack": clean(stack) if stack is not None else None})
+        try:
+            self._logs.write("error", fields | {"stack": clean(stack) if stack is not None else None})
+        except OSError:
+            # Without the guard: whoever logs must not be hit by it, so says the standard library.
+            self.handleError(record)

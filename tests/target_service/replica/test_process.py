@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -64,3 +65,29 @@ def test_a_replica_that_loads_is_not_ready_unless_told_to_say_so(
 ) -> None:
     with loading(tmp_path, *options) as connection:
         assert status_of(connection, "/ready") == status
+
+
+def lines_dropped(connection: socket.socket) -> float:
+    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    text = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    (line,) = [line for line in text.splitlines() if line.startswith("target_log_lines_dropped_total ")]
+    return float(line.split()[1])
+
+
+@pytest.mark.parametrize(("guard", "status"), [("on", 404), ("off", 500)])
+def test_a_log_folder_that_cannot_be_written_is_a_matter_for_users_only_without_the_guard(
+    tmp_path: Path, guard: str, status: int
+) -> None:
+    (tmp_path / "file").touch()
+    with loading(tmp_path, "--log-dir", str(tmp_path / "file" / "logs"), "--log-guard", guard) as connection:
+        assert status_of(connection, "/nothing") == status
+        if guard == "on":
+            assert lines_dropped(connection) == 1
+
+
+def test_what_was_served_is_in_the_log_when_the_process_has_ended(tmp_path: Path) -> None:
+    with loading(tmp_path, "--log-dir", str(tmp_path / "logs")) as connection:
+        assert status_of(connection, "/nothing?token=s3cret") == 404
+    (line,) = (tmp_path / "logs" / "replica-primary.access.log").read_text().splitlines()
+    assert json.loads(line)["path"] == "/nothing"
+    assert "s3cret" not in line
