@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,13 +21,13 @@ ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
-def loading(folder: Path, *options: str) -> Iterator[socket.socket]:
+def loading(folder: Path, *options: str, **how: Any) -> Iterator[socket.socket]:
     """A connection to a replica that loads for a minute."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "target_service.replica", "--model", str(folder), "--port", str(port)]
-    process = subprocess.Popen([*command, "--slow-load-s", "60", *options], cwd=ROOT)
+    process = subprocess.Popen([*command, "--slow-load-s", "60", *options], cwd=ROOT, **how)
     try:
         give_up_s = time.monotonic() + 30
         while True:
@@ -91,3 +93,24 @@ def test_what_was_served_is_in_the_log_when_the_process_has_ended(tmp_path: Path
     (line,) = (tmp_path / "logs" / "replica-primary.access.log").read_text().splitlines()
     assert json.loads(line)["path"] == "/nothing"
     assert "s3cret" not in line
+
+
+def few_descriptors() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+
+
+@pytest.mark.parametrize("guard", ["on", "off"])
+def test_a_process_without_file_descriptors_floods_the_log_only_without_the_guard(tmp_path: Path, guard: str) -> None:
+    log = tmp_path / "stderr"
+    with (
+        log.open("wb") as stderr,
+        loading(tmp_path, "--log-guard", guard, stderr=stderr, preexec_fn=few_descriptors) as connection,
+        ExitStack() as crowd,
+    ):
+        for _ in range(60):
+            crowd.enter_context(socket.create_connection(connection.getpeername(), timeout=10))
+        # asyncio looks once a second whether there is a descriptor.
+        time.sleep(2.5)
+        assert status_of(connection, "/health") == 200
+    complaints = log.read_text().count("out of system resource")
+    assert complaints <= 40 if guard == "on" else complaints > 100
