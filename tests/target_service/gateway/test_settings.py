@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from target_service import gateway
-from target_service.gateway.settings import GatewaySettings, ReplicaAddress, parse_arguments
+from target_service.gateway.settings import GatewaySettings, ReplicaAddress, _parser, parse_arguments
 from target_service.observability.settings import ObservabilitySettings
 
 LINE = ["--port", "1", "--replica", "a=http://h:2/"]
@@ -43,6 +43,9 @@ def test_a_replica_takes_a_weight_and_the_mark_of_a_backup() -> None:
         ["--rate-limit-burst", "0"],
         ["--keepalive-s", "0"],
         ["--drain-s", "soon"],
+        ["--slow-request-s", "-1"],
+        ["--log-keep-days", "week"],
+        ["--metric-names", "tgi"],
         ["--protection", "armoured"],
     ],
     ids=" ".join,
@@ -83,6 +86,6 @@ def test_the_readme_tells_the_defaults_of_the_table() -> None:
         if row.startswith("|")
         for option, value in re.findall(r"`--([a-z-]+) ([^`]+)`", row.split("|")[2])
     }
-    settings = parse_arguments(LINE)
-    assert {"strategy", "breaker_failures", "drain_s", "keepalive_s"} < set(told)
-    assert told == {name: str(getattr(settings, name)).removesuffix(".0") for name in told}
+    parser = _parser()
+    assert {"strategy", "breaker_failures", "drain_s", "keepalive_s", "log_guard"} < set(told)
+    assert told == {name: str(parser.get_default(name)).removesuffix(".0") for name in told}
