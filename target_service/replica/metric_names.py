@@ -96,7 +96,6 @@ VLLM = (
     Named("prompt_total", "vllm:prompt_tokens", "counter", "Prompt tokens of answered requests"),
     Named("tokens", "vllm:generation_tokens", "counter", "Tokens computed"),
     Named("turned_away", "vllm:admission_rejections", "counter", "Refused for load (429, 503)", ("reason",)),
-    Named("non_finite", "vllm:corrupted_requests", "counter", "Steps with NaN or infinity, with --nan-guard"),
 )
 
 SEED = (
