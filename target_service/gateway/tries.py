@@ -15,7 +15,7 @@ from target_service.gateway.evidence import Evidence
 from target_service.gateway.retry_budget import RetryBudget, backoff_s
 from target_service.gateway.settings import GatewaySettings, ReplicaAddress
 from target_service.gateway.traffic import Traffic
-from target_service.gateway.upstream import Attempt, Outgoing, Upstream
+from target_service.gateway.upstream import Attempt, Outgoing, Upstream, outgoing_of
 
 __all__ = ["Tries"]
 
@@ -32,15 +32,17 @@ class Tries:
         rng: random.Random,
     ) -> None:
         self._settings = settings
-        self._replicas: dict[str, ReplicaAddress] = {replica.name: replica for replica in settings.replicas}
         self._budget = RetryBudget(settings.retry_share) if settings.retry_share else None
         self._dispatcher = dispatcher
         self._upstream = upstream
         self._traffic = traffic
         self._rng = rng
 
-    async def serve(self, request: web.Request, outgoing: Outgoing) -> Attempt | None:
+    async def serve(self, request: web.Request) -> Attempt | None:
         """How the last try ended; None when no replica could be tried at all."""
+        settings = self._settings
+        # A key that this gateway has checked is none of the replica's business.
+        outgoing = await outgoing_of(request, settings.request_timeout_s, with_key=settings.api_keys_file is None)
         if self._budget is not None and not outgoing.probe:
             self._budget.pay_in()
         tried: set[str] = set()
@@ -110,7 +112,7 @@ class Tries:
     ) -> Attempt:
         evidence = Evidence.NEUTRAL
         try:
-            attempt = await send(outgoing, self._replicas[slot.replica])
+            attempt = await send(outgoing, slot.address)
             # A harness that probes is not a user who suffers.
             if not outgoing.probe:
                 evidence = attempt.evidence

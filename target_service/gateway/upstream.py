@@ -60,14 +60,16 @@ class Attempt:
 
     @property
     def unanswered(self) -> bool:
-        """The replica failed before the client got a byte, and sooner than a timeout."""
-        return self.outcome in ("refused", "broken")
+        """The replica failed before the client got a byte, and sooner than the time for all tries was over."""
+        return self.outcome in ("refused", "broken", "try_timeout")
 
 
-async def outgoing_of(request: web.Request, timeout_s: float) -> Outgoing:
-    """Read a client's request whole, so that it can be sent more than once."""
+async def outgoing_of(request: web.Request, timeout_s: float, *, with_key: bool) -> Outgoing:
+    """Read a client's request whole, so that it can be sent more than once; `with_key` passes Authorization on."""
     kept = ((key, value) for key, value in request.headers.items() if key.lower() not in NOT_FORWARDED)
     headers = CIMultiDict(kept)
+    if not with_key:
+        headers.popall("Authorization", None)
     headers[REQUEST_ID] = request_id(request)
     body = await request.read()
     deadline_s = asyncio.get_running_loop().time() + timeout_s
@@ -77,8 +79,9 @@ async def outgoing_of(request: web.Request, timeout_s: float) -> Outgoing:
 class Upstream:
     """The connections to all replicas."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, try_timeout_s: float = 0.0) -> None:
         self._timeout_s = timeout_s
+        self._try_timeout_s = try_timeout_s
 
     async def start(self) -> None:
         """Open the session; needs a running loop."""
@@ -98,7 +101,9 @@ class Upstream:
         response: web.StreamResponse | None = None
         to_client = False
         try:
-            async with asyncio.timeout_at(outgoing.deadline_s), self._ask(outgoing, replica) as upstream:
+            async with self._limit(outgoing) as limit, self._ask(outgoing, replica) as upstream:
+                # It has begun to answer: from here on the request's own deadline counts.
+                limit.reschedule(outgoing.deadline_s)
                 evidence = _evidence(upstream)
                 response = web.StreamResponse(
                     status=upstream.status, reason=upstream.reason, headers=_returned(upstream, replica)
@@ -114,7 +119,7 @@ class Upstream:
                 await response.write_eof()
                 return Attempt(replica.name, "answered", response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
-            failed = self._failed(error, replica)
+            failed = self._failed(error, outgoing, replica)
         if response is None or not response.prepared:
             return failed
         # The client must see a broken answer, never one that ends well.
@@ -127,13 +132,21 @@ class Upstream:
     async def fetch(self, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
         """Take the whole answer before the client gets any of it."""
         try:
-            async with asyncio.timeout_at(outgoing.deadline_s), self._ask(outgoing, replica) as upstream:
+            async with self._limit(outgoing) as limit, self._ask(outgoing, replica) as upstream:
+                limit.reschedule(outgoing.deadline_s)
                 body = await upstream.read()
                 headers = _returned(upstream, replica)
                 response = web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
                 return Attempt(replica.name, "answered", response, _evidence(upstream))
         except (TimeoutError, aiohttp.ClientError) as error:
-            return self._failed(error, replica)
+            return self._failed(error, outgoing, replica)
+
+    def _limit(self, outgoing: Outgoing) -> asyncio.Timeout:
+        """For one try: it must begin to answer in time, and end before the request's deadline."""
+        if not self._try_timeout_s:
+            return asyncio.timeout_at(outgoing.deadline_s)
+        begun_s = asyncio.get_running_loop().time() + self._try_timeout_s
+        return asyncio.timeout_at(min(begun_s, outgoing.deadline_s))
 
     def _ask(
         self, outgoing: Outgoing, replica: ReplicaAddress
@@ -147,8 +160,11 @@ class Upstream:
             allow_redirects=False,
         )
 
-    def _failed(self, error: Exception, replica: ReplicaAddress) -> Attempt:
-        if isinstance(error, TimeoutError):
+    def _failed(self, error: Exception, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
+        timeout = isinstance(error, TimeoutError)
+        if timeout and asyncio.get_running_loop().time() < outgoing.deadline_s:
+            status, message, outcome = 504, f"did not begin to answer in {self._try_timeout_s:g} s.", "try_timeout"
+        elif timeout:
             status, message, outcome = 504, f"did not answer in {self._timeout_s:g} s.", "timeout"
         elif isinstance(error, aiohttp.ClientConnectorError):
             status, message, outcome = 502, f"cannot be reached: {error}.", "refused"

@@ -40,6 +40,8 @@ def error_reply(rejected: RequestRejectedError) -> web.Response:
     headers = {}
     if rejected.retry_after_s is not None:
         headers["Retry-After"] = str(rejected.retry_after_s)
+    if rejected.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     return web.json_response(rejected.body(), status=rejected.status, headers=headers)
 
 

@@ -24,7 +24,9 @@ from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
 
-__all__ = ["make_app"]
+__all__ = ["CHAT", "make_app"]
+
+CHAT = web.AppKey("chat", ChatHandler)
 
 
 class _Facts:
@@ -67,6 +69,10 @@ class _Facts:
         model = {"id": self._state.model, "object": "model", "created": 0, "owned_by": "local"}
         return web.json_response({"object": "list", "data": [model]})
 
+    async def config(self, _: web.Request) -> web.Response:
+        configuration = self._state.configuration
+        return web.json_response({"name": self._state.name, **(configuration.body() if configuration else {})})
+
     async def counters(self, _: web.Request) -> web.Response:
         body = {"incarnation": self._state.incarnation, **self._state.counters.body()}
         return web.json_response(body)
@@ -87,8 +93,9 @@ def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web
     app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
     app.router.add_post("/v1/chat/completions", chat.handle)
     app.router.add_get("/v1/models", facts.models)
-    for path in ("health", "ready", "metrics", "version", "counters", "weights"):
+    for path in ("health", "ready", "metrics", "version", "counters", "weights", "config"):
         app.router.add_get(f"/{path}", getattr(facts, path))
+    app[CHAT] = chat
     if settings.faults_token:
         FaultEndpoints(faults, settings.faults_token).add_to(app)
 

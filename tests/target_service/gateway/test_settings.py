@@ -55,12 +55,13 @@ def test_what_makes_no_sense_is_a_usage_error(option: list[str], capsys: pytest.
 
 def test_fragile_turns_every_protection_off() -> None:
     fragile = parse_arguments([*LINE, "--protection", "fragile"])
-    assert fragile == replace(PLAIN, golden_prompts=0, drain_s=0.0, keepalive_s=5.0)
+    assert fragile == replace(PLAIN, golden_prompts=0, login_failures=0, drain_s=0.0, keepalive_s=5.0)
 
 
 def test_hardened_turns_every_protection_on() -> None:
     hardened = parse_arguments([*LINE, "--protection", "hardened"])
-    off = {"golden_prompts", "breaker_failures", "retry_share", "hedge_after_s", "eject_failures", "rate_limit_per_s"}
+    off = {"golden_prompts", "breaker_failures", "retry_share", "hedge_after_s", "eject_failures", "rate_limit_per_s",
+           "try_timeout_s", "login_failures"}  # fmt: skip
     assert all(getattr(hardened, name) > 0 for name in off)
     assert hardened.drain_s >= hardened.request_timeout_s
     assert hardened.keepalive_s > 75
