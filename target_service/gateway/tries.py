@@ -80,7 +80,10 @@ class Tries:
         tasks = [asyncio.create_task(self._run(slot, outgoing, self._upstream.fetch))]
         try:
             done, _ = await asyncio.wait(tasks, timeout=self._settings.hedge_after_s)
-            second = None if done else self._hedge(tried)
+            if done:
+                # Nearly always: nothing to choose from, and nothing to clear up.
+                return tasks[0].result()
+            second = self._hedge(tried)
             if second is not None:
                 tasks.append(asyncio.create_task(self._run(second, outgoing, self._upstream.fetch)))
             first = await _first_answer(set(tasks))
@@ -88,9 +91,11 @@ class Tries:
                 self._traffic.hedges_won_total += 1
             return first
         finally:
-            for task in tasks:
+            left = [task for task in tasks if not task.done()]
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if left:
+                await asyncio.gather(*left, return_exceptions=True)
 
     def _hedge(self, tried: set[str]) -> Slot | None:
         # Without a budget, a stall of all replicas would double the load on them.

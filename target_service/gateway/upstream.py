@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import aiohttp
 from aiohttp import web
@@ -90,6 +91,8 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(total=None),
             # Bytes pass as they are; a packed body stays packed.
             auto_decompress=False,
+            # A replica's cookies are its users', not the gateway's.
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def close(self) -> None:
@@ -153,8 +156,7 @@ class Upstream:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse, bool | None]:
         return self._session.request(
             outgoing.method,
-            # As it is: resolving /v1/../x would lead out of /v1.
-            URL(replica.url + outgoing.path, encoded=True),
+            _url(replica.url, outgoing.path),
             data=outgoing.body,
             headers=outgoing.headers,
             allow_redirects=False,
@@ -174,6 +176,12 @@ class Upstream:
         response = error_reply(rejected)
         response.headers[SERVED_BY] = replica.name
         return Attempt(replica.name, outcome, response, Evidence.FAILED)
+
+
+@lru_cache(maxsize=256)
+def _url(base: str, path: str) -> URL:
+    # As it is: resolving /v1/../x would lead out of /v1.
+    return URL(base + path, encoded=True)
 
 
 def _returned(upstream: aiohttp.ClientResponse, replica: ReplicaAddress) -> CIMultiDict[str]:
