@@ -74,12 +74,12 @@ class Admission:
             self._isolate(name, reason)
         del self.standings[name]
 
-    def hold(self, name: str, reason: str, until_s: float) -> bool:
-        """Isolate a replica until it is released or restarted, or until then; whether it was admitted."""
+    def hold(self, name: str, reason: str, now_s: float, for_s: float) -> bool:
+        """Isolate a replica until it is released or restarted, or for so long; whether it was admitted."""
         standing = self.standings[name]
-        was, standing.held_until_s = standing.admitted, until_s
+        was, standing.held_until_s = standing.admitted, now_s + for_s
         standing.ticket += 1
-        self._events.add("held", name, reason=reason, until_s=until_s)
+        self._events.add("held", name, reason=reason, for_s=for_s)
         if was:
             self._isolate(name, f"held: {reason}")
         return was

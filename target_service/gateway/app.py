@@ -86,6 +86,7 @@ class _Own:
         return web.json_response(body)
 
     async def state(self, _: web.Request) -> web.Response:
+        now_s = time.monotonic()
         replicas = {
             name: {
                 "admitted": standing.admitted,
@@ -97,7 +98,8 @@ class _Own:
                 "reason": standing.reason,
                 "open_requests": standing.open_requests,
                 "ejected_total": standing.ejected_total,
-                "held_until_s": standing.held_until_s,
+                "held_for_s": _left_s(standing.held_until_s, now_s),
+                "lease_left_s": _left_s(self._members.lease_until_s(name), now_s),
                 **self._members.body(name),
             }
             for name, standing in self._admission.standings.items()
@@ -158,6 +160,10 @@ def make_app(settings: GatewaySettings) -> web.Application:
     app.on_response_prepare.append(sign)
     app.cleanup_ctx.append(connections)
     return app
+
+
+def _left_s(until_s: float | None, now_s: float) -> float | None:
+    return None if until_s is None else round(max(0.0, until_s - now_s), 3)
 
 
 def _admission(settings: GatewaySettings, events: EventLog) -> Admission:

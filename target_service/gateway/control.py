@@ -88,7 +88,7 @@ class Isolation:
             raise RequestRejectedError(
                 409, f"{name!r} is the last admitted replica; even_last isolates it all the same.", code="last_replica"
             )
-        was = self._admission.hold(name, reason, time.monotonic() + for_s)
+        was = self._admission.hold(name, reason, time.monotonic(), for_s)
         log.warning("%s is isolated: %s", name, reason)
         standing = self._admission.standings[name]
         return web.json_response(

@@ -46,12 +46,15 @@ class Members:
         self._leases = Leases()
         self._kept: set[str] = set()
 
+    def lease_until_s(self, name: str) -> float | None:
+        """When a replica's lease runs out; None: it has none, and stays."""
+        return self._leases.until_s(name)
+
     def body(self, name: str) -> dict[str, object]:
-        """What is known of one replica, as JSON keys; `lease_until_s` None: it stays."""
+        """Where one replica is, and what else is known of it, as JSON keys."""
         return {
             "url": self._dispatcher.replicas[name].url,
             "breaker": self.breakers[name].body() if name in self.breakers else None,
-            "lease_until_s": self._leases.until_s(name),
             **self._monitor.configurations.body(name),
         }
 

@@ -1,7 +1,7 @@
 """How much latency does the gateway add at 50 requests a second? Hardened, before a stub that costs nothing.
 
 Every 20 ms one request goes through the gateway and, 10 ms later, one to the stub itself, so that what else the machine
-does hits both. The figures are differences of quantiles. `python -m tests.bench.gateway_latency [seconds [protection]]`.
+does hits both. The figures are differences of quantiles. `python -m tests.bench.gateway_latency [seconds [name]]`.
 """
 
 from __future__ import annotations

@@ -115,7 +115,10 @@ async def test_a_supervisor_isolates_before_it_restarts_and_golden_answers_let_t
         assert await stack.served(3) == [(200, "standby")] * 3
         # It is green all the while; only the restart, seen by another incarnation, ends the hold.
         await asyncio.sleep(0.3)
-        assert not (await stack.get("/gateway/state"))["replicas"]["primary"]["admitted"]
+        state = (await stack.get("/gateway/state"))["replicas"]["primary"]
+        assert not state["admitted"]
+        assert 50 < state["held_for_s"] < 60
+        assert state["lease_left_s"] is None
         primary.answer, primary.incarnation = "negative", "two"
         async with asyncio.timeout(10):
             while "golden_failed" not in await stack.kinds("primary"):  # noqa: ASYNC110
