@@ -53,6 +53,13 @@ def test_what_makes_no_sense_is_a_usage_error(option: list[str], capsys: pytest.
     assert option[0] in capsys.readouterr().err
 
 
+def test_a_gateway_without_replicas_is_one_with_which_they_register(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--port", "1"])
+    assert "--replica is required" in capsys.readouterr().err
+    assert parse_arguments(["--port", "1", "--register-token-file", "t"]).replicas == ()
+
+
 def test_fragile_turns_every_protection_off() -> None:
     fragile = parse_arguments([*LINE, "--protection", "fragile"])
     assert fragile == replace(PLAIN, golden_prompts=0, login_failures=0, drain_s=0.0, keepalive_s=5.0)
