@@ -150,6 +150,13 @@ class Admission:
         """A golden answer was wrong or missing; the next green beat asks again."""
         self._events.add("golden_failed", name, **details)
 
+    def restarted(self, name: str, verified: str | None, seen: str) -> None:
+        """A request found another incarnation than the verified one, sooner than a beat did."""
+        standing = self.standings[name]
+        if standing.admitted and standing.incarnation == verified:
+            standing.ticket += 1
+            self._isolate(name, f"a request met incarnation {seen}, not {verified}")
+
     def eject(self, name: str, failures: int) -> bool:
         """Isolate a replica that fails its users; the last one stays, for it is all that they have."""
         standing = self.standings[name]

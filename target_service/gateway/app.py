@@ -127,7 +127,7 @@ def make_app(settings: GatewaySettings) -> web.Application:
     monitor = Monitor(settings, admission, verifier, dispatcher.readmitted, configurations)
     members = Members(admission, dispatcher, monitor, events, partial(_breaker, settings, events))
     own = _Own(settings, events, admission, members, traffic)
-    upstream = Upstream(settings.request_timeout_s, settings.try_timeout_s)
+    upstream = Upstream(settings.request_timeout_s, settings.try_timeout_s, only_verified=settings.golden_prompts > 0)
     tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
     proxy = Proxy(access, dispatcher, tries, traffic, own.gauges)
     app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)

@@ -23,6 +23,7 @@ class Slot:
 
     replica: str
     address: ReplicaAddress
+    incarnation: str | None
     term: int
     permit: int
 
@@ -77,7 +78,8 @@ class Dispatcher:
         name = self._strategy.choose([self._candidate(each) for each in pool])
         self._admission.routed(name, now_s)
         permit = self.breakers[name].begin() if name in self.breakers else 0
-        return Slot(name, self._replicas[name], self._terms[name], permit)
+        incarnation = self._admission.standings[name].incarnation
+        return Slot(name, self._replicas[name], incarnation, self._terms[name], permit)
 
     def end(self, slot: Slot, evidence: Evidence, now_s: float) -> None:
         """A try is over."""
@@ -93,6 +95,11 @@ class Dispatcher:
             return
         if self._outliers.note(name, evidence):
             self._admission.eject(name, self._outliers.failures(name))
+
+    def restarted(self, slot: Slot, incarnation: str) -> None:
+        """An answer came from another process than the one that was verified."""
+        if self._replicas.get(slot.replica) is slot.address:
+            self._admission.restarted(slot.replica, slot.incarnation, incarnation)
 
     def readmitted(self, name: str) -> None:
         """Golden answers are better evidence than what was counted before them."""

@@ -13,7 +13,7 @@ from aiohttp import web
 from target_service.gateway.dispatch import Dispatcher, Slot
 from target_service.gateway.evidence import Evidence
 from target_service.gateway.retry_budget import RetryBudget, backoff_s
-from target_service.gateway.settings import GatewaySettings, ReplicaAddress
+from target_service.gateway.settings import GatewaySettings
 from target_service.gateway.traffic import Traffic
 from target_service.gateway.upstream import Attempt, Outgoing, Upstream, outgoing_of
 
@@ -47,6 +47,9 @@ class Tries:
             self._budget.pay_in()
         tried: set[str] = set()
         attempt = await self._try(request, outgoing, tried)
+        # Nothing was asked of who was verified: this costs no retry, and ends as each of them is isolated now.
+        while attempt is not None and attempt.restarted_as is not None:
+            attempt = await self._try(request, outgoing, tried)
         retry = 1
         while attempt is not None and attempt.unanswered and await self._may_retry(outgoing, retry):
             retry += 1
@@ -113,11 +116,13 @@ class Tries:
         self,
         slot: Slot,
         outgoing: Outgoing,
-        send: Callable[[Outgoing, ReplicaAddress], Coroutine[None, None, Attempt]],
+        send: Callable[[Outgoing, Slot], Coroutine[None, None, Attempt]],
     ) -> Attempt:
         evidence = Evidence.NEUTRAL
         try:
-            attempt = await send(outgoing, slot.address)
+            attempt = await send(outgoing, slot)
+            if attempt.restarted_as is not None:
+                self._dispatcher.restarted(slot, attempt.restarted_as)
             # A harness that probes is not a user who suffers.
             if not outgoing.probe:
                 evidence = attempt.evidence

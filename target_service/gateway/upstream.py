@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import aiohttp
@@ -13,10 +13,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from target_service.gateway.dispatch import Slot
 from target_service.gateway.evidence import Evidence, evidence_of_answer
 from target_service.gateway.settings import ReplicaAddress
 from target_service.protocol.errors import RequestRejectedError
-from target_service.protocol.web import REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
+from target_service.protocol.web import INCARNATION, REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
 
 __all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
 
@@ -25,7 +26,7 @@ HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "t
                         "transfer-encoding", "upgrade", "proxy-authenticate",
                         "proxy-authorization"})  # fmt: skip
 NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "x-request-id"}
-NOT_RETURNED = HOP_BY_HOP | {"x-request-id", "x-served-by", "date", "server"}
+NOT_RETURNED = HOP_BY_HOP | {"x-request-id", "x-served-by", "x-incarnation", "date", "server"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Attempt:
     outcome: str
     response: web.StreamResponse
     evidence: Evidence
+    restarted_as: str | None = None
 
     @property
     def unanswered(self) -> bool:
@@ -78,11 +80,12 @@ async def outgoing_of(request: web.Request, timeout_s: float, *, with_key: bool)
 
 
 class Upstream:
-    """The connections to all replicas."""
+    """The connections to all replicas; `only_verified`: answers of a process that nobody verified are dropped."""
 
-    def __init__(self, timeout_s: float, try_timeout_s: float = 0.0) -> None:
+    def __init__(self, timeout_s: float, try_timeout_s: float, *, only_verified: bool) -> None:
         self._timeout_s = timeout_s
         self._try_timeout_s = try_timeout_s
+        self._only_verified = only_verified
 
     async def start(self) -> None:
         """Open the session; needs a running loop."""
@@ -99,14 +102,18 @@ class Upstream:
         """Close the session."""
         await self._session.close()
 
-    async def relay(self, request: web.Request, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
+    async def relay(self, request: web.Request, outgoing: Outgoing, slot: Slot) -> Attempt:
         """Pass the answer to the client chunk by chunk, as it comes."""
         response: web.StreamResponse | None = None
         to_client = False
+        replica, limit = slot.address, self._limit(outgoing)
         try:
-            async with self._limit(outgoing) as limit, self._ask(outgoing, replica) as upstream:
+            async with limit, self._ask(outgoing, replica) as upstream:
                 # It has begun to answer: from here on the request's own deadline counts.
                 limit.reschedule(outgoing.deadline_s)
+                stranger = self._stranger(upstream, slot)
+                if stranger is not None:
+                    return stranger
                 evidence = _evidence(upstream)
                 response = web.StreamResponse(
                     status=upstream.status, reason=upstream.reason, headers=_returned(upstream, replica)
@@ -122,7 +129,7 @@ class Upstream:
                 await response.write_eof()
                 return Attempt(replica.name, "answered", response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
-            failed = self._failed(error, outgoing, replica)
+            failed = self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
         if response is None or not response.prepared:
             return failed
         # The client must see a broken answer, never one that ends well.
@@ -132,17 +139,21 @@ class Upstream:
         evidence = Evidence.NEUTRAL if to_client else Evidence.FAILED
         return Attempt(replica.name, f"{failed.outcome}_mid_body", response, evidence)
 
-    async def fetch(self, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
+    async def fetch(self, outgoing: Outgoing, slot: Slot) -> Attempt:
         """Take the whole answer before the client gets any of it."""
+        replica, limit = slot.address, self._limit(outgoing)
         try:
-            async with self._limit(outgoing) as limit, self._ask(outgoing, replica) as upstream:
+            async with limit, self._ask(outgoing, replica) as upstream:
                 limit.reschedule(outgoing.deadline_s)
+                stranger = self._stranger(upstream, slot)
+                if stranger is not None:
+                    return stranger
                 body = await upstream.read()
                 headers = _returned(upstream, replica)
                 response = web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
                 return Attempt(replica.name, "answered", response, _evidence(upstream))
         except (TimeoutError, aiohttp.ClientError) as error:
-            return self._failed(error, outgoing, replica)
+            return self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
 
     def _limit(self, outgoing: Outgoing) -> asyncio.Timeout:
         """For one try: it must begin to answer in time, and end before the request's deadline."""
@@ -162,9 +173,17 @@ class Upstream:
             allow_redirects=False,
         )
 
-    def _failed(self, error: Exception, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
+    def _stranger(self, upstream: aiohttp.ClientResponse, slot: Slot) -> Attempt | None:
+        """The answer of a process that nobody has verified: it started again since, and sooner than a beat saw."""
+        seen = upstream.headers.get(INCARNATION)
+        if not self._only_verified or seen is None or slot.incarnation is None or seen == slot.incarnation:
+            return None
+        failed = _rejected(502, "has started again and is not verified.", "restarted", slot.address)
+        return replace(failed, restarted_as=seen)
+
+    def _failed(self, error: Exception, replica: ReplicaAddress, *, try_over: bool) -> Attempt:
         timeout = isinstance(error, TimeoutError)
-        if timeout and asyncio.get_running_loop().time() < outgoing.deadline_s:
+        if timeout and try_over:
             status, message, outcome = 504, f"did not begin to answer in {self._try_timeout_s:g} s.", "try_timeout"
         elif timeout:
             status, message, outcome = 504, f"did not answer in {self._timeout_s:g} s.", "timeout"
@@ -172,10 +191,21 @@ class Upstream:
             status, message, outcome = 502, f"cannot be reached: {error}.", "refused"
         else:
             status, message, outcome = 502, f"broke off: {error!r}.", "broken"
-        rejected = RequestRejectedError(status, f"{replica.name} {message}", code=f"upstream_{outcome}")
-        response = error_reply(rejected)
-        response.headers[SERVED_BY] = replica.name
-        return Attempt(replica.name, outcome, response, Evidence.FAILED)
+        return _rejected(status, message, outcome, replica)
+
+
+def _rejected(status: int, message: str, outcome: str, replica: ReplicaAddress) -> Attempt:
+    rejected = RequestRejectedError(status, f"{replica.name} {message}", code=f"upstream_{outcome}")
+    response = error_reply(rejected)
+    response.headers[SERVED_BY] = replica.name
+    return Attempt(replica.name, outcome, response, Evidence.FAILED)
+
+
+def _when(limit: asyncio.Timeout) -> float:
+    # Timers may fire a little early: which limit it was says the limit, not the clock.
+    when_s = limit.when()
+    assert when_s is not None, "every try has a limit"
+    return when_s
 
 
 @lru_cache(maxsize=256)

@@ -10,11 +10,12 @@ from aiohttp import web
 
 from target_service.protocol.errors import RequestRejectedError, error_body
 
-__all__ = ["REQUEST_ID", "error_reply", "is_probe", "request_id", "with_error_bodies"]
+__all__ = ["INCARNATION", "REQUEST_ID", "error_reply", "is_probe", "request_id", "with_error_bodies"]
 
 REQUEST_ID = "X-Request-Id"
 SERVED_BY = "X-Served-By"
 PROBE = "X-Probe"
+INCARNATION = "X-Incarnation"
 _SAFE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _ID = web.RequestKey("request_id", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

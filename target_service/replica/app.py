@@ -10,6 +10,7 @@ from aiohttp import web
 from target_service.model.loading import params_sha256
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import (
+    INCARNATION,
     REQUEST_ID,
     SERVED_BY,
     error_reply,
@@ -102,6 +103,7 @@ def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[SERVED_BY] = state.name
         response.headers[REQUEST_ID] = request_id(request)
+        response.headers[INCARNATION] = state.incarnation
 
     app.on_response_prepare.append(sign)
     return app

@@ -33,6 +33,11 @@ class Stub:
         self.seen: dict[str, str] = {}
         self.config_version: str | None = None
         app = web.Application()
+
+        async def sign(_: web.Request, response: web.StreamResponse) -> None:
+            response.headers["X-Incarnation"] = self.incarnation
+
+        app.on_response_prepare.append(sign)
         app.router.add_get("/ready", self.on_ready)
         app.router.add_post("/v1/chat/completions", self.on_chat)
         self.server = TestServer(app)

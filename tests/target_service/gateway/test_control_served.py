@@ -173,6 +173,28 @@ async def test_a_restart_that_nobody_announced_gets_no_user_before_golden_answer
             await reborn.server.close()
 
 
+@pytest.mark.parametrize(("golden_prompts", "expected"), [(3, "standby"), (0, "primary")])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_restart_faster_than_a_beat_gives_no_user_an_answer_that_nobody_verified(
+    stream: bool, golden_prompts: int, expected: str, tmp_path: Path
+) -> None:
+    changes = {"golden_prompts": golden_prompts, "beat_s": 2.0, "hedge_after_s": 0.0 if stream else 1.0}
+    async with gateway_before(pair(), tmp_path, **changes) as stack:
+        stack.stubs["primary"].incarnation, stack.stubs["primary"].answer = "two", "negative"
+        assert await stack.served(2) == [(200, expected)] * 2
+        assert ("isolated" in await stack.kinds("primary")) is (golden_prompts > 0)
+        state = await stack.get("/gateway/state")
+        assert (state["retries_total"], state["outcomes"]) == (0, {"answered": 2})
+
+
+async def test_a_restart_of_the_only_replica_is_a_503_until_it_is_verified(tmp_path: Path) -> None:
+    async with gateway_before({"primary": Stub()}, tmp_path, beat_s=1.0) as stack:
+        stack.stubs["primary"].incarnation = "two"
+        assert (await stack.served(1))[0][0] == 503
+        await stack.until(lambda s: s["active"] == "primary")
+        assert await stack.served(1) == [(200, "primary")]
+
+
 async def test_replicas_that_are_set_up_otherwise_are_an_event_and_show_in_the_state(tmp_path: Path) -> None:
     stubs = pair()
     stubs["primary"].config_version = stubs["standby"].config_version = "aaaa"
