@@ -206,3 +206,16 @@ async def test_replicas_that_are_set_up_otherwise_are_an_event_and_show_in_the_s
         stubs["standby"].config_version = "aaaa"
         await stack.until(lambda s: not s["replicas"]["standby"]["config_differs"])
         assert (await stack.kinds("standby"))[-2:] == ["config_differs", "config_same_again"]
+
+
+async def test_a_cookie_of_a_replica_goes_to_its_user_and_to_nobody_else(tmp_path: Path) -> None:
+    async with newcomer() as (stub, url), controlled(tmp_path, {}) as stack:
+        stub.status, stub.headers = 201, {"Set-Cookie": "session=theirs"}
+        # By name: a jar takes no cookies from bare addresses.
+        body = {"name": "new", "url": url.replace("127.0.0.1", "localhost"), "lease_s": 60}
+        assert (await told(stack, "POST", "", body, REGISTER))[0] == 200
+        await stack.until(lambda s: s["replicas"]["new"]["admitted"])
+        async with stack.chat() as response:
+            assert response.headers["Set-Cookie"] == "session=theirs"
+        await stack.served(1)
+        assert "Cookie" not in stub.seen
