@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
 
+import uvloop
 from aiohttp import web
 
 from target_service.gateway.serving import drain, make_runner
@@ -23,6 +25,9 @@ async def _run(settings: GatewaySettings, logs: Logs) -> None:
     await runner.setup()
     refuse_odd_expectations(runner)
     await web.TCPSite(runner, settings.host, settings.port).start()
+    # What is there now stays: without this, a collection that looks at all of it holds requests up.
+    gc.collect()
+    gc.freeze()
     log.info("listening on %s:%s", settings.host, settings.port)
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -39,7 +44,9 @@ def main() -> int:
     logs = Logs(settings.observability, "gateway")
     logs.attach(logging.getLogger())
     try:
-        asyncio.run(_run(settings, logs))
+        # A faster loop: every request passes here twice.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(settings, logs))
     except ValueError as error:
         log.error("%s", error)
         return 2

@@ -8,14 +8,19 @@ import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from target_service.gateway.access import make_access
 from target_service.gateway.admission import Admission
 from target_service.gateway.breaker import Breaker, BreakerRules
+from target_service.gateway.configurations import Configurations
+from target_service.gateway.control import Isolation, Registration
 from target_service.gateway.dispatch import Dispatcher
 from target_service.gateway.events import EventLog
+from target_service.gateway.members import Members
 from target_service.gateway.metrics import GatewayMetrics
 from target_service.gateway.monitor import Monitor
 from target_service.gateway.outlier import OutlierDetector
@@ -46,14 +51,13 @@ class _Own:
         settings: GatewaySettings,
         events: EventLog,
         admission: Admission,
-        breakers: dict[str, Breaker],
+        members: Members,
         traffic: Traffic,
     ) -> None:
-        self._urls = {replica.name: replica.url for replica in settings.replicas}
+        self._members = members
         self._strategy = settings.strategy
         self._events = events
         self._admission = admission
-        self._breakers = breakers
         self._traffic = traffic
         self._incarnation = uuid.uuid4().hex
         self._started_s = time.monotonic()
@@ -80,9 +84,9 @@ class _Own:
         return web.json_response(body)
 
     async def state(self, _: web.Request) -> web.Response:
+        now_s = time.monotonic()
         replicas = {
             name: {
-                "url": self._urls[name],
                 "admitted": standing.admitted,
                 "ready": standing.ready,
                 "missed_beats": standing.missed,
@@ -92,7 +96,9 @@ class _Own:
                 "reason": standing.reason,
                 "open_requests": standing.open_requests,
                 "ejected_total": standing.ejected_total,
-                "breaker": self._breakers[name].body() if name in self._breakers else None,
+                "held_for_s": _left_s(standing.held_until_s, now_s),
+                "lease_left_s": _left_s(self._members.lease_until_s(name), now_s),
+                **self._members.body(name),
             }
             for name, standing in self._admission.standings.items()
         }
@@ -116,19 +122,22 @@ def _exposition(metrics: GatewayMetrics) -> Callable[[web.Request], Awaitable[we
 
 
 def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Application:
-    """The application; raises ValueError when the golden file is none."""
+    """The application; raises ValueError when the golden file, or a file with keys or a token, is none."""
     logs = logs or Logs(settings.observability, "gateway")
     events = EventLog(time.monotonic)
     traffic = Traffic()
+    access = make_access(settings, events)
     admission = _admission(settings, events)
     dispatcher = _dispatcher(settings, events, admission)
     verifier = Verifier(settings.golden, settings.golden_prompts, settings.golden_timeout_s)
-    monitor = Monitor(settings, admission, verifier, dispatcher.readmitted)
-    metrics = GatewayMetrics(admission, dispatcher.breakers, traffic, logs)
-    own = _Own(settings, events, admission, dispatcher.breakers, traffic)
-    upstream = Upstream(settings.request_timeout_s)
+    configurations = Configurations(admission, events)
+    monitor = Monitor(settings, admission, verifier, dispatcher.readmitted, configurations)
+    members = Members(admission, dispatcher, monitor, events, partial(_breaker, settings, events))
+    metrics = GatewayMetrics(admission, members.breakers, traffic, logs)
+    own = _Own(settings, events, admission, members, traffic)
+    upstream = Upstream(settings.request_timeout_s, settings.try_timeout_s, only_verified=settings.golden_prompts > 0)
     tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
-    proxy = Proxy(settings, dispatcher, tries, traffic, metrics)
+    proxy = Proxy(access, dispatcher, tries, traffic, metrics)
     app = web.Application(middlewares=[access_log(logs), with_error_bodies], client_max_size=BODY_MAX_BYTES)
     app[TRAFFIC] = traffic
     app[DRAINING] = asyncio.Event()
@@ -138,6 +147,10 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     app.router.add_get("/metrics", _exposition(metrics))
     app.router.add_get("/gateway/state", own.state)
     app.router.add_get("/gateway/events", own.events)
+    if access.keys.registrars is not None:
+        Registration(access, access.keys.registrars, members, admission).add_to(app)
+    if access.keys.admins is not None:
+        Isolation(access, access.keys.admins, admission).add_to(app)
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[REQUEST_ID] = request_id(request)
@@ -147,13 +160,19 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     async def connections(_: web.Application) -> AsyncIterator[None]:
         await upstream.start()
         await monitor.start()
+        expiry = asyncio.create_task(members.expire_for_ever())
         yield
+        expiry.cancel()
         await monitor.close()
         await upstream.close()
 
     app.on_response_prepare.append(sign)
     app.cleanup_ctx.append(connections)
     return app
+
+
+def _left_s(until_s: float | None, now_s: float) -> float | None:
+    return None if until_s is None else round(max(0.0, until_s - now_s), 3)
 
 
 def _admission(settings: GatewaySettings, events: EventLog) -> Admission:
@@ -169,11 +188,16 @@ def _admission(settings: GatewaySettings, events: EventLog) -> Admission:
 
 
 def _dispatcher(settings: GatewaySettings, events: EventLog, admission: Admission) -> Dispatcher:
-    rules = BreakerRules(settings.breaker_failures, settings.breaker_open_s, settings.breaker_probes)
+    made = ((each.name, _breaker(settings, events, each.name)) for each in settings.replicas)
     return Dispatcher(
         settings.replicas,
         admission,
         STRATEGIES[settings.strategy](),
-        breakers={each.name: Breaker(each.name, events, rules) for each in settings.replicas if rules.failures_max},
+        breakers={name: breaker for name, breaker in made if breaker is not None},
         outliers=OutlierDetector(settings.eject_failures) if settings.eject_failures else None,
     )
+
+
+def _breaker(settings: GatewaySettings, events: EventLog, name: str) -> Breaker | None:
+    rules = BreakerRules(settings.breaker_failures, settings.breaker_open_s, settings.breaker_probes)
+    return Breaker(name, events, rules) if rules.failures_max else None

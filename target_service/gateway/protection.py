@@ -16,6 +16,8 @@ PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
         "hedge_after_s": 0.0,
         "eject_failures": 0,
         "rate_limit_per_s": 0.0,
+        "try_timeout_s": 0.0,
+        "login_failures": 0,
         "drain_s": 0.0,
         # Shorter than clients keep idle connections: they send into ones that are just being closed.
         "keepalive_s": 5.0,
@@ -30,6 +32,9 @@ PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
         "eject_failures": 5,
         "rate_limit_per_s": 100.0,
         "rate_limit_burst": 200,
+        # Longer than a hardened replica lets a request wait: overload is answered by shedding, not by trying again.
+        "try_timeout_s": 15.0,
+        "login_failures": 5,
         # As long as the longest request may take.
         "drain_s": 30.0,
         # Longer than an hour, the longest that common clients and balancers keep idle connections.

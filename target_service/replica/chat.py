@@ -45,8 +45,14 @@ class ChatHandler:
         self._metrics = metrics
         self._settings = settings
         self._cache = cache
-        self._bucket = TokenBucket(settings.qps_limit, burst=settings.qps_limit) if settings.qps_limit > 0 else None
+        self._bucket = _bucket(settings.qps_limit)
         self._faults = faults
+
+    def adopt(self, settings: HttpSettings) -> None:
+        """Serve with other settings from the next request on; the cache itself stays as it is."""
+        if settings.qps_limit != self._settings.qps_limit:
+            self._bucket = _bucket(settings.qps_limit)
+        self._settings = settings
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one request; aiohttp cancels this when the client goes away."""
@@ -141,6 +147,10 @@ class ChatHandler:
             if isinstance(event, Finished):
                 return web.json_response(reply.whole(text, event.finish_reason, event.usage)), "ok"
         raise RequestRejectedError(500, "The engine ended without an answer.")
+
+
+def _bucket(qps_limit: float) -> TokenBucket | None:
+    return TokenBucket(qps_limit, burst=qps_limit) if qps_limit > 0 else None
 
 
 async def _events(engine: Engine, wanted: ChatRequest, queued: Callable[[float], None]) -> AsyncGenerator[Event]:

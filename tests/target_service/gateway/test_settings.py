@@ -57,15 +57,24 @@ def test_what_makes_no_sense_is_a_usage_error(option: list[str], capsys: pytest.
     assert option[0] in capsys.readouterr().err
 
 
+def test_a_gateway_without_replicas_is_one_with_which_they_register(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--port", "1"])
+    assert "--replica is required" in capsys.readouterr().err
+    assert parse_arguments(["--port", "1", "--register-token-file", "t"]).replicas == ()
+
+
 def test_fragile_turns_every_protection_off() -> None:
     fragile = parse_arguments([*LINE, "--protection", "fragile"])
     unguarded = ObservabilitySettings(log_guard=False, slow_request_s=0.0)
-    assert fragile == replace(PLAIN, golden_prompts=0, drain_s=0.0, keepalive_s=5.0, observability=unguarded)
+    off = replace(PLAIN, golden_prompts=0, login_failures=0, drain_s=0.0, keepalive_s=5.0, observability=unguarded)
+    assert fragile == off
 
 
 def test_hardened_turns_every_protection_on() -> None:
     hardened = parse_arguments([*LINE, "--protection", "hardened"])
-    off = {"golden_prompts", "breaker_failures", "retry_share", "hedge_after_s", "eject_failures", "rate_limit_per_s"}
+    off = {"golden_prompts", "breaker_failures", "retry_share", "hedge_after_s", "eject_failures", "rate_limit_per_s",
+           "try_timeout_s", "login_failures"}  # fmt: skip
     assert all(getattr(hardened, name) > 0 for name in off)
     assert hardened.drain_s >= hardened.request_timeout_s
     assert hardened.keepalive_s > 75
