@@ -16,17 +16,18 @@ from harness.model.capability import Capability
 from harness.model.errors import StackError
 from harness.model.event import Event
 from harness.model.plan import Prompt
+from harness.model.scenario import TargetOptions
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.fake_links import LINKS, FakeLinks
+from harness.stack.fake_supervisor import FakeSupervisor, refusal
 
 __all__ = ["FakeStack", "FakeTarget"]
 
 BEAT_S = 0.25
 MISSED_BEATS = 3
 BEAT_TIMEOUT_S = 0.25
-RESTART_S = 3.0
 VERIFY_S = 0.25
 PRISTINE = (8).to_bytes(8, "little") + b'{"a":{}}' + bytes(range(256))
 
@@ -48,8 +49,10 @@ class _Replica:
 class FakeTarget:
     """State of the target over time. `advance` must be called with times that never go back."""
 
-    def __init__(self, folder: Path, *, fragile: bool = False) -> None:
-        self._fragile = fragile
+    def __init__(self, folder: Path, target: TargetOptions | None = None, seed: str = "0") -> None:
+        target = target or TargetOptions()
+        self._fragile = target.protection == "fragile"
+        self.supervisor = FakeSupervisor(target, seed, self)
         self._pids = count(4121)
         self.folder = folder
         self.replicas = {name: _Replica(name, pid=next(self._pids)) for name in ("primary", "standby")}
@@ -73,17 +76,16 @@ class FakeTarget:
         """Where the gateway sends users now."""
         return next((replica for replica in self.replicas.values() if replica.admitted), None)
 
-    def end_process(self, name: str, report: str, *, comes_back: bool = True) -> None:
-        """The replica's process ends now; its supervisor starts it again."""
+    def end_process(self, name: str, report: str, *, asked_for: bool = False) -> None:
+        """The replica's process ends now; its supervisor does as it is."""
         replica = self.replicas[name]
         replica.exit_reports[replica.pid] = replica.last_exit = report
         replica.generation += 1
-        self._say("exited", name, report=report)
+        self.say("exited", name, report=report, asked_for=asked_for)
         if replica.status != "paused":
             self._miss_beats(replica, self.now_s)
         replica.status = "dead"
-        if comes_back:
-            self._due(replica, RESTART_S, lambda at_s: self._load(replica, at_s))
+        self.supervisor.ended(replica, report, asked_for=asked_for)
 
     def pause(self, name: str) -> None:
         """The process stops answering."""
@@ -91,6 +93,7 @@ class FakeTarget:
         replica.status = "paused"
         replica.generation += 1
         self._miss_beats(replica, self.now_s + BEAT_TIMEOUT_S)
+        self.supervisor.paused(replica)
 
     def resume(self, name: str) -> None:
         """The process answers again."""
@@ -100,7 +103,7 @@ class FakeTarget:
         replica.status = "up"
         replica.generation += 1
         if not replica.admitted:
-            self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
+            self.due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
     def beats_reach(self, name: str, reached: bool) -> None:
         """Whether the gateway's beats pass the link to a replica, which itself goes on."""
@@ -111,31 +114,33 @@ class FakeTarget:
         if not reached:
             self._miss_beats(replica, self.now_s)
         elif not replica.admitted:
-            self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
+            self.due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
     def file_altered(self, name: str) -> bool | None:
         """Whether the weights file differs from the pristine one; None: there is none."""
         path = self.folder / name / "model" / "model.safetensors"
         return path.read_bytes() != PRISTINE if path.exists() else None
 
-    def _load(self, replica: _Replica, at_s: float) -> None:
+    def load(self, replica: _Replica, at_s: float) -> None:
+        """A new process of the replica has read its model, and serves or ends."""
         replica.pid = next(self._pids)
-        self._say("started", replica.name, at_s)
+        self.say("started", replica.name, at_s)
         if self.file_altered(replica.name) is not False:
             replica.exit_reports[replica.pid] = replica.last_exit = "exit status 78"
-            self._say("exited", replica.name, at_s, report="exit status 78")
-            self._due(replica, RESTART_S, lambda again_s: self._load(replica, again_s))
+            self.say("exited", replica.name, at_s, report="exit status 78", asked_for=False)
+            self.supervisor.ended(replica, "exit status 78")
             return
         replica.status = "up"
+        self.supervisor.loaded(replica.name, at_s)
         self._ready(replica, at_s)
 
     def _ready(self, replica: _Replica, at_s: float) -> None:
-        self._say("ready_green", replica.name, at_s)
-        self._due(replica, VERIFY_S, lambda later_s: self._admit(replica, later_s))
+        self.say("ready_green", replica.name, at_s)
+        self.due(replica, VERIFY_S, lambda later_s: self._admit(replica, later_s))
 
     def _admit(self, replica: _Replica, at_s: float) -> None:
         replica.admitted = True
-        self._say("readmitted", replica.name, at_s)
+        self.say("readmitted", replica.name, at_s)
 
     def _miss_beats(self, replica: _Replica, from_s: float) -> None:
         """What is missed for too long is isolated; a fragile gateway looks away."""
@@ -148,14 +153,15 @@ class FakeTarget:
         def miss(at_s: float) -> None:
             if not replica.admitted:
                 return
-            self._say("beat_missed", replica.name, at_s, missed=beat)
+            self.say("beat_missed", replica.name, at_s, missed=beat)
             if beat == MISSED_BEATS:
                 replica.admitted = False
-                self._say("isolated", replica.name, at_s, last_routed_s=at_s)
+                self.say("isolated", replica.name, at_s, last_routed_s=at_s)
 
         return miss
 
-    def _due(self, replica: _Replica, after_s: float, act: Callable[[float], None]) -> None:
+    def due(self, replica: _Replica, after_s: float, act: Callable[[float], None]) -> None:
+        """Do it so much later, unless the replica's process or its way has changed by then."""
         self._due_at(replica, self.now_s + after_s, act)
 
     def _due_at(self, replica: _Replica, at_s: float, act: Callable[[float], None]) -> None:
@@ -167,10 +173,10 @@ class FakeTarget:
 
         heapq.heappush(self._agenda, (at_s, next(self._order), if_current))
 
-    def _say(self, kind: str, replica: str, at_s: float | None = None, **fields: object) -> None:
-        self.events.append(
-            Event(self.now_s if at_s is None else at_s, f"target.{kind}", {"replica": replica, **fields})
-        )
+    def say(self, kind: str, replica: str, at_s: float | None = None, **fields: object) -> None:
+        """Report an event."""
+        at_s = self.now_s if at_s is None else at_s
+        self.events.append(Event(at_s, f"target.{kind}", {"replica": replica, **fields}))
 
 
 class FakeStack:
@@ -218,13 +224,11 @@ class FakeStack:
         return self.target.links
 
     def up(self, run: RunContext) -> None:
-        single = {**run.target.gateway, **run.target.replica}
-        if single:
-            raise StackError(
-                f"target: the fake stack is a script and has no option {min(single)}; it knows `protection`"
-            )
+        cannot = refusal(run.target)
+        if cannot:
+            raise StackError(cannot)
         self._origin_s = run.origin_monotonic_s
-        self._target = FakeTarget(run.folder / "stack", fragile=run.target.protection == "fragile")
+        self._target = FakeTarget(run.folder / "stack", run.target, run.seed)
         for name in self._target.replicas:
             folder = self.model_folder(name)
             folder.mkdir(parents=True)
@@ -245,11 +249,8 @@ class FakeStack:
 
     def final_counters(self) -> list[Event]:
         now_s = self._clock.now() - self._origin_s
-        return [
-            Event(
-                now_s, "counters", {"source": "gateway", "incarnation": "1", "received_distinct": self.target.received}
-            )
-        ]
+        counted = {"source": "gateway", "incarnation": "1", "received_distinct": self.target.received}
+        return [Event(now_s, "counters", counted)]
 
     def down(self) -> None:
         self._target = None
@@ -266,9 +267,8 @@ class FakeStack:
         elif name == "SIGCONT":
             self.target.resume(process.replica)
         else:
-            self.target.end_process(
-                process.replica, {"SIGKILL": "terminated by SIGKILL", "SIGTERM": "exit status 0"}[name]
-            )
+            how = {"SIGKILL": "terminated by SIGKILL", "SIGTERM": "exit status 0"}[name]
+            self.target.end_process(process.replica, how)
         return True
 
     def state(self, process: TargetProcess) -> str:
@@ -281,10 +281,10 @@ class FakeStack:
         return self.target.replicas[process.replica].exit_reports.get(process.pid)
 
     def restart(self, replica: str) -> None:
-        self.target.end_process(replica, "exit status 0")
+        self.target.end_process(replica, "exit status 0", asked_for=True)
 
     def ensure_running(self, replica: str) -> None:
-        pass  # the scripted supervisor never gives up
+        self.target.supervisor.ensure_running(self.target.replicas[replica])
 
     def pause_inverse(self, process: TargetProcess) -> Inverse:
         return Inverse("nothing", {"because": "a scripted process ends with its run", "pid": process.pid})
