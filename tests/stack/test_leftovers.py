@@ -68,7 +68,8 @@ class Server:
         command = [sys.executable, "-c", HOLDER, str(self.shared), str(self.socket), "parent"]
         self.process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"ready\n"
+        with self.process.stdout:
+            assert self.process.stdout.readline() == b"ready\n"
 
     def kill(self) -> None:
         self.process.kill()

@@ -111,7 +111,7 @@ def test_a_server_that_hangs_is_killed_and_restarted_by_liveness_only(
     running.stack.signal(old, "SIGSTOP")
     successor(running, eventually, old)
     assert running.stack.exit_report(old) == "terminated by SIGKILL"
-    (hung,) = running.seen("target.unhealthy", "primary")
+    (hung,) = eventually(lambda: running.seen("target.unhealthy", "primary"))
     assert hung.fields["killed"] is True
 
 
@@ -130,11 +130,13 @@ def test_the_cron_script_never_restarts_a_server_that_hangs(
     make_stack: Callable[..., Any], eventually: Eventually
 ) -> None:
     running = make_stack(target("cron-script", period_s=0.5, pause_s=0.1)).up_and_ready()
-    old = running.stack.process("primary")
+    running.clock.sleep(1.0)  # it may just be restarting what was still starting, which is another defect of it
+    restarted = len(running.seen("target.restarting", "primary"))
+    old = eventually(lambda: running.stack.process("primary"))
     running.stack.signal(old, "SIGSTOP")
     hung = eventually(lambda: [e for e in running.seen("target.check_hangs", "primary") if e.fields["checks"] >= 3])
     assert running.stack.process("primary") == old
-    assert running.seen("target.restarting", "primary") == []
+    assert len(running.seen("target.restarting", "primary")) == restarted
     assert hung[0].fields["checks"] == 3
 
 
