@@ -200,8 +200,9 @@ def _supervision(target: Any, document: Document) -> Iterator[Found]:
     for name in sorted(str(name) for name in options if name not in known):
         having = [f"'{one}'" for one, names in OPTIONS_OF.items() if name in names]
         if having:
-            at: Path = ("target", "supervision", name)
-            yield document.line(at), f"{'.'.join(at)}: only {' and '.join(having)} have it, not '{chosen}'"
+            line = document.line(("target", "supervision", name))
+            has = "has" if len(having) == 1 else "have"
+            yield line, f"target.supervision.{name}: only {' and '.join(having)} {has} it, not '{chosen}'"
 
 
 def _without_faults(body: Mapping[str, Any], document: Document) -> Iterator[Found]:

@@ -125,7 +125,7 @@ class FakeSupervisor:
     def _start(self, replica: _Replica, **fields: object) -> None:
         self._starting.add(replica.name)
         if fields:
-            self._stage.say("restarting", replica.name, **fields)
+            self._stage.say("restarting", replica.name, None, **fields)
         self._stage.due(replica, RESTART_S, lambda at_s: self._stage.load(replica, at_s))
 
     def _kill(self, replica: _Replica) -> None:

@@ -2,8 +2,8 @@
 
 A server that was killed cleans nothing up. Its orphans keep memory and port, so the next start fails; its shared memory
 stays until the host is restarted. Only what is this run's is touched: orphans carry the run's label and the program's
-name in their environment, and a file is removed only when a process of that program was seen to hold it, nobody that
-lives holds it now, and it belongs to our user.
+name in their environment, and a file is removed only when a process of that program was seen to hold it, it is no older
+than that process, nobody that lives holds it now, and it belongs to our user.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from harness.model.errors import BlastRadiusError
 from harness.record.clock import Clock
-from harness.stack.owned import ProcessId, owned_processes, process_state, send_signal
+from harness.stack.owned import ProcessId, identify, owned_processes, process_state, send_signal
 
 __all__ = ["Leftovers", "port_is_free", "shared_memory_in", "sockets_in", "wait_for_port"]
 
@@ -51,12 +51,16 @@ class Leftovers:
         self._held: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)  # path -> device, inode
 
     def look(self, program: str, pid: int) -> None:
-        """Take down which files a program's process and its children hold now."""
-        for one in _with_children(pid):
+        """Take down which files a program's process and its children hold now; what has gone is forgotten."""
+        known = {path: identity for path, identity in self._held[program].items() if os.path.lexists(path)}
+        since_s = _begin_wall_s(pid)
+        for one in _with_children(pid) if since_s is not None else ():
             for path in _held_by(one):
                 with suppress(OSError):
                     found = os.lstat(path)
-                    self._held[program][path] = found.st_dev, found.st_ino
+                    if found.st_mtime >= since_s:  # an older file is somebody else's, which it reads
+                        known[path] = found.st_dev, found.st_ino
+        self._held[program] = known
 
     def kill_orphans(self, program: str, is_down: Callable[[], bool]) -> list[int]:
         """Kill what the dead server's children are; `is_down` guards against one that was started meanwhile."""
@@ -108,6 +112,16 @@ def wait_for_port(port: int, within_s: float, clock: Clock) -> bool:
             return False
         clock.sleep(LOOK_EVERY_S)
     return True
+
+
+def _begin_wall_s(pid: int) -> float | None:
+    """When a process began, on the clock of file times, a second early at most; None: it has gone."""
+    process = identify(pid)
+    with suppress(OSError):
+        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+        if process is not None:
+            return int(boot.split()[1]) + process.started / os.sysconf("SC_CLK_TCK") - 1.0
+    return None
 
 
 def _with_children(pid: int) -> Iterator[int]:

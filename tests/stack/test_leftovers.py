@@ -132,3 +132,15 @@ def test_a_file_that_was_made_anew_under_the_same_name_is_left_alone(tmp_path: P
     other.rename(server.shared)
     assert str(server.shared) not in leftovers.remove_files("primary")
     assert server.shared.read_bytes() == b"another's"
+
+
+@process_test
+def test_a_file_that_is_older_than_the_server_is_left_alone(tmp_path: Path, run_id: str) -> None:
+    server = Server(tmp_path, run_id, "primary")
+    os.utime(server.shared, (0, 0))
+    leftovers = Leftovers(run_id, SystemClock())
+    leftovers.look("primary", server.process.pid)
+    server.kill()
+    leftovers.kill_orphans("primary", lambda: True)
+    assert leftovers.remove_files("primary") == [str(server.socket)]
+    assert server.shared.exists()
