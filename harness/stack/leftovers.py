@@ -14,7 +14,7 @@ import signal
 import socket
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,14 +52,15 @@ class Leftovers:
 
     def look(self, program: str, pid: int) -> None:
         """Take down which files a program's process and its children hold now; what has gone is forgotten."""
-        known = {path: identity for path, identity in self._held[program].items() if os.path.lexists(path)}
         since_s = _begin_wall_s(pid)
-        for one in _with_children(pid) if since_s is not None else ():
-            for path in _held_by(one):
-                with suppress(OSError):
-                    found = os.lstat(path)
-                    if found.st_mtime >= since_s:  # an older file is somebody else's, which it reads
-                        known[path] = found.st_dev, found.st_ino
+        if since_s is None:
+            return
+        known = {path: identity for path, identity in self._held[program].items() if os.path.lexists(path)}
+        for path in _held_by_all(_with_children(pid)):
+            with suppress(OSError):
+                found = os.lstat(path)
+                if found.st_mtime >= since_s:  # an older file is somebody else's, which it reads
+                    known[path] = found.st_dev, found.st_ino
         self._held[program] = known
 
     def kill_orphans(self, program: str, is_down: Callable[[], bool]) -> list[int]:
@@ -80,7 +81,8 @@ class Leftovers:
         if not ours:
             return []
         removed = []
-        for path in sorted(ours - _held_by_anybody()):
+        everybody = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        for path in sorted(ours - _held_by_all(everybody)):
             with suppress(OSError):
                 os.unlink(path)
                 removed.append(path)
@@ -150,9 +152,8 @@ def _held_by(pid: int) -> set[str]:
     return paths
 
 
-def _held_by_anybody() -> set[str]:
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return set().union(*(_held_by(pid) for pid in pids))
+def _held_by_all(pids: Iterable[int]) -> set[str]:
+    return {path for pid in pids for path in _held_by(pid)}
 
 
 def _is_ours(path: str, identity: tuple[int, int]) -> bool:
