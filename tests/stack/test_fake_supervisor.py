@@ -14,7 +14,7 @@ KILL = "faults: [{kind: process.kill, on: primary}]\n"
 STOP = "faults: [{kind: process.stop, on: primary}]\n"
 LOOP = "faults: [{kind: weights.missing, on: primary, restart_after_s: 1, for_s: 60}]\n"
 HANG = "faults: [{kind: process.pause, on: primary, for_s: 30}]\n"
-LONG = HEAD.replace("recovery_s: 10", "recovery_s: 40")
+LONG = HEAD.replace("recovery_s: 10", "recovery_s: 40").replace("rate_per_s: 20", "rate_per_s: 5")
 
 
 def decisions(folder: Path, text: str) -> list[Event]:
@@ -109,3 +109,10 @@ def test_the_retry_script_gives_up_after_three_and_begins_anew_at_its_next_pass(
 def test_what_the_script_cannot_play_is_refused_in_a_sentence(tmp_path: Path, target: str, sentence: str) -> None:
     with pytest.raises(StackError, match=sentence):
         history_of(tmp_path, f"target: {target}\n" + KILL)
+
+
+@pytest.mark.parametrize(("supervisor", "outcome"), [("budget", "pass"), ("unexpected", "fail"), ("never", "fail")])
+def test_a_scenario_can_ask_that_a_clean_end_is_restarted(tmp_path: Path, supervisor: str, outcome: str) -> None:
+    text = f"target: {{supervisor: {supervisor}}}\n{STOP}observe: {{restarts: {{min: 1}}}}\n"
+    (finding,) = [one for one in verdict_of(tmp_path, text).findings if one.check == "observe.restarts"]
+    assert finding.outcome == outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from harness.model.scenario import TargetOptions
 from harness.model.supervision import Supervision
-from harness.stack.owned import owned_processes
+from harness.stack.owned import identify, owned_processes, send_signal
 
 pytestmark = pytest.mark.process
 Eventually = Callable[..., Any]
@@ -154,3 +155,14 @@ def test_nothing_is_left_of_a_script_or_of_orphans_after_down(make_stack: Callab
     running = make_stack(target("cron-script", period_s=1), environment={"STUB_ORPHAN": "1"}).up_and_ready()
     running.stack.down()
     assert list(owned_processes(running.run.run_id)) == []
+
+
+def test_a_crash_while_the_listener_is_dead_is_restarted_when_it_is_back(
+    make_stack: Callable[..., Any], eventually: Eventually
+) -> None:
+    running = make_stack(target("budget")).up_and_ready()
+    listener = identify(running.stack._up.rpc.state("restart_budget:restart_budget").pid)
+    assert listener is not None
+    assert send_signal(listener, signal.SIGKILL, running.run.run_id)
+    successor(running, eventually, ended(running, eventually, "SIGKILL"))
+    eventually(lambda: running.stack.ready() is None)
