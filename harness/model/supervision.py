@@ -50,7 +50,7 @@ class Supervision:
     liveness_timeout_s: SecondsAboveZero = 1.0
     """How long an answer may take."""
     liveness_failures: Annotated[int, Ge(1)] = 3
-    """So many in a row kill it; a replica that never was healthy is left to load."""
+    """So many in a row kill it; a replica that never was ready is left to load."""
     period_s: SecondsAboveZero = 60.0
     """How often a script is run: the minute of its cron."""
     pause_s: Seconds = 3.0

@@ -20,12 +20,16 @@ __all__ = ["Heartbeats", "watch_liveness"]
 
 @dataclass
 class Heartbeats:
-    """Counts missed answers in a row of one process; one that never answered is still starting."""
+    """Counts missed answers in a row of one process; one that never was ready is still loading, which may block it."""
 
     failures: int
     _pid: int = 0
     _was_healthy: bool = False
     _missed: int = field(default=0)
+
+    def page(self, pid: int) -> str:
+        """What to ask of that process: whether it has loaded, and from then on whether it lives."""
+        return "health" if pid == self._pid and self._was_healthy else "ready"
 
     def saw(self, pid: int, healthy: bool) -> bool:
         """Take an answer down; True when that process has to go."""
@@ -40,12 +44,12 @@ def watch_liveness(program: str, plan: SupervisionPlan, rpc: SupervisorRpc, log:
     """Look for ever. SIGKILL, since who hangs does not take SIGTERM either."""
     options = plan.options
     beats = Heartbeats(options.liveness_failures)
-    url = f"http://127.0.0.1:{plan.replicas[program]}/health"
+    url = f"http://127.0.0.1:{plan.replicas[program]}"
     while True:
         begin_s = clock.now()
         pid = _pid_of(program, rpc)
         if pid is not None:
-            answer = get_json(url, clock=clock, total_s=options.liveness_timeout_s)
+            answer = get_json(f"{url}/{beats.page(pid)}", clock=clock, total_s=options.liveness_timeout_s)
             if beats.saw(pid, answer is not None and answer.status < 400):
                 row = {"at_monotonic_s": clock.now(), "program": program, "state": "UNHEALTHY", "pid": pid}
                 log.write({**row, "missed": options.liveness_failures, "killed": _kill(pid, program, plan, rpc)})
