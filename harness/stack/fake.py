@@ -21,7 +21,7 @@ from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.fake_links import LINKS, FakeLinks
-from harness.stack.fake_supervisor import FakeSupervisor, refusal
+from harness.stack.fake_supervisor import Acts, FakeSupervisor, refusal
 
 __all__ = ["FakeStack", "FakeTarget"]
 
@@ -52,7 +52,6 @@ class FakeTarget:
     def __init__(self, folder: Path, target: TargetOptions | None = None, seed: str = "0") -> None:
         target = target or TargetOptions()
         self._fragile = target.protection == "fragile"
-        self.supervisor = FakeSupervisor(target, seed, self)
         self._pids = count(4121)
         self.folder = folder
         self.replicas = {name: _Replica(name, pid=next(self._pids)) for name in ("primary", "standby")}
@@ -63,6 +62,8 @@ class FakeTarget:
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
         self.now_s = 0.0
+        acts = Acts(lambda: self.now_s, self._due, self._load, self.end_process, self._say)
+        self.supervisor = FakeSupervisor(target, seed, acts)
 
     def advance(self, now_s: float) -> None:
         """Let everything happen that is due by `now_s` seconds from the run's origin."""
@@ -81,7 +82,7 @@ class FakeTarget:
         replica = self.replicas[name]
         replica.exit_reports[replica.pid] = replica.last_exit = report
         replica.generation += 1
-        self.say("exited", name, report=report, asked_for=asked_for)
+        self._say("exited", name, report=report, asked_for=asked_for)
         if replica.status != "paused":
             self._miss_beats(replica, self.now_s)
         replica.status = "dead"
@@ -103,7 +104,7 @@ class FakeTarget:
         replica.status = "up"
         replica.generation += 1
         if not replica.admitted:
-            self.due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
+            self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
     def beats_reach(self, name: str, reached: bool) -> None:
         """Whether the gateway's beats pass the link to a replica, which itself goes on."""
@@ -114,20 +115,19 @@ class FakeTarget:
         if not reached:
             self._miss_beats(replica, self.now_s)
         elif not replica.admitted:
-            self.due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
+            self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
     def file_altered(self, name: str) -> bool | None:
         """Whether the weights file differs from the pristine one; None: there is none."""
         path = self.folder / name / "model" / "model.safetensors"
         return path.read_bytes() != PRISTINE if path.exists() else None
 
-    def load(self, replica: _Replica, at_s: float) -> None:
-        """A new process of the replica has read its model, and serves or ends."""
+    def _load(self, replica: _Replica, at_s: float) -> None:
         replica.pid = next(self._pids)
-        self.say("started", replica.name, at_s)
+        self._say("started", replica.name, at_s)
         if self.file_altered(replica.name) is not False:
             replica.exit_reports[replica.pid] = replica.last_exit = "exit status 78"
-            self.say("exited", replica.name, at_s, report="exit status 78", asked_for=False)
+            self._say("exited", replica.name, at_s, report="exit status 78", asked_for=False)
             self.supervisor.ended(replica, "exit status 78")
             return
         replica.status = "up"
@@ -135,12 +135,12 @@ class FakeTarget:
         self._ready(replica, at_s)
 
     def _ready(self, replica: _Replica, at_s: float) -> None:
-        self.say("ready_green", replica.name, at_s)
-        self.due(replica, VERIFY_S, lambda later_s: self._admit(replica, later_s))
+        self._say("ready_green", replica.name, at_s)
+        self._due(replica, VERIFY_S, lambda later_s: self._admit(replica, later_s))
 
     def _admit(self, replica: _Replica, at_s: float) -> None:
         replica.admitted = True
-        self.say("readmitted", replica.name, at_s)
+        self._say("readmitted", replica.name, at_s)
 
     def _miss_beats(self, replica: _Replica, from_s: float) -> None:
         """What is missed for too long is isolated; a fragile gateway looks away."""
@@ -153,15 +153,14 @@ class FakeTarget:
         def miss(at_s: float) -> None:
             if not replica.admitted:
                 return
-            self.say("beat_missed", replica.name, at_s, missed=beat)
+            self._say("beat_missed", replica.name, at_s, missed=beat)
             if beat == MISSED_BEATS:
                 replica.admitted = False
-                self.say("isolated", replica.name, at_s, last_routed_s=at_s)
+                self._say("isolated", replica.name, at_s, last_routed_s=at_s)
 
         return miss
 
-    def due(self, replica: _Replica, after_s: float, act: Callable[[float], None]) -> None:
-        """Do it so much later, unless the replica's process or its way has changed by then."""
+    def _due(self, replica: _Replica, after_s: float, act: Callable[[float], None]) -> None:
         self._due_at(replica, self.now_s + after_s, act)
 
     def _due_at(self, replica: _Replica, at_s: float, act: Callable[[float], None]) -> None:
@@ -173,10 +172,10 @@ class FakeTarget:
 
         heapq.heappush(self._agenda, (at_s, next(self._order), if_current))
 
-    def say(self, kind: str, replica: str, at_s: float | None = None, **fields: object) -> None:
-        """Report an event."""
-        at_s = self.now_s if at_s is None else at_s
-        self.events.append(Event(at_s, f"target.{kind}", {"replica": replica, **fields}))
+    def _say(self, kind: str, replica: str, at_s: float | None = None, **fields: object) -> None:
+        self.events.append(
+            Event(self.now_s if at_s is None else at_s, f"target.{kind}", {"replica": replica, **fields})
+        )
 
 
 class FakeStack:

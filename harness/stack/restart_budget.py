@@ -204,7 +204,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     again = arguments.log.exists()
     log, rpc = AppendLog(arguments.log), SupervisorRpc(Path(plan.socket))
     changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
-    guard = Guard(plan, Restarter(plan, rpc, log, clock), rpc, log)
+    restarter = Restarter(plan, rpc, log, clock)
+    restarter.run = lambda work: in_background(partial(_guarded, work, log))
+    guard = Guard(plan, restarter, rpc, log)
     in_background(lambda: wake(sys.stderr.fileno(), clock))
     in_background(lambda: _guarded(lambda: guard.work(changes), log))
     if again:
