@@ -53,7 +53,7 @@ def _of_replica(name: str, events: Sequence[Event], window: tuple[float, float])
     yield from (f"port {e.fields.get('port')} stayed busy" for e in seen if e.kind == "target.port_busy")
     hanging = [int(event.fields.get("checks", 0)) for event in seen if event.kind == "target.check_hangs"]
     if hanging:
-        yield f"up to {max(hanging)} health checks hung"
+        yield "a health check hung" if max(hanging) == 1 else f"up to {max(hanging)} health checks hung"
     if counts["target.second_instance"]:
         yield "a second server was started beside it" + _times(counts["target.second_instance"])
     yield from (_failed(event) for event in seen if event.kind == "target.recovery_failed")
