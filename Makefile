@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types fast bench model clean lock
+.PHONY: help demo images test check format lint types fast bench model clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,9 @@ model: $(VENV)/.target ## build the small model
 
 demo: model ## three scenarios on real processes, with a report each (no Docker needed)
 	@$(BIN)/harness run $(DEMO) --model $(MODEL) --as-expected
+
+images: $(VENV)/.target ## the container stack's images (OFFLINE=1: without a registry, as root)
+	@$(BIN)/harness images $(if $(OFFLINE),--offline)
 
 test: $(VENV)/.dev $(VENV)/node model ## every test that this machine can run
 	@HARNESS_TEST_MODEL=$(MODEL) HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest $(PYTEST_ARGS)

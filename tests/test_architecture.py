@@ -47,6 +47,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "yaml": ("harness/plan/",),
     "click": ("harness/cli/",),
     "rich": ("harness/cli/",),
+    "docker": ("harness/stack/",),
     "requests": ("harness/stack/",),
     "torch": ("target_service/",),
     "toxiproxy": ("harness/stack/",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from harness.analysis.frame import OUTCOMES, RunFrame, percentile_ms
 from harness.analysis.incidents import Incident, Sample, allowed_bad, find_incident
 from harness.analysis.sli import count_outcomes
 from harness.analysis.stages import observed_stages
+from harness.analysis.supervision import restarts_of, supervision_words
 from harness.model.event import Event
 from harness.model.history import History
 from harness.model.request import Outcome
@@ -107,7 +109,13 @@ def _episode(
         stages=stages,
         latency_ms_p99=percentile_ms(users["latency_s"].to_numpy()[good], 0.99),
         dispatch_lag_ms_p99=lag_ms,
+        **_supervised(target_events, begin_s, end_s),
     )
+
+
+def _supervised(target_events: Sequence[Event], begin_s: float, end_s: float) -> dict[str, Any]:
+    words = supervision_words(target_events, begin_s, end_s)
+    return {"restarts": restarts_of(target_events, begin_s, end_s) if target_events else None, "supervision": words}
 
 
 def _settled(scenario: Scenario, normal: Normal) -> tuple[float, float, int]:

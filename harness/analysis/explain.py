@@ -55,6 +55,8 @@ def _summary(one: EpisodeResult) -> Iterator[str]:
         high = "not by the end" if one.recovery_s.high is None else f"at most {one.recovery_s.high:.3f} s"
         yield f"recovery: at least {one.recovery_s.low:.3f} s (sending of the last lost request),"
         yield f"          {high} (end of the first good one sent after it)"
+    if one.supervision:
+        yield f"supervisor: {one.supervision}"
     if not one.valid:
         yield f"not valid: {one.invalid_reason}"
 

@@ -19,6 +19,12 @@ from harness.model.verdict import EpisodeResult, Verdict, VerdictOutcome
 __all__ = ["Terminal", "plan_lines", "verdict_lines", "verdict_table"]
 
 COLOURS = {VerdictOutcome.PASS: "green", VerdictOutcome.FAIL: "red", VerdictOutcome.INCONCLUSIVE: "yellow"}
+OF_THE_TARGET = {
+    "target.isolated": "isolated",
+    "target.readmitted": "admitted again",
+    "target.given_up": "given up by its supervisor",
+    "target.recovery_failed": "called beyond recovery by its script",
+}
 WINDOW_S = 2.0
 BAR = 30
 
@@ -167,8 +173,9 @@ def _episode(one: EpisodeResult) -> str:
         back = f"{one.lost_requests:,} lost, not served again by the end"
     else:
         back = f"{one.lost_requests:,} lost, served again after {one.recovery_s.low:.1f}–{one.recovery_s.high:.1f} s"
+    did = f"; {one.supervision}" if one.supervision else ""
     doubt = "" if one.valid else f"  [{one.invalid_reason}]"
-    return f"{', '.join(one.faults)}: {back}; {proof}{doubt}"
+    return f"{', '.join(one.faults)}: {back}; {proof}{did}{doubt}"
 
 
 def _event_line(plan: Plan, event: Event) -> str | None:
@@ -181,10 +188,8 @@ def _event_line(plan: Plan, event: Event) -> str | None:
         return f"{event.kind:10}{fields['reason']}"
     if event.kind == "cleanup_failed":
         return f"{'clean-up':10}failed: {'; '.join(fields['errors'])}"
-    if event.kind == "target.isolated":
-        return f"{'target':10}{fields['replica']} isolated"
-    if event.kind == "target.readmitted":
-        return f"{'target':10}{fields['replica']} admitted again"
+    if event.kind in OF_THE_TARGET:
+        return f"{'target':10}{fields['replica']} {OF_THE_TARGET[event.kind]}"
     return None
 
 

@@ -17,3 +17,5 @@ class Capability(StrEnum):
     NETWORK = "network"
     INFERENCE_TOXICS = "inference_toxics"
     """Toxics that the official Toxiproxy lacks: those that know HTTP and token streams, and two more."""
+    SUPERVISOR = "supervisor"
+    """A scenario may choose who restarts replicas that died."""

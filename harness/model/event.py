@@ -16,7 +16,10 @@ class Event:
     Kinds written by the harness: `run_begin`, `stack_up`, `target_ready`, `schedule_begin`, `phase_begin`,
     `fault_begin`, `fault_proof`, `fault_end`, `fault_skipped`, `fault_lost`, `counters`, `stopped`, `run_end`.
     Kinds that a stack reports of its target start with `target.`: `target.beat_missed`, `target.isolated`,
-    `target.ready_green`, `target.readmitted`, `target.golden_failed`, `target.exited`, `target.started`.
+    `target.ready_green`, `target.readmitted`, `target.golden_failed`, `target.exited`, `target.started`; and what its
+    supervisor decided: `target.restarting`, `target.backing_off`, `target.given_up`, `target.not_restarted`,
+    `target.cleaned_up`, `target.port_busy`, `target.unhealthy`; of a script that restarts: `target.check_hangs`,
+    `target.log_truncated`, `target.second_instance`, `target.recovery_failed`.
     """
 
     at_s: float

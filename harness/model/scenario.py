@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Interval, Le
 
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
+from harness.model.supervision import Supervision, Supervisor
 
 __all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf", "TargetOptions"]
 
@@ -116,6 +117,15 @@ class TargetOptions:
     """Single options of the gateway, as in {missed_beats: 5}; they outrank `protection`."""
     replica: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     """Single options of every replica, as in {max_queue: 8, health_mode: deep}; they outrank `protection`."""
+    supervisor: Supervisor | None = None
+    """Who restarts replicas that died. Default: budget, and with `protection: fragile` unexpected."""
+    supervision: Supervision = field(default_factory=Supervision)
+    """Single options of the supervisor, as in {max_restarts: 3}."""
+
+    @property
+    def supervised_by(self) -> Supervisor:
+        """The supervisor, named or by default."""
+        return self.supervisor or ("unexpected" if self.protection == "fragile" else "budget")
 
 
 @dataclass(frozen=True, kw_only=True)

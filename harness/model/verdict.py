@@ -101,6 +101,8 @@ class EpisodeResult:
     stages: Stages
     latency_ms_p99: float | None
     dispatch_lag_ms_p99: float | None
+    restarts: int | None = None  # by whoever supervises the target; None: the stack does not say when processes begin
+    supervision: str = ""  # what that supervisor did, in words; empty: nothing
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,12 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
         for index, fault in enumerate(scenario.faults)
         for need in sorted(fault.capabilities - target.capabilities)
     ]
+    problems += [
+        f"{_file(scenario)}:{_line(scenario, path)}: {path} needs the capability '{Capability.SUPERVISOR}', which the "
+        f"stack '{target.stack}' does not have (it has: {has})"
+        for path in ("target.supervisor", "target.supervision")
+        if path in scenario.lines and Capability.SUPERVISOR not in target.capabilities
+    ]
     if problems:
         raise CapabilityError("\n".join(problems))
 

@@ -12,6 +12,7 @@ OBSERVABLES: Mapping[str, str] = {
     "lost_requests": "episode",  # every bad outcome, in number
     "wrong_answers": "episode",
     "truncated": "episode",
+    "restarts": "episode",  # processes started again after an exit that nobody had asked for
     "detect_s": "episode",
     "isolate_s": "episode",
     "restore_s": "episode",

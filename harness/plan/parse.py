@@ -22,6 +22,7 @@ from harness.model.fault import Fault
 from harness.model.faults import FAULTS, WeightsFault
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault
 from harness.model.scenario import Scenario
+from harness.model.supervision import OPTIONS_OF
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
@@ -179,10 +180,29 @@ def _rules(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
     load = body.get("load")
     if isinstance(load, Mapping) and load.get("mix") == {}:
         yield document.line(("load", "mix")), "load.mix: name at least one task"
+    yield from _supervision(body.get("target"), document)
     yield from _limits("observe", body.get("observe"), OBSERVABLES, document)
     yield from _limits("claim", body.get("claim"), CLAIMS, document)
     if not body.get("faults"):
         yield from _without_faults(body, document)
+
+
+def _supervision(target: Any, document: Document) -> Iterator[Found]:
+    """Options that the chosen supervisor does not have."""
+    options = target.get("supervision") if isinstance(target, Mapping) else None
+    if not isinstance(options, Mapping):
+        return
+    default = "unexpected" if target.get("protection") == "fragile" else "budget"
+    chosen = target.get("supervisor") or default
+    known = OPTIONS_OF.get(chosen) if isinstance(chosen, str) else None  # type: ignore[call-overload]
+    if known is None:
+        return  # an unknown supervisor is a problem of its own
+    for name in sorted(str(name) for name in options if name not in known):
+        having = [f"'{one}'" for one, names in OPTIONS_OF.items() if name in names]
+        if having:
+            line = document.line(("target", "supervision", name))
+            has = "has" if len(having) == 1 else "have"
+            yield line, f"target.supervision.{name}: only {' and '.join(having)} {has} it, not '{chosen}'"
 
 
 def _without_faults(body: Mapping[str, Any], document: Document) -> Iterator[Found]:

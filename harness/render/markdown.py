@@ -48,6 +48,10 @@ def _episodes(verdict: Verdict) -> Iterator[str]:
     shown = worst_first(verdict.episodes)[:_EPISODES_SHOWN]
     header = ("#", "fault", "proven", "lost", "wrong", "served again after", "recovered after", "valid")
     yield _table(header, (_episode(episode) for episode in shown))
+    did = [f"- {episode.number}: {_text(episode.supervision)}" for episode in shown if episode.supervision]
+    if did:
+        yield "What the target's supervisor did:"
+        yield "\n".join(did)
     if len(shown) < len(verdict.episodes):
         yield f"The worst {len(shown)} of {count(len(verdict.episodes))}; the others are in report.html."
 

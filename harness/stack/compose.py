@@ -59,7 +59,7 @@ class ComposeStack:
     """`model`: the pristine model folder, which is only read."""
 
     name = "compose"
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.SUPERVISOR}  # the engine restarts what dies
 
     def __init__(self, model: Path, settings: ComposeSettings | None = None, clock: Clock | None = None) -> None:
         self._model = model.resolve()

@@ -114,8 +114,10 @@ class Containers:
             with suppress(ApiError):
                 container.unpause()  # a paused container cannot be removed by every engine
             _gone(f"container {container.name}", lambda it=container: it.remove(force=True, v=True), failed)  # type: ignore[misc]
-        for thing in (*engine.networks.list(filters=mine), *engine.volumes.list(filters=mine)):
-            _gone(f"network or volume {thing.name}", thing.remove, failed)
+        for network in engine.networks.list(filters=mine):
+            _gone(f"network {network.name}", network.remove, failed)
+        for volume in engine.volumes.list(filters=mine):
+            _gone(f"volume {volume.name}", volume.remove, failed)
         return failed
 
     def _mine(self) -> dict[str, str | list[str] | bool]:

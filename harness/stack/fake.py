@@ -16,17 +16,18 @@ from harness.model.capability import Capability
 from harness.model.errors import StackError
 from harness.model.event import Event
 from harness.model.plan import Prompt
+from harness.model.scenario import TargetOptions
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.fake_links import LINKS, FakeLinks
+from harness.stack.fake_supervisor import Acts, FakeSupervisor, refusal
 
 __all__ = ["FakeStack", "FakeTarget"]
 
 BEAT_S = 0.25
 MISSED_BEATS = 3
 BEAT_TIMEOUT_S = 0.25
-RESTART_S = 3.0
 VERIFY_S = 0.25
 PRISTINE = (8).to_bytes(8, "little") + b'{"a":{}}' + bytes(range(256))
 
@@ -48,8 +49,9 @@ class _Replica:
 class FakeTarget:
     """State of the target over time. `advance` must be called with times that never go back."""
 
-    def __init__(self, folder: Path, *, fragile: bool = False) -> None:
-        self._fragile = fragile
+    def __init__(self, folder: Path, target: TargetOptions | None = None, seed: str = "0") -> None:
+        target = target or TargetOptions()
+        self._fragile = target.protection == "fragile"
         self._pids = count(4121)
         self.folder = folder
         self.replicas = {name: _Replica(name, pid=next(self._pids)) for name in ("primary", "standby")}
@@ -60,6 +62,8 @@ class FakeTarget:
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
         self.now_s = 0.0
+        acts = Acts(lambda: self.now_s, self._due, self._load, self.end_process, self._say)
+        self.supervisor = FakeSupervisor(target, seed, acts)
 
     def advance(self, now_s: float) -> None:
         """Let everything happen that is due by `now_s` seconds from the run's origin."""
@@ -73,17 +77,16 @@ class FakeTarget:
         """Where the gateway sends users now."""
         return next((replica for replica in self.replicas.values() if replica.admitted), None)
 
-    def end_process(self, name: str, report: str, *, comes_back: bool = True) -> None:
-        """The replica's process ends now; its supervisor starts it again."""
+    def end_process(self, name: str, report: str, *, asked_for: bool = False) -> None:
+        """The replica's process ends now; its supervisor does as it is."""
         replica = self.replicas[name]
         replica.exit_reports[replica.pid] = replica.last_exit = report
         replica.generation += 1
-        self._say("exited", name, report=report)
+        self._say("exited", name, report=report, asked_for=asked_for)
         if replica.status != "paused":
             self._miss_beats(replica, self.now_s)
         replica.status = "dead"
-        if comes_back:
-            self._due(replica, RESTART_S, lambda at_s: self._load(replica, at_s))
+        self.supervisor.ended(replica, report, asked_for=asked_for)
 
     def pause(self, name: str) -> None:
         """The process stops answering."""
@@ -91,6 +94,7 @@ class FakeTarget:
         replica.status = "paused"
         replica.generation += 1
         self._miss_beats(replica, self.now_s + BEAT_TIMEOUT_S)
+        self.supervisor.paused(replica)
 
     def resume(self, name: str) -> None:
         """The process answers again."""
@@ -123,10 +127,11 @@ class FakeTarget:
         self._say("started", replica.name, at_s)
         if self.file_altered(replica.name) is not False:
             replica.exit_reports[replica.pid] = replica.last_exit = "exit status 78"
-            self._say("exited", replica.name, at_s, report="exit status 78")
-            self._due(replica, RESTART_S, lambda again_s: self._load(replica, again_s))
+            self._say("exited", replica.name, at_s, report="exit status 78", asked_for=False)
+            self.supervisor.ended(replica, "exit status 78")
             return
         replica.status = "up"
+        self.supervisor.loaded(replica.name, at_s)
         self._ready(replica, at_s)
 
     def _ready(self, replica: _Replica, at_s: float) -> None:
@@ -218,13 +223,11 @@ class FakeStack:
         return self.target.links
 
     def up(self, run: RunContext) -> None:
-        single = {**run.target.gateway, **run.target.replica}
-        if single:
-            raise StackError(
-                f"target: the fake stack is a script and has no option {min(single)}; it knows `protection`"
-            )
+        cannot = refusal(run.target)
+        if cannot:
+            raise StackError(cannot)
         self._origin_s = run.origin_monotonic_s
-        self._target = FakeTarget(run.folder / "stack", fragile=run.target.protection == "fragile")
+        self._target = FakeTarget(run.folder / "stack", run.target, run.seed)
         for name in self._target.replicas:
             folder = self.model_folder(name)
             folder.mkdir(parents=True)
@@ -245,11 +248,8 @@ class FakeStack:
 
     def final_counters(self) -> list[Event]:
         now_s = self._clock.now() - self._origin_s
-        return [
-            Event(
-                now_s, "counters", {"source": "gateway", "incarnation": "1", "received_distinct": self.target.received}
-            )
-        ]
+        counted = {"source": "gateway", "incarnation": "1", "received_distinct": self.target.received}
+        return [Event(now_s, "counters", counted)]
 
     def down(self) -> None:
         self._target = None
@@ -266,9 +266,8 @@ class FakeStack:
         elif name == "SIGCONT":
             self.target.resume(process.replica)
         else:
-            self.target.end_process(
-                process.replica, {"SIGKILL": "terminated by SIGKILL", "SIGTERM": "exit status 0"}[name]
-            )
+            how = {"SIGKILL": "terminated by SIGKILL", "SIGTERM": "exit status 0"}[name]
+            self.target.end_process(process.replica, how)
         return True
 
     def state(self, process: TargetProcess) -> str:
@@ -281,10 +280,10 @@ class FakeStack:
         return self.target.replicas[process.replica].exit_reports.get(process.pid)
 
     def restart(self, replica: str) -> None:
-        self.target.end_process(replica, "exit status 0")
+        self.target.end_process(replica, "exit status 0", asked_for=True)
 
     def ensure_running(self, replica: str) -> None:
-        pass  # the scripted supervisor never gives up
+        self.target.supervisor.ensure_running(self.target.replicas[replica])
 
     def pause_inverse(self, process: TargetProcess) -> Inverse:
         return Inverse("nothing", {"because": "a scripted process ends with its run", "pid": process.pid})

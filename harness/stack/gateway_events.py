@@ -13,6 +13,22 @@ TIMES = frozenset(
     {"last_routed_s", "beat_begin_s", "monotonic_s"}
 )  # fields that are moments on the host's monotonic clock
 ENDS_A_PROCESS = frozenset({"EXITED", "BACKOFF", "STOPPED"})
+DECISIONS = {
+    "GIVEN_UP": "given_up",
+    "FATAL": "given_up",
+    "BACKING_OFF": "backing_off",
+    "RESTARTING": "restarting",
+    "NOT_RESTARTED": "not_restarted",
+    "CLEANED_UP": "cleaned_up",
+    "PORT_BUSY": "port_busy",
+    "UNHEALTHY": "unhealthy",
+    "CHECK_HANGS": "check_hangs",
+    "LOG_TRUNCATED": "log_truncated",
+    "SECOND_INSTANCE": "second_instance",
+    "RECOVERY_FAILED": "recovery_failed",
+}
+"""What a supervisor decided -> the event's kind, without `target.`."""
+OF_THE_ROW = frozenset({"at_monotonic_s", "program", "state", "came_from", "expected", "pid"})
 
 
 def gateway_events(rows: Iterable[Mapping[str, Any]], origin_s: float, incarnation: object) -> list[Event]:
@@ -32,7 +48,7 @@ def counters(source: str, body: Mapping[str, Any], at_s: float, origin_s: float)
 
 
 def supervision_event(row: Mapping[str, Any], origin_s: float, how: str | None) -> Event | None:
-    """A line of supervision.jsonl as `target.started`, `target.exited` or `target.given_up`; None: neither.
+    """A line of supervision.jsonl as `target.started`, `target.exited`, or a decision of the supervisor; None: neither.
 
     `how` is what supervisord's log says of the process's end.
     """
@@ -43,8 +59,9 @@ def supervision_event(row: Mapping[str, Any], origin_s: float, how: str | None) 
         return Event(at_s, "target.started", fields)
     if state in ENDS_A_PROCESS and row.get("came_from") not in ("BACKOFF", "EXITED"):
         return Event(at_s, "target.exited", {**fields, "how": how, "asked_for": state == "STOPPED"})
-    if state in ("GIVEN_UP", "FATAL"):
-        return Event(at_s, "target.given_up", {"replica": program})
+    if state in DECISIONS:
+        said = {key: value for key, value in row.items() if key not in OF_THE_ROW and value is not None}
+        return Event(at_s, f"target.{DECISIONS[state]}", {"replica": program, **said})
     return None
 
 

@@ -30,6 +30,7 @@ from harness.stack.orders import Orders
 from harness.stack.owned import identify
 from harness.stack.ports import HeldPorts
 from harness.stack.readiness import missing, port_taken
+from harness.stack.supervisor_config import stop_wait_s_of
 from harness.stack.supervisor_rpc import SupervisorSilent
 from harness.stack.supervisord import Supervisord
 from harness.stack.target_signals import TargetSignals
@@ -227,12 +228,7 @@ class LocalStack:
         self._links = LocalLinks(ports, instance, asked, self._clock)
         (self._folder / PROXIES).write_text(json.dumps(proxies(ports)), encoding="utf-8")
         held.release()
-        supervisord.start(
-            programs,
-            max_restarts=self._settings.max_restarts,
-            per_s=self._settings.max_restarts_per_s,
-            stop_wait_s=self._settings.stop_wait_s,
-        )
+        supervisord.start(programs, self._run, replicas=ports.replicas, stop_wait_s=self._settings.stop_wait_s)
         origin_s = self._run.origin_monotonic_s
         watched = (*ports.servers, "proxy")
         tail = SupervisionTail(supervisord.supervision, watched, supervisord.exit_reports, origin_s)
@@ -260,7 +256,9 @@ class LocalStack:
         process = self.process(replica)
         if process is not None and self.state(process) == "stopped":
             self.signal(process, "SIGCONT")  # a stopped process would sit out the whole time to stop
-        self._up.restart(replica, stop_within_s=self._settings.stop_wait_s + 3.0)
+        assert self._run is not None
+        stop_wait_s = stop_wait_s_of(self._run.target.supervised_by, self._settings.stop_wait_s)
+        self._up.restart(replica, stop_within_s=stop_wait_s + 3.0)
 
     def _last_exit(self, replica: str) -> str | None:
         reports = [how for program, how in self._up.exit_reports().values() if program == replica]

@@ -68,8 +68,6 @@ class LocalSettings:
     environment: Mapping[str, str] = field(default_factory=dict)  # switches of the target: replicas and gateway
     required_modules: tuple[str, ...] = ("torch", "transformers")  # of the target; looked for, never imported
     niceness: int = 5
-    max_restarts: int = 5  # unexpected exits of one program ...
-    max_restarts_per_s: float = 60.0  # ... within so many seconds; one more and it is stopped
     stop_wait_s: int = 5  # from SIGTERM to SIGKILL when a program is restarted
 
 
@@ -86,10 +84,13 @@ def target_programs(
 ) -> list[Program]:
     """Replicas, gateway and proxy."""
     wanted = run.target
+    normal = wanted.supervision.normal_exit_codes
     replicas = [
         Program(
             name,
             _as_target(settings, [*_replica(settings, name, ports, models[name]), *options(wanted, wanted.replica)]),
+            wanted.supervised_by,
+            None if normal is None else tuple(normal),
         )
         for name in ports.replicas
     ]

@@ -68,10 +68,13 @@ def send_signal(process: ProcessId, signum: signal.Signals, run_id: str) -> bool
     return True
 
 
-def owned_processes(run_id: str) -> Iterator[ProcessId]:
-    """Every running process that carries the run's label."""
+def owned_processes(run_id: str, also: str = "") -> Iterator[ProcessId]:
+    """Every running process that carries the run's label; `also`: and NAME=VALUE in its environment as well."""
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _label(int(entry.name)) == run_id:
+        if not entry.name.isdigit():
+            continue
+        environ = _environ(int(entry.name))
+        if _label_in(environ) == run_id and (not also or also.encode() in environ.split(b"\0")):
             process = identify(int(entry.name))
             if process is not None:
                 yield process
@@ -106,10 +109,6 @@ def _await_end(processes: Sequence[ProcessId]) -> None:
             select.select([pidfd], [], [], END_S)
         finally:
             os.close(pidfd)
-
-
-def _label(pid: int) -> str | None:
-    return _label_in(_environ(pid))
 
 
 def _environ(pid: int) -> bytes:

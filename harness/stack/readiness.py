@@ -17,9 +17,9 @@ ANSWER_WITHIN_S = 0.8
 PORT_TAKEN = ("address already in use", "errno 98")
 DOWN = {
     "FATAL": "given up by its supervisor",
-    "STOPPED": "stopped (by order, or since it crashed too often)",
+    "STOPPED": "stopped by order",
     "BACKOFF": "crashed at its start",
-    "EXITED": "crashed",
+    "EXITED": "ended, and was not restarted (yet)",
 }
 
 

@@ -1,8 +1,9 @@
-"""`python -m harness.stack.restart_budget`: an event listener of supervisord that ends restart storms.
+"""`python -m harness.stack.restart_budget`: an event listener of supervisord that restarts crashes, within a budget.
 
-Supervisor restarts for ever what dies after its first second. This program counts unexpected exits of each program in a
-sliding window and stops a program that has used up its budget. It writes every change of state to a file, which is how
-the run learns when processes died and came back.
+supervisord alone restarts for ever what dies after its first second, at once, whatever a dead server left behind. This
+program hears of every exit, decides (restart_policy.py), restarts (restarter.py), and writes every change of state and
+every decision to a file, which is how the run learns when processes died and came back and why. Where a scenario has
+chosen another supervisor it only writes.
 
 It has two more duties, both because supervisord looks at its children only when something wakes it, else once a second:
 an answered event wakes it, so an exit is followed by the restart at once; and a byte on our stderr every 0.1 s bounds
@@ -15,43 +16,29 @@ import argparse
 import os
 import queue
 import sys
-import threading
 import traceback
 import xmlrpc.client
-from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.record.append import AppendLog
+from harness.record.append import AppendLog, read_lines
 from harness.record.clock import Clock, SystemClock
+from harness.stack.liveness import watch_liveness
+from harness.stack.restart_policy import Decision, Exit, RestartPolicy
+from harness.stack.restarter import Restarter, in_background
+from harness.stack.supervision_plan import SupervisionPlan
 from harness.stack.supervisor_config import GROUP
 from harness.stack.supervisor_rpc import SupervisorRpc, SupervisorSilent
 
-__all__ = ["Change", "Guard", "RestartBudget", "listen", "parse_tokens"]
+__all__ = ["Change", "Guard", "listen", "parse_change", "parse_tokens"]
 
 READY = b"READY\n"
 OK = b"RESULT 2\nOK"
 WAKE_EVERY_S = 0.1
-STOP_WITHIN_S = 5.0
-
-
-class RestartBudget:
-    """At most `max_restarts` unexpected exits within `per_s` seconds; the next one is over budget."""
-
-    def __init__(self, max_restarts: int, per_s: float) -> None:
-        self._max = max_restarts
-        self._per_s = per_s
-        self._exits: defaultdict[str, deque[float]] = defaultdict(deque)
-
-    def exited(self, program: str, at_s: float) -> bool:
-        """Count an exit; True when the program is over its budget."""
-        exits = self._exits[program]
-        exits.append(at_s)
-        while exits[0] <= at_s - self._per_s:
-            exits.popleft()
-        return len(exits) > self._max
+LOOK_EVERY_S = 2.0  # at what a program's processes hold
 
 
 @dataclass(frozen=True)
@@ -65,11 +52,6 @@ class Change:
     came_from: str
     pid: int | None
     expected: bool | None  # of an exit only
-
-    @property
-    def is_crash(self) -> bool:
-        """BACKOFF: it died within its first second."""
-        return self.state == "BACKOFF" or (self.state == "EXITED" and self.expected is False)
 
 
 def parse_tokens(line: str) -> dict[str, str]:
@@ -113,13 +95,17 @@ def listen(stdin: BinaryIO, stdout: BinaryIO, changes: queue.SimpleQueue[Change 
 
 
 class Guard:
-    """Writes changes down and stops what is over budget."""
+    """Writes changes down, and has restarted what the budget lets it."""
 
-    def __init__(self, budget: RestartBudget, rpc: SupervisorRpc, log: AppendLog, clock: Clock) -> None:
-        self._budget = budget
+    def __init__(self, plan: SupervisionPlan, restarter: Restarter, rpc: SupervisorRpc, log: AppendLog) -> None:
+        self._plan = plan
+        self._restarter = restarter
         self._rpc = rpc
         self._log = log
-        self._clock = clock
+        self._began: dict[str, float] = {}
+        self._policies = {
+            name: RestartPolicy(plan.options_of(name), plan.seed) for name in (*plan.replicas, *plan.others)
+        }
 
     def work(self, changes: queue.SimpleQueue[Change | None]) -> None:
         """Handle changes until None comes."""
@@ -127,14 +113,69 @@ class Guard:
             self.handle(change)
 
     def handle(self, change: Change) -> None:
+        """Write it down, and decide when it is an exit that nobody asked for."""
         pid = change.pid if change.pid is not None or change.state != "STARTING" else self._pid(change)
-        self._write(change, state=change.state, came_from=change.came_from, pid=pid, expected=change.expected)
-        if change.group == GROUP and change.is_crash and self._budget.exited(change.program, change.at_monotonic_s):
-            stopped = self._stop(f"{change.group}:{change.program}")
-            self._write(change, state="GIVEN_UP", came_from=change.state, pid=None, expected=None, stopped=stopped)
+        self._write(change, change.state, {"came_from": change.came_from, "pid": pid, "expected": change.expected})
+        if change.group != GROUP or change.program not in self._policies:
+            return
+        if change.state == "STARTING":
+            self._began[change.program] = change.at_monotonic_s
+        elif change.state == "EXITED" and self._plan.restarted_by_budget(change.program):
+            self._decide(change)
+        elif change.state == "EXITED" and (why := self._left_down(change)):
+            self._write(change, "NOT_RESTARTED", {"why": why})
 
-    def _write(self, change: Change, **fields: object) -> None:
-        self._log.write({"at_monotonic_s": change.at_monotonic_s, "program": change.program, **fields})
+    def look(self) -> None:
+        """Take down what the replicas' processes hold, for the time when they are dead."""
+        for name in self._plan.replicas:
+            try:
+                pid = self._rpc.state(f"{GROUP}:{name}").pid
+            except (SupervisorSilent, xmlrpc.client.Fault):
+                continue
+            if pid is not None:
+                self._restarter.leftovers.look(name, pid)
+
+    def catch_up(self) -> None:
+        """Restart what a listener that has died was about to restart; what it had given up stays down."""
+        last = {row["program"]: row["state"] for _, row in read_lines(self._log.path) if row and "program" in row}
+        for name in self._policies:
+            try:
+                down = self._rpc.state(f"{GROUP}:{name}").state == "EXITED"
+            except (SupervisorSilent, xmlrpc.client.Fault):
+                continue
+            if down and self._plan.restarted_by_budget(name) and last.get(name) not in ("GIVEN_UP", "NOT_RESTARTED"):
+                self._restarter.order(name, Decision("restart", restarts=1))
+
+    def _decide(self, change: Change) -> None:
+        status = self._exit_status(change)
+        began_s = self._began.pop(change.program, None)
+        ran_s = None if began_s is None else change.at_monotonic_s - began_s
+        decision = self._policies[change.program].exited(Exit(change.program, change.at_monotonic_s, status, ran_s))
+        if decision.action == "restart":
+            self._restarter.order(change.program, decision)
+        elif decision.action == "give_up":
+            limits = {"restarts": decision.restarts, "per_s": self._plan.options_of(change.program).per_s}
+            self._write(change, "GIVEN_UP", limits)
+        else:
+            self._write(change, "NOT_RESTARTED", {"why": f"exit status {status} is called a normal exit"})
+
+    def _left_down(self, change: Change) -> str:
+        """Why supervisord does not restart it, in words; empty when it does."""
+        if self._plan.supervisor == "never":
+            return "nobody restarts it"
+        if self._plan.supervisor == "unexpected" and change.expected:
+            return f"exit status {self._exit_status(change)} is called a normal exit"
+        return ""
+
+    def _write(self, change: Change, state: str, fields: Mapping[str, object]) -> None:
+        row = {"at_monotonic_s": change.at_monotonic_s, "program": change.program, "state": state}
+        self._log.write({**row, **fields})
+
+    def _exit_status(self, change: Change) -> int | None:
+        try:
+            return self._rpc.state(f"{change.group}:{change.program}").exit_status
+        except (SupervisorSilent, xmlrpc.client.Fault):
+            return None
 
     def _pid(self, change: Change) -> int | None:
         """The announcement of a start comes before the fork, so it has no pid; by now there is one."""
@@ -142,19 +183,6 @@ class Guard:
             return self._rpc.state(f"{change.group}:{change.program}").pid
         except (SupervisorSilent, xmlrpc.client.Fault):
             return None
-
-    def _stop(self, full_name: str) -> bool:
-        """A program that has just exited cannot be stopped until its restart begins, so this asks again."""
-        deadline = self._clock.now() + STOP_WITHIN_S
-        while self._clock.now() < deadline:
-            try:
-                if self._rpc.state(full_name).state in ("STOPPED", "FATAL"):
-                    return True
-                self._rpc.call("stopProcess", full_name, False)
-            except (SupervisorSilent, xmlrpc.client.Fault):
-                pass  # not running at this moment
-            self._clock.sleep(0.05)
-        return False
 
 
 def wake(stderr_fd: int, clock: Clock) -> None:
@@ -169,24 +197,45 @@ def wake(stderr_fd: int, clock: Clock) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m harness.stack.restart_budget")
-    parser.add_argument("--max-restarts", type=int, default=5)
-    parser.add_argument("--per-s", type=float, default=60.0)
-    parser.add_argument("--socket", type=Path, required=True, help="supervisord's control socket")
-    parser.add_argument("--log", type=Path, required=True, help="where to append changes of state")
+    parser.add_argument("--plan", type=Path, required=True, help="a SupervisionPlan as JSON")
+    parser.add_argument("--log", type=Path, required=True, help="where to append changes of state and decisions")
     arguments = parser.parse_args(argv)
-    clock, log = SystemClock(), AppendLog(arguments.log)
+    plan, clock = SupervisionPlan.read(arguments.plan), SystemClock()
+    again = arguments.log.exists()
+    log, rpc = AppendLog(arguments.log), SupervisorRpc(Path(plan.socket))
     changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
-    budget = RestartBudget(arguments.max_restarts, arguments.per_s)
-    guard = Guard(budget, SupervisorRpc(arguments.socket), log, clock)
-    threading.Thread(target=wake, args=(sys.stderr.fileno(), clock), daemon=True).start()
-    threading.Thread(target=_guarded, args=(guard, changes, log), daemon=True).start()
+    restarter = Restarter(plan, rpc, log, clock)
+    restarter.run = lambda work: in_background(partial(_guarded, work, log))
+    guard = Guard(plan, restarter, rpc, log)
+    in_background(lambda: wake(sys.stderr.fileno(), clock))
+    in_background(lambda: _guarded(lambda: guard.work(changes), log))
+    if again:
+        in_background(lambda: _guarded(guard.catch_up, log))
+    if plan.supervisor == "budget":
+        _watch_replicas(plan, guard, (rpc, log, clock))
     listen(sys.stdin.buffer, sys.stdout.buffer, changes, clock)
 
 
-def _guarded(guard: Guard, changes: queue.SimpleQueue[Change | None], log: AppendLog) -> None:
+def _watch_replicas(plan: SupervisionPlan, guard: Guard, tools: tuple[SupervisorRpc, AppendLog, Clock]) -> None:
+    rpc, log, clock = tools
+    if plan.options.clean_files:
+        in_background(lambda: _guarded(lambda: _look_for_ever(guard, clock), log))
+    if plan.options.liveness_period_s > 0:
+        for name in plan.replicas:
+            watch = partial(watch_liveness, name, plan, rpc, log, clock)
+            in_background(partial(_guarded, watch, log))
+
+
+def _look_for_ever(guard: Guard, clock: Clock) -> None:
+    while True:
+        guard.look()
+        clock.sleep(LOOK_EVERY_S)
+
+
+def _guarded(work: Callable[[], None], log: AppendLog) -> None:
     """An error of our own ends this program visibly; supervisord starts it again."""
     try:
-        guard.work(changes)
+        work()
     except BaseException:  # noqa: BLE001  nothing may end this thread unseen
         log.write({"listener_error": traceback.format_exc()})
         os._exit(1)

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.model.errors import StackError
 
-__all__ = ["GROUP", "Program", "configuration"]
+__all__ = ["GROUP", "Program", "configuration", "stop_wait_s_of"]
 
 GROUP = "target"  # one group, so that a shutdown stops all programs at once instead of one after the other
 
 
+LEFT_TO_OTHERS = {"autorestart": "false", "startsecs": "0", "startretries": "0"}
+RESTARTS: Mapping[str, Mapping[str, str]] = {
+    # The event listener hears of every exit, those of the first second included, and restarts. No status is expected.
+    "budget": {**LEFT_TO_OTHERS, "exitcodes": ""},
+    # As the Chord service's manual has it: for ever, whatever the exit; startretries counts early deaths only.
+    "always": {"autorestart": "true", "startsecs": "1", "startretries": "10", "stopwaitsecs": "30"},
+    "unexpected": {"autorestart": "unexpected", "startsecs": "1", "startretries": "10", "exitcodes": "0"},
+    "never": LEFT_TO_OTHERS,
+    "cron-script": LEFT_TO_OTHERS,
+    "retry-script": LEFT_TO_OTHERS,
+    "kept": {"autorestart": "true", "startsecs": "0", "startretries": "10"},
+}
+"""Who restarts a program -> what supervisord is told of it."""
+
+
 @dataclass(frozen=True)
 class Program:
-    """One supervised process."""
+    """One supervised process. `restarts`: who restarts it, a key of RESTARTS."""
 
     name: str
     argv: tuple[str, ...]
+    restarts: str = "budget"
+    normal_exit_codes: tuple[int, ...] | None = None  # None: as that supervisor has them
 
 
 def configuration(
@@ -65,17 +82,21 @@ def configuration(
     return "\n".join(sections)
 
 
+def stop_wait_s_of(restarts: str, stop_wait_s: int) -> int:
+    """Seconds from SIGTERM to SIGKILL: what that supervisor's document says, else `stop_wait_s`."""
+    return int(RESTARTS[restarts].get("stopwaitsecs", stop_wait_s))
+
+
 def _program(program: Program, folder: Path, stop_wait_s: int) -> str:
+    told = {"stopwaitsecs": str(stop_wait_s), **RESTARTS[program.restarts]}
+    if program.normal_exit_codes is not None and program.restarts == "unexpected":
+        told["exitcodes"] = ",".join(str(code) for code in program.normal_exit_codes)
     return _section(
         f"program:{program.name}",
         {
             "command": shlex.join(program.argv),
-            "autorestart": "true",  # a server that exits has crashed, whatever its status,
-            "exitcodes": "",  # so no status is expected
-            "startsecs": "1",  # crashes within 1 s are retried with growing pauses
-            "startretries": "10",
+            **told,
             "stopsignal": "TERM",
-            "stopwaitsecs": str(stop_wait_s),
             "stopasgroup": "true",
             "killasgroup": "true",
             "stdout_logfile": str(folder / f"{program.name}.out.log"),

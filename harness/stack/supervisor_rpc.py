@@ -26,6 +26,7 @@ class ProgramState:
     program: str
     state: str
     pid: int | None
+    exit_status: int | None = None  # of its last process; None: ended by a signal, or none has ended
 
 
 class SupervisorRpc:
@@ -88,4 +89,5 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _program_state(row: dict[str, Any]) -> ProgramState:
-    return ProgramState(row["name"], row["statename"], row["pid"] or None)
+    ended = row["exitstatus"] if row["stop"] and row["exitstatus"] >= 0 else None  # -1: by a signal
+    return ProgramState(row["name"], row["statename"], row["pid"] or None, ended)

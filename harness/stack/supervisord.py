@@ -10,12 +10,15 @@ import subprocess
 import sys
 import tempfile
 import xmlrpc.client
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.model.errors import StackError
 from harness.record.clock import Clock
+from harness.stack.base import RunContext
 from harness.stack.owned import RUN_LABEL, kill_owned, owned_processes, process_state, send_signal
+from harness.stack.recovery_script import SCRIPTS
+from harness.stack.supervision_plan import SupervisionPlan
 from harness.stack.supervisor_config import GROUP, Program, configuration
 from harness.stack.supervisor_log import exit_reports
 from harness.stack.supervisor_rpc import NOT_RUNNING, ProgramState, SupervisorRpc, SupervisorSilent
@@ -39,16 +42,28 @@ class Supervisord:
         self._process: subprocess.Popen[bytes] | None = None
         self.rpc = SupervisorRpc(self._sockets / "s")
 
-    def start(self, programs: Sequence[Program], *, max_restarts: int, per_s: float, stop_wait_s: int) -> None:
-        """Returns at once; the programs come up in parallel."""
-        socket = self._sockets / "s"
-        listener = Program(
-            "restart_budget",
-            (
-                *(sys.executable, "-m", "harness.stack.restart_budget", "--socket", str(socket)),
-                *("--log", str(self.supervision), "--max-restarts", str(max_restarts), "--per-s", str(per_s)),
-            ),
+    def start(
+        self, programs: Sequence[Program], run: RunContext, *, replicas: Mapping[str, int], stop_wait_s: int
+    ) -> None:
+        """Returns at once; the programs come up in parallel. `replicas`: the port of each."""
+        socket, told = self._sockets / "s", self.folder / "supervision.json"
+        plan = SupervisionPlan(
+            run_id=self._run_id,
+            seed=run.seed,
+            folder=str(self.folder),
+            socket=str(socket),
+            supervisor=run.target.supervised_by,
+            options=run.target.supervision,
+            replicas=dict(replicas),
+            others=tuple(program.name for program in programs if program.name not in replicas),
+            commands={program.name: program.argv for program in programs if program.name in replicas},
         )
+        plan.write(told)
+        arguments = ("--plan", str(told), "--log", str(self.supervision))
+        listener = Program("restart_budget", (sys.executable, "-m", "harness.stack.restart_budget", *arguments))
+        if plan.supervisor in SCRIPTS:
+            script = (sys.executable, "-m", "harness.stack.recovery_script", *arguments)
+            programs = [*programs, Program("recovery", script, "kept")]
         text = configuration(programs, listener, folder=self.folder, socket=socket, stop_wait_s=stop_wait_s)
         config = self.folder / "supervisord.conf"
         config.write_text(text, encoding="utf-8")

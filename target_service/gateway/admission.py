@@ -1,10 +1,11 @@
 """Who gets traffic: a state machine fed with beats and golden answers. No I/O, no clock of its own.
 
     not admitted --beat green--> green --golden prompts right--> admitted
-    admitted --`missed_max` missed beats, another incarnation, or ejected--> not admitted
+    admitted --`missed_max` missed beats, another incarnation, ejected, or held--> not admitted
+    held --released, restarted (another incarnation), or for too long--> not held
 
-Every replica begins not admitted. A missed beat, or another incarnation, voids a verification
-under way: its `ticket` is no longer the current one.
+Every replica begins not admitted, and one that is held stays so. A missed beat, another incarnation, or a hold
+voids a verification under way: its `ticket` is no longer the current one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Standing:
     newest_beat_s: float = float("-inf")
     green_since_isolation: bool = False
     ticket: int = 0
+    backup: bool = False
+    held_until_s: float | None = None
 
 
 class Admission:
@@ -60,6 +63,36 @@ class Admission:
         """Who may get traffic, in order of preference."""
         return [name for name, standing in self.standings.items() if standing.admitted]
 
+    def add(self, name: str, *, backup: bool = False) -> None:
+        """One more replica, not admitted; preferred to backups and to nobody else."""
+        self.standings[name] = Standing(backup=backup)
+        self.standings = dict(sorted(self.standings.items(), key=lambda item: item[1].backup))
+
+    def remove(self, name: str, reason: str) -> None:
+        """A replica is no longer one of this gateway's."""
+        if self.standings[name].admitted:
+            self._isolate(name, reason)
+        del self.standings[name]
+
+    def hold(self, name: str, reason: str, now_s: float, for_s: float) -> bool:
+        """Isolate a replica until it is released or restarted, or for so long; whether it was admitted."""
+        standing = self.standings[name]
+        was, standing.held_until_s = standing.admitted, now_s + for_s
+        standing.ticket += 1
+        self._events.add("held", name, reason=reason, for_s=for_s)
+        if was:
+            self._isolate(name, f"held: {reason}")
+        return was
+
+    def release(self, name: str, reason: str) -> bool:
+        """End a hold; golden answers come first all the same. False when there is none."""
+        standing = self.standings[name]
+        if standing.held_until_s is None:
+            return False
+        standing.held_until_s = None
+        self._events.add("released", name, reason=reason)
+        return True
+
     def beat_ok(self, name: str, begin_s: float, incarnation: str | None) -> int | None:
         """A green /ready. Returns a ticket when the replica must now be verified, else None."""
         standing = self.standings[name]
@@ -75,7 +108,11 @@ class Admission:
             standing.ticket += 1
             if standing.admitted:
                 self._isolate(name, f"incarnation changed from {before} to {incarnation}")
-        if standing.admitted:
+            if before is not None:
+                self.release(name, "restarted")
+        if standing.held_until_s is not None and begin_s >= standing.held_until_s:
+            self.release(name, "held for too long")
+        if standing.admitted or standing.held_until_s is not None:
             return None
         if not standing.green_since_isolation:
             standing.green_since_isolation = True
@@ -103,6 +140,7 @@ class Admission:
         standing = self.standings[name]
         if ticket != standing.ticket or not standing.ready or standing.admitted:
             return False
+        assert standing.held_until_s is None, "a hold takes a new ticket"
         standing.admitted = True
         self._events.add("readmitted", name, incarnation=standing.incarnation)
         self._choose()
@@ -111,6 +149,13 @@ class Admission:
     def golden_failed(self, name: str, details: dict[str, Any]) -> None:
         """A golden answer was wrong or missing; the next green beat asks again."""
         self._events.add("golden_failed", name, **details)
+
+    def restarted(self, name: str, verified: str | None, seen: str) -> None:
+        """A request found another incarnation than the verified one, sooner than a beat did."""
+        standing = self.standings[name]
+        if standing.admitted and standing.incarnation == verified:
+            standing.ticket += 1
+            self._isolate(name, f"a request met incarnation {seen}, not {verified}")
 
     def eject(self, name: str, failures: int) -> bool:
         """Isolate a replica that fails its users; the last one stays, for it is all that they have."""

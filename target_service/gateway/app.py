@@ -7,15 +7,20 @@ import os
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from target_service.gateway.access import make_access
 from target_service.gateway.admission import Admission
 from target_service.gateway.breaker import Breaker, BreakerRules
+from target_service.gateway.configurations import Configurations
+from target_service.gateway.control import Isolation, Registration
 from target_service.gateway.dispatch import Dispatcher
 from target_service.gateway.events import EventLog
+from target_service.gateway.members import Members
 from target_service.gateway.metrics import GatewayMetrics
 from target_service.gateway.monitor import Monitor
 from target_service.gateway.outlier import OutlierDetector
@@ -26,6 +31,9 @@ from target_service.gateway.traffic import Traffic
 from target_service.gateway.tries import Tries
 from target_service.gateway.upstream import Upstream
 from target_service.gateway.verification import Verifier
+from target_service.observability.access import access_log
+from target_service.observability.logs import Logs
+from target_service.protocol.body import BODY_MAX_BYTES
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import REQUEST_ID, request_id, with_error_bodies
 
@@ -43,18 +51,16 @@ class _Own:
         settings: GatewaySettings,
         events: EventLog,
         admission: Admission,
-        breakers: dict[str, Breaker],
+        members: Members,
         traffic: Traffic,
     ) -> None:
-        self._urls = {replica.name: replica.url for replica in settings.replicas}
+        self._members = members
         self._strategy = settings.strategy
         self._events = events
         self._admission = admission
-        self._breakers = breakers
         self._traffic = traffic
         self._incarnation = uuid.uuid4().hex
         self._started_s = time.monotonic()
-        self.gauges = GatewayMetrics(admission, breakers, traffic)
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -73,18 +79,14 @@ class _Own:
         body = {"ready": reason is None, "incarnation": self._incarnation, "active": self._admission.active}
         return web.json_response({**body, **({"reason": reason} if reason else {})}, status=503 if reason else 200)
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        content_type = "text/plain; version=0.0.4; charset=utf-8"
-        return web.Response(body=self.gauges.text(), headers={"Content-Type": content_type})
-
     async def version(self, _: web.Request) -> web.Response:
         body = {"name": "gateway", **self._head(), "started_monotonic_s": self._started_s}
         return web.json_response(body)
 
     async def state(self, _: web.Request) -> web.Response:
+        now_s = time.monotonic()
         replicas = {
             name: {
-                "url": self._urls[name],
                 "admitted": standing.admitted,
                 "ready": standing.ready,
                 "missed_beats": standing.missed,
@@ -94,7 +96,9 @@ class _Own:
                 "reason": standing.reason,
                 "open_requests": standing.open_requests,
                 "ejected_total": standing.ejected_total,
-                "breaker": self._breakers[name].body() if name in self._breakers else None,
+                "held_for_s": _left_s(standing.held_until_s, now_s),
+                "lease_left_s": _left_s(self._members.lease_until_s(name), now_s),
+                **self._members.body(name),
             }
             for name, standing in self._admission.standings.items()
         }
@@ -109,26 +113,44 @@ class _Own:
         return web.json_response({**self._head(), "events": self._events.since(since)})
 
 
-def make_app(settings: GatewaySettings) -> web.Application:
-    """The application; raises ValueError when the golden file is none."""
+def _exposition(metrics: GatewayMetrics) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(_: web.Request) -> web.Response:
+        content_type = "text/plain; version=0.0.4; charset=utf-8"
+        return web.Response(body=metrics.text(), headers={"Content-Type": content_type})
+
+    return handle
+
+
+def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Application:
+    """The application; raises ValueError when the golden file, or a file with keys or a token, is none."""
+    logs = logs or Logs(settings.observability, "gateway")
     events = EventLog(time.monotonic)
     traffic = Traffic()
+    access = make_access(settings, events)
     admission = _admission(settings, events)
     dispatcher = _dispatcher(settings, events, admission)
     verifier = Verifier(settings.golden, settings.golden_prompts, settings.golden_timeout_s)
-    monitor = Monitor(settings, admission, verifier, dispatcher.readmitted)
-    own = _Own(settings, events, admission, dispatcher.breakers, traffic)
-    upstream = Upstream(settings.request_timeout_s)
+    configurations = Configurations(admission, events)
+    monitor = Monitor(settings, admission, verifier, dispatcher.readmitted, configurations)
+    members = Members(admission, dispatcher, monitor, events, partial(_breaker, settings, events))
+    metrics = GatewayMetrics(admission, members.breakers, traffic, logs)
+    own = _Own(settings, events, admission, members, traffic)
+    upstream = Upstream(settings.request_timeout_s, settings.try_timeout_s, only_verified=settings.golden_prompts > 0)
     tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
-    proxy = Proxy(settings, dispatcher, tries, traffic, own.gauges)
-    app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
+    proxy = Proxy(access, dispatcher, tries, traffic, metrics)
+    app = web.Application(middlewares=[access_log(logs), with_error_bodies], client_max_size=BODY_MAX_BYTES)
     app[TRAFFIC] = traffic
     app[DRAINING] = asyncio.Event()
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
-    for path in ("health", "ready", "metrics", "version"):
+    for path in ("health", "ready", "version"):
         app.router.add_get(f"/{path}", getattr(own, path))
+    app.router.add_get("/metrics", _exposition(metrics))
     app.router.add_get("/gateway/state", own.state)
     app.router.add_get("/gateway/events", own.events)
+    if access.keys.registrars is not None:
+        Registration(access, access.keys.registrars, members, admission).add_to(app)
+    if access.keys.admins is not None:
+        Isolation(access, access.keys.admins, admission).add_to(app)
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[REQUEST_ID] = request_id(request)
@@ -138,13 +160,19 @@ def make_app(settings: GatewaySettings) -> web.Application:
     async def connections(_: web.Application) -> AsyncIterator[None]:
         await upstream.start()
         await monitor.start()
+        expiry = asyncio.create_task(members.expire_for_ever())
         yield
+        expiry.cancel()
         await monitor.close()
         await upstream.close()
 
     app.on_response_prepare.append(sign)
     app.cleanup_ctx.append(connections)
     return app
+
+
+def _left_s(until_s: float | None, now_s: float) -> float | None:
+    return None if until_s is None else round(max(0.0, until_s - now_s), 3)
 
 
 def _admission(settings: GatewaySettings, events: EventLog) -> Admission:
@@ -160,11 +188,16 @@ def _admission(settings: GatewaySettings, events: EventLog) -> Admission:
 
 
 def _dispatcher(settings: GatewaySettings, events: EventLog, admission: Admission) -> Dispatcher:
-    rules = BreakerRules(settings.breaker_failures, settings.breaker_open_s, settings.breaker_probes)
+    made = ((each.name, _breaker(settings, events, each.name)) for each in settings.replicas)
     return Dispatcher(
         settings.replicas,
         admission,
         STRATEGIES[settings.strategy](),
-        breakers={each.name: Breaker(each.name, events, rules) for each in settings.replicas if rules.failures_max},
+        breakers={name: breaker for name, breaker in made if breaker is not None},
         outliers=OutlierDetector(settings.eject_failures) if settings.eject_failures else None,
     )
+
+
+def _breaker(settings: GatewaySettings, events: EventLog, name: str) -> Breaker | None:
+    rules = BreakerRules(settings.breaker_failures, settings.breaker_open_s, settings.breaker_probes)
+    return Breaker(name, events, rules) if rules.failures_max else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from target_service.gateway.admission import Admission
 from target_service.gateway.breaker import Breaker
@@ -18,9 +19,11 @@ __all__ = ["Dispatcher", "Slot"]
 
 @dataclass(frozen=True)
 class Slot:
-    """A try's place at a replica, from `begin` to `end`; `term` counts the replica's re-admissions."""
+    """A try's place at a replica, from `begin` to `end`; `term` is between two of its re-admissions."""
 
     replica: str
+    address: ReplicaAddress
+    incarnation: str | None
     term: int
     permit: int
 
@@ -38,11 +41,33 @@ class Dispatcher:
         outliers: OutlierDetector | None,
     ) -> None:
         self.breakers = breakers
-        self._replicas = {replica.name: replica for replica in replicas}
+        self._replicas: dict[str, ReplicaAddress] = {}
         self._admission = admission
         self._strategy = strategy
         self._outliers = outliers
-        self._terms = dict.fromkeys(self._replicas, 0)
+        self._numbers = count()
+        self._terms: dict[str, int] = {}
+        for replica in replicas:
+            self.add(replica, breakers.get(replica.name))
+
+    @property
+    def replicas(self) -> Mapping[str, ReplicaAddress]:
+        """Where each replica is."""
+        return self._replicas
+
+    def add(self, replica: ReplicaAddress, breaker: Breaker | None) -> None:
+        """One more replica, which admission knows."""
+        self._replicas[replica.name] = replica
+        self._terms[replica.name] = next(self._numbers)
+        if breaker is not None:
+            self.breakers[replica.name] = breaker
+
+    def remove(self, name: str) -> None:
+        """One less; tries that are under way there end without a trace."""
+        del self._replicas[name], self._terms[name]
+        self.breakers.pop(name, None)
+        if self._outliers is not None:
+            self._outliers.forget(name)
 
     def begin(self, now_s: float, tried: Container[str] = (), *, again: bool = True) -> Slot | None:
         """A place for one try, at a replica that was not tried if there is one, else at any if `again`."""
@@ -53,11 +78,15 @@ class Dispatcher:
         name = self._strategy.choose([self._candidate(each) for each in pool])
         self._admission.routed(name, now_s)
         permit = self.breakers[name].begin() if name in self.breakers else 0
-        return Slot(name, self._terms[name], permit)
+        incarnation = self._admission.standings[name].incarnation
+        return Slot(name, self._replicas[name], incarnation, self._terms[name], permit)
 
     def end(self, slot: Slot, evidence: Evidence, now_s: float) -> None:
         """A try is over."""
         name = slot.replica
+        # By identity: a replica that went and came again is another one.
+        if self._replicas.get(name) is not slot.address:
+            return
         self._admission.left(name)
         if name in self.breakers:
             self.breakers[name].end(slot.permit, evidence, now_s)
@@ -67,9 +96,14 @@ class Dispatcher:
         if self._outliers.note(name, evidence):
             self._admission.eject(name, self._outliers.failures(name))
 
+    def restarted(self, slot: Slot, incarnation: str) -> None:
+        """An answer came from another process than the one that was verified."""
+        if self._replicas.get(slot.replica) is slot.address:
+            self._admission.restarted(slot.replica, slot.incarnation, incarnation)
+
     def readmitted(self, name: str) -> None:
         """Golden answers are better evidence than what was counted before them."""
-        self._terms[name] += 1
+        self._terms[name] = next(self._numbers)
         if self._outliers is not None:
             self._outliers.forget(name)
         if name in self.breakers:

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from target_service.gateway.admission import Admission
+from target_service.gateway.configurations import Configurations
 from target_service.gateway.settings import GatewaySettings, ReplicaAddress
 from target_service.gateway.verification import Verifier
 
@@ -28,13 +29,17 @@ class Monitor:
         admission: Admission,
         verifier: Verifier,
         readmitted: Callable[[str], None],
+        configurations: Configurations,
     ) -> None:
         self._settings = settings
         self._admission = admission
         self._verifier = verifier
         self._readmitted = readmitted
+        self.configurations = configurations
         self._tasks: set[asyncio.Task[None]] = set()
-        self._verifying: set[str] = set()
+        self._verifying: set[int] = set()
+        self._watched: dict[str, asyncio.Task[None]] = {}
+        self._current: dict[str, ReplicaAddress] = {}
 
     async def start(self) -> None:
         """Begin beating; needs a running loop."""
@@ -42,7 +47,22 @@ class Monitor:
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._session = aiohttp.ClientSession(connector=connector)
         for replica in self._settings.replicas:
-            self._spawn(self._schedule(replica))
+            self.watch(replica)
+
+    def watch(self, replica: ReplicaAddress) -> None:
+        """Begin to beat a replica, which admission knows."""
+        self._current[replica.name] = replica
+        self._watched[replica.name] = self._spawn(self._schedule(replica))
+
+    def unwatch(self, name: str) -> None:
+        """Stop; what beats and verifications of it still find is not heard."""
+        del self._current[name]
+        self._watched.pop(name).cancel()
+        self.configurations.forget(name)
+
+    def _gone(self, replica: ReplicaAddress) -> bool:
+        # By identity: the same name and address may be another one by now.
+        return self._current.get(replica.name) is not replica
 
     async def close(self) -> None:
         """Stop all of it."""
@@ -51,10 +71,11 @@ class Monitor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -79,15 +100,21 @@ class Monitor:
         except (aiohttp.ClientError, OSError) as error:
             self._miss(replica, begin_s, f"{type(error).__name__}: {error}")
         else:
-            if not green:
+            if green and not self._gone(replica):
+                self._green(replica, begin_s, body)
+            elif not green:
                 self._miss(replica, begin_s, f"not ready: {body.get('reason')}")
-                return
-            ticket = self._admission.beat_ok(replica.name, begin_s, body.get("incarnation"))
-            if ticket is not None and replica.name not in self._verifying:
-                self._verifying.add(replica.name)
-                self._spawn(self._verify(replica, ticket))
+
+    def _green(self, replica: ReplicaAddress, begin_s: float, body: dict[str, Any]) -> None:
+        self.configurations.note(replica.name, body)
+        ticket = self._admission.beat_ok(replica.name, begin_s, body.get("incarnation"))
+        if ticket is not None and id(replica) not in self._verifying:
+            self._verifying.add(id(replica))
+            self._spawn(self._verify(replica, ticket))
 
     def _miss(self, replica: ReplicaAddress, begin_s: float, reason: str) -> None:
+        if self._gone(replica):
+            return
         was = self._admission.standings[replica.name].admitted
         self._admission.beat_missed(replica.name, begin_s, reason)
         if was:
@@ -106,7 +133,9 @@ class Monitor:
         try:
             failed = await self._verifier.verify(self._session, replica)
         finally:
-            self._verifying.discard(replica.name)
+            self._verifying.discard(id(replica))
+        if self._gone(replica):
+            return
         if failed is not None:
             log.warning("%s failed verification: %s", replica.name, failed)
             self._admission.golden_failed(replica.name, failed)

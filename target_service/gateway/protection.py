@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 __all__ = ["PROTECTIONS"]
 
-PROTECTIONS: Mapping[str, Mapping[str, float]] = {
+PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
     "default": {},
     # Beats stay: they are how a gateway knows whom it has.
     "fragile": {
@@ -16,9 +16,13 @@ PROTECTIONS: Mapping[str, Mapping[str, float]] = {
         "hedge_after_s": 0.0,
         "eject_failures": 0,
         "rate_limit_per_s": 0.0,
+        "try_timeout_s": 0.0,
+        "login_failures": 0,
         "drain_s": 0.0,
         # Shorter than clients keep idle connections: they send into ones that are just being closed.
         "keepalive_s": 5.0,
+        "log_guard": "off",
+        "slow_request_s": 0.0,
     },
     "hardened": {
         "golden_prompts": 3,
@@ -28,9 +32,14 @@ PROTECTIONS: Mapping[str, Mapping[str, float]] = {
         "eject_failures": 5,
         "rate_limit_per_s": 100.0,
         "rate_limit_burst": 200,
+        # Longer than a hardened replica lets a request wait: overload is answered by shedding, not by trying again.
+        "try_timeout_s": 15.0,
+        "login_failures": 5,
         # As long as the longest request may take.
         "drain_s": 30.0,
         # Longer than an hour, the longest that common clients and balancers keep idle connections.
         "keepalive_s": 3630.0,
+        "log_guard": "on",
+        "slow_request_s": 5.0,
     },
 }

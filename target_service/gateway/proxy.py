@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 from aiohttp import web
 
+from target_service.gateway.access import Access
 from target_service.gateway.dispatch import Dispatcher
 from target_service.gateway.metrics import GatewayMetrics
-from target_service.gateway.settings import GatewaySettings
 from target_service.gateway.traffic import Traffic
 from target_service.gateway.tries import Tries
-from target_service.gateway.upstream import outgoing_of
+from target_service.observability.access import facts_of
 from target_service.protocol.errors import RequestRejectedError
-from target_service.protocol.rate_limit import TokenBucket
 from target_service.protocol.web import error_reply, is_probe, request_id
 
 __all__ = ["Proxy"]
@@ -24,11 +22,9 @@ class Proxy:
     """Handles all of /v1."""
 
     def __init__(
-        self, settings: GatewaySettings, dispatcher: Dispatcher, tries: Tries, traffic: Traffic, metrics: GatewayMetrics
+        self, access: Access, dispatcher: Dispatcher, tries: Tries, traffic: Traffic, metrics: GatewayMetrics
     ) -> None:
-        self._timeout_s = settings.request_timeout_s
-        rate_per_s = settings.rate_limit_per_s
-        self._limit = TokenBucket(rate_per_s, settings.rate_limit_burst) if rate_per_s else None
+        self._access = access
         self._dispatcher = dispatcher
         self._tries = tries
         self._traffic = traffic
@@ -39,21 +35,27 @@ class Proxy:
         begin_s = time.monotonic()
         probe = is_probe(request)
         self._traffic.received(request_id(request), probe=probe)
+        self._metrics.began()
         outcome = "cancelled"
         try:
-            outcome, response = await self._serve(request, begin_s, probe=probe)
+            outcome, response = await self._serve(request, probe=probe)
             return response
+        except RequestRejectedError as rejected:
+            outcome = "invalid"
+            return error_reply(rejected)
+        except Exception:
+            outcome = "failed"
+            raise
         finally:
+            facts_of(request).outcome = outcome
             self._traffic.ended(outcome, probe=probe)
             self._metrics.ended(outcome, time.monotonic() - begin_s, probe=probe)
 
-    async def _serve(self, request: web.Request, begin_s: float, *, probe: bool) -> tuple[str, web.StreamResponse]:
-        # Whoever checks from outside must be able to look while users are turned away.
-        if self._limit is not None and not probe:
-            wait_s = self._limit.take(begin_s)
-            if wait_s:
-                return _rejected(429, "Too many requests.", "rate_limited", math.ceil(wait_s))
-        attempt = await self._tries.serve(request, await outgoing_of(request, self._timeout_s))
+    async def _serve(self, request: web.Request, *, probe: bool) -> tuple[str, web.StreamResponse]:
+        turned_away = self._access.user(request, probe=probe)
+        if turned_away is not None:
+            return str(turned_away.code), error_reply(turned_away)
+        attempt = await self._tries.serve(request)
         if attempt is not None:
             return attempt.outcome, attempt.response
         retry_after_s = self._dispatcher.retry_after_s(time.monotonic())

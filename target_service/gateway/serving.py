@@ -10,6 +10,7 @@ from aiohttp import web
 
 from target_service.gateway.app import DRAINING, TRAFFIC, make_app
 from target_service.gateway.settings import GatewaySettings
+from target_service.observability.logs import Logs
 
 __all__ = ["drain", "make_runner"]
 
@@ -19,10 +20,10 @@ log = logging.getLogger(__name__)
 LAST_S = 0.05
 
 
-def make_runner(settings: GatewaySettings) -> web.AppRunner:
+def make_runner(settings: GatewaySettings, logs: Logs | None = None) -> web.AppRunner:
     """Serves the application; raises ValueError when the golden file is none."""
     return web.AppRunner(
-        make_app(settings),
+        make_app(settings, logs),
         access_log=None,
         # A client that leaves must not keep a replica busy.
         handler_cancellation=True,

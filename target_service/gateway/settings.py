@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from target_service.gateway.protection import PROTECTIONS
 from target_service.gateway.routing import STRATEGIES
+from target_service.observability.settings import ObservabilitySettings, add_options, take_settings
+from target_service.protocol.environment import Repeated, parse_with_environment
 
 __all__ = ["GatewaySettings", "ReplicaAddress", "parse_arguments"]
 
@@ -56,21 +59,29 @@ class GatewaySettings:
     drain_s: float = 4.0
     keepalive_s: float = 3630.0
     seed: int | None = None
+    observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
+    try_timeout_s: float = 0.0
+    api_keys_file: Path | None = None
+    login_failures: int = 5
+    login_window_s: float = 60.0
+    login_lock_s: float = 60.0
+    register_token_file: Path | None = None
+    admin_token_file: Path | None = None
 
 
-def parse_arguments(argv: list[str] | None = None) -> GatewaySettings:
-    """Read the command line; argparse exits with 2 on a usage error."""
+def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = os.environ) -> GatewaySettings:
+    """Read command line and environment; argparse exits with 2 on a usage error."""
     parser = _parser()
-    chosen = parser.parse_args(argv).protection
-    # A named protection replaces defaults, so whatever else is on the command line goes before it.
-    parser.set_defaults(**PROTECTIONS[chosen])
-    values = vars(parser.parse_args(argv))
+    values = vars(parse_with_environment(parser, "TARGET_GATEWAY", PROTECTIONS, argv, environ))
     names = [replica.name for replica in values["replicas"]]
     if len(set(names)) != len(names):
         parser.error("--replica: every replica needs a name of its own")
+    if not names and values["register_token_file"] is None:
+        parser.error("--replica is required, unless replicas register themselves (--register-token-file)")
     del values["protection"]
     values["replicas"] = tuple(values["replicas"])
     values["failback"] = values["failback"] == "on"
+    values["observability"] = take_settings(values)
     return GatewaySettings(**values)
 
 
@@ -112,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=int, required=True)
     add("--host", default="127.0.0.1")
-    add("--replica", type=_address, action="append", required=True, dest="replicas",
+    add("--replica", type=_address, action=Repeated, default=(), dest="replicas",
         metavar="NAME=URL[,weight=N][,backup]", help="repeat; in order of preference")  # fmt: skip
     add("--golden", type=Path, help="golden.json; without it any well-formed answer will do")
     add("--beat-s", type=float, help="from one beat's begin to the next one's")
@@ -123,7 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--golden-prompts", type=_number(int, 0), help="right answers before re-admission; 0: a green beat will do")
     add("--seed", type=int, help="of the retries' jitter")
     _add_protections(parser)
-    defaults = {field.name: field.default for field in fields(GatewaySettings) if field.default is not MISSING}
+    _add_access(parser)
+    add_options(parser.add_argument_group("logs and metrics"))
+    defaults = {each.name: each.default for each in fields(GatewaySettings) if each.default is not MISSING}
     parser.set_defaults(**{**defaults, "failback": "on"})
     return parser
 
@@ -144,3 +157,14 @@ def _add_protections(parser: argparse.ArgumentParser) -> None:
     add("--rate-limit-burst", type=_number(int, 1), help="requests at once before the rate limit bites")
     add("--drain-s", type=_number(float, 0), help="for open requests to end after SIGTERM")
     add("--keepalive-s", type=_number(float, 0.001), help="a client's idle connection stays open")
+    add("--try-timeout-s", type=_number(float, 0), help="for one try, until its answer begins; 0: no limit of its own")
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--api-keys-file", type=Path, help="a key a line; users must send one; without it everybody is served")
+    add("--login-failures", type=_number(int, 0), help="wrong keys of one address, until it is locked out; 0: never")
+    add("--login-window-s", type=_number(float, 0.001), help="in which that many wrong keys lock an address out")
+    add("--login-lock-s", type=_number(float, 0.001), help="how long an address is locked out")
+    add("--register-token-file", type=Path, help="its token lets replicas register themselves; without it: closed")
+    add("--admin-token-file", type=Path, help="its token lets a supervisor isolate replicas; without it: closed")

@@ -13,9 +13,9 @@ from aiohttp import web
 from target_service.gateway.dispatch import Dispatcher, Slot
 from target_service.gateway.evidence import Evidence
 from target_service.gateway.retry_budget import RetryBudget, backoff_s
-from target_service.gateway.settings import GatewaySettings, ReplicaAddress
+from target_service.gateway.settings import GatewaySettings
 from target_service.gateway.traffic import Traffic
-from target_service.gateway.upstream import Attempt, Outgoing, Upstream
+from target_service.gateway.upstream import Attempt, Outgoing, Upstream, outgoing_of
 
 __all__ = ["Tries"]
 
@@ -32,19 +32,24 @@ class Tries:
         rng: random.Random,
     ) -> None:
         self._settings = settings
-        self._replicas: dict[str, ReplicaAddress] = {replica.name: replica for replica in settings.replicas}
         self._budget = RetryBudget(settings.retry_share) if settings.retry_share else None
         self._dispatcher = dispatcher
         self._upstream = upstream
         self._traffic = traffic
         self._rng = rng
 
-    async def serve(self, request: web.Request, outgoing: Outgoing) -> Attempt | None:
+    async def serve(self, request: web.Request) -> Attempt | None:
         """How the last try ended; None when no replica could be tried at all."""
+        settings = self._settings
+        # A key that this gateway has checked is none of the replica's business.
+        outgoing = await outgoing_of(request, settings.request_timeout_s, with_key=settings.api_keys_file is None)
         if self._budget is not None and not outgoing.probe:
             self._budget.pay_in()
         tried: set[str] = set()
         attempt = await self._try(request, outgoing, tried)
+        # Nothing was asked of who was verified: this costs no retry, and ends as each of them is isolated now.
+        while attempt is not None and attempt.restarted_as is not None:
+            attempt = await self._try(request, outgoing, tried)
         retry = 1
         while attempt is not None and attempt.unanswered and await self._may_retry(outgoing, retry):
             retry += 1
@@ -78,7 +83,10 @@ class Tries:
         tasks = [asyncio.create_task(self._run(slot, outgoing, self._upstream.fetch))]
         try:
             done, _ = await asyncio.wait(tasks, timeout=self._settings.hedge_after_s)
-            second = None if done else self._hedge(tried)
+            if done:
+                # Nearly always: nothing to choose from, and nothing to clear up.
+                return tasks[0].result()
+            second = self._hedge(tried)
             if second is not None:
                 tasks.append(asyncio.create_task(self._run(second, outgoing, self._upstream.fetch)))
             first = await _first_answer(set(tasks))
@@ -86,9 +94,11 @@ class Tries:
                 self._traffic.hedges_won_total += 1
             return first
         finally:
-            for task in tasks:
+            left = [task for task in tasks if not task.done()]
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if left:
+                await asyncio.gather(*left, return_exceptions=True)
 
     def _hedge(self, tried: set[str]) -> Slot | None:
         # Without a budget, a stall of all replicas would double the load on them.
@@ -106,11 +116,13 @@ class Tries:
         self,
         slot: Slot,
         outgoing: Outgoing,
-        send: Callable[[Outgoing, ReplicaAddress], Coroutine[None, None, Attempt]],
+        send: Callable[[Outgoing, Slot], Coroutine[None, None, Attempt]],
     ) -> Attempt:
         evidence = Evidence.NEUTRAL
         try:
-            attempt = await send(outgoing, self._replicas[slot.replica])
+            attempt = await send(outgoing, slot)
+            if attempt.restarted_as is not None:
+                self._dispatcher.restarted(slot, attempt.restarted_as)
             # A harness that probes is not a user who suffers.
             if not outgoing.probe:
                 evidence = attempt.evidence

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from target_service.gateway.dispatch import Slot
 from target_service.gateway.evidence import Evidence, evidence_of_answer
 from target_service.gateway.settings import ReplicaAddress
+from target_service.protocol.body import read_body
 from target_service.protocol.errors import RequestRejectedError
-from target_service.protocol.web import REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
+from target_service.protocol.web import INCARNATION, REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
 
 __all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
 
@@ -23,8 +27,11 @@ __all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer",
                         "transfer-encoding", "upgrade", "proxy-authenticate",
                         "proxy-authorization"})  # fmt: skip
-NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "x-request-id"}
-NOT_RETURNED = HOP_BY_HOP | {"x-request-id", "x-served-by", "date", "server"}
+# The body is read whole and unpacked here, so headers about how it was sent would be wrong.
+NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "content-encoding", "expect", "x-request-id"}
+# A client may also name a whole URL, which a replica's URL in front would make nonsense of.
+_PASSABLE = re.compile(r"/v1/[\x21-\x7e]*")
+NOT_RETURNED = HOP_BY_HOP | {"x-request-id", "x-served-by", "x-incarnation", "date", "server"}
 
 
 @dataclass(frozen=True)
@@ -57,28 +64,49 @@ class Attempt:
     outcome: str
     response: web.StreamResponse
     evidence: Evidence
+    restarted_as: str | None = None
 
     @property
     def unanswered(self) -> bool:
-        """The replica failed before the client got a byte, and sooner than a timeout."""
-        return self.outcome in ("refused", "broken")
+        """The replica failed before the client got a byte, and sooner than the time for all tries was over."""
+        return self.outcome in ("refused", "broken", "try_timeout")
 
 
-async def outgoing_of(request: web.Request, timeout_s: float) -> Outgoing:
-    """Read a client's request whole, so that it can be sent more than once."""
+async def outgoing_of(request: web.Request, timeout_s: float, *, with_key: bool) -> Outgoing:
+    """Read a client's request whole, so that it can be sent more than once; `with_key` passes Authorization on.
+
+    Raises RequestRejectedError for one that cannot be passed on: no replica must be blamed for it.
+    """
+    if not _PASSABLE.fullmatch(request.raw_path):
+        raise RequestRejectedError(400, "The request's target must begin with /v1/ and be plain ASCII.")
+    for name, value in request.headers.items():
+        if not _is_utf8(value):
+            raise RequestRejectedError(400, f"The header {name} is not UTF-8.")
     kept = ((key, value) for key, value in request.headers.items() if key.lower() not in NOT_FORWARDED)
     headers = CIMultiDict(kept)
+    if not with_key:
+        headers.popall("Authorization", None)
     headers[REQUEST_ID] = request_id(request)
-    body = await request.read()
+    body = await read_body(request)
     deadline_s = asyncio.get_running_loop().time() + timeout_s
     return Outgoing(request.method, request.raw_path, headers, body, is_probe(request), deadline_s)
 
 
-class Upstream:
-    """The connections to all replicas."""
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
-    def __init__(self, timeout_s: float) -> None:
+
+class Upstream:
+    """The connections to all replicas; `only_verified`: answers of a process that nobody verified are dropped."""
+
+    def __init__(self, timeout_s: float, try_timeout_s: float, *, only_verified: bool) -> None:
         self._timeout_s = timeout_s
+        self._try_timeout_s = try_timeout_s
+        self._only_verified = only_verified
 
     async def start(self) -> None:
         """Open the session; needs a running loop."""
@@ -87,18 +115,28 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(total=None),
             # Bytes pass as they are; a packed body stays packed.
             auto_decompress=False,
+            # A replica must see what the client sent, not what this client library would have.
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            # A cookie that one user was given must not go out with another one's request.
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def close(self) -> None:
         """Close the session."""
         await self._session.close()
 
-    async def relay(self, request: web.Request, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
+    async def relay(self, request: web.Request, outgoing: Outgoing, slot: Slot) -> Attempt:
         """Pass the answer to the client chunk by chunk, as it comes."""
         response: web.StreamResponse | None = None
         to_client = False
+        replica, limit = slot.address, self._limit(outgoing)
         try:
-            async with asyncio.timeout_at(outgoing.deadline_s), self._ask(outgoing, replica) as upstream:
+            async with limit, self._ask(outgoing, replica) as upstream:
+                # It has begun to answer: from here on the request's own deadline counts.
+                limit.reschedule(outgoing.deadline_s)
+                stranger = self._stranger(upstream, slot)
+                if stranger is not None:
+                    return stranger
                 evidence = _evidence(upstream)
                 response = web.StreamResponse(
                     status=upstream.status, reason=upstream.reason, headers=_returned(upstream, replica)
@@ -114,7 +152,7 @@ class Upstream:
                 await response.write_eof()
                 return Attempt(replica.name, "answered", response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
-            failed = self._failed(error, replica)
+            failed = self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
         if response is None or not response.prepared:
             return failed
         # The client must see a broken answer, never one that ends well.
@@ -124,40 +162,79 @@ class Upstream:
         evidence = Evidence.NEUTRAL if to_client else Evidence.FAILED
         return Attempt(replica.name, f"{failed.outcome}_mid_body", response, evidence)
 
-    async def fetch(self, outgoing: Outgoing, replica: ReplicaAddress) -> Attempt:
+    async def fetch(self, outgoing: Outgoing, slot: Slot) -> Attempt:
         """Take the whole answer before the client gets any of it."""
+        replica, limit = slot.address, self._limit(outgoing)
         try:
-            async with asyncio.timeout_at(outgoing.deadline_s), self._ask(outgoing, replica) as upstream:
+            async with limit, self._ask(outgoing, replica) as upstream:
+                limit.reschedule(outgoing.deadline_s)
+                stranger = self._stranger(upstream, slot)
+                if stranger is not None:
+                    return stranger
                 body = await upstream.read()
                 headers = _returned(upstream, replica)
                 response = web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
                 return Attempt(replica.name, "answered", response, _evidence(upstream))
         except (TimeoutError, aiohttp.ClientError) as error:
-            return self._failed(error, replica)
+            return self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
+
+    def _limit(self, outgoing: Outgoing) -> asyncio.Timeout:
+        """For one try: it must begin to answer in time, and end before the request's deadline."""
+        if not self._try_timeout_s:
+            return asyncio.timeout_at(outgoing.deadline_s)
+        begun_s = asyncio.get_running_loop().time() + self._try_timeout_s
+        return asyncio.timeout_at(min(begun_s, outgoing.deadline_s))
 
     def _ask(
         self, outgoing: Outgoing, replica: ReplicaAddress
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse, bool | None]:
         return self._session.request(
             outgoing.method,
-            # As it is: resolving /v1/../x would lead out of /v1.
-            URL(replica.url + outgoing.path, encoded=True),
+            _url(replica.url, outgoing.path),
             data=outgoing.body,
             headers=outgoing.headers,
             allow_redirects=False,
         )
 
-    def _failed(self, error: Exception, replica: ReplicaAddress) -> Attempt:
-        if isinstance(error, TimeoutError):
+    def _stranger(self, upstream: aiohttp.ClientResponse, slot: Slot) -> Attempt | None:
+        """The answer of a process that nobody has verified: it started again since, and sooner than a beat saw."""
+        seen = upstream.headers.get(INCARNATION)
+        if not self._only_verified or seen is None or slot.incarnation is None or seen == slot.incarnation:
+            return None
+        failed = _rejected(502, "has started again and is not verified.", "restarted", slot.address)
+        return replace(failed, restarted_as=seen)
+
+    def _failed(self, error: Exception, replica: ReplicaAddress, *, try_over: bool) -> Attempt:
+        timeout = isinstance(error, TimeoutError)
+        if timeout and try_over:
+            status, message, outcome = 504, f"did not begin to answer in {self._try_timeout_s:g} s.", "try_timeout"
+        elif timeout:
             status, message, outcome = 504, f"did not answer in {self._timeout_s:g} s.", "timeout"
         elif isinstance(error, aiohttp.ClientConnectorError):
             status, message, outcome = 502, f"cannot be reached: {error}.", "refused"
         else:
             status, message, outcome = 502, f"broke off: {error!r}.", "broken"
-        rejected = RequestRejectedError(status, f"{replica.name} {message}", code=f"upstream_{outcome}")
-        response = error_reply(rejected)
-        response.headers[SERVED_BY] = replica.name
-        return Attempt(replica.name, outcome, response, Evidence.FAILED)
+        return _rejected(status, message, outcome, replica)
+
+
+def _rejected(status: int, message: str, outcome: str, replica: ReplicaAddress) -> Attempt:
+    rejected = RequestRejectedError(status, f"{replica.name} {message}", code=f"upstream_{outcome}")
+    response = error_reply(rejected)
+    response.headers[SERVED_BY] = replica.name
+    return Attempt(replica.name, outcome, response, Evidence.FAILED)
+
+
+def _when(limit: asyncio.Timeout) -> float:
+    # Timers may fire a little early: which limit it was says the limit, not the clock.
+    when_s = limit.when()
+    assert when_s is not None, "every try has a limit"
+    return when_s
+
+
+@lru_cache(maxsize=256)
+def _url(base: str, path: str) -> URL:
+    # As it is: resolving /v1/../x would lead out of /v1.
+    return URL(base + path, encoded=True)
 
 
 def _returned(upstream: aiohttp.ClientResponse, replica: ReplicaAddress) -> CIMultiDict[str]:

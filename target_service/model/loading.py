@@ -10,6 +10,7 @@ from typing import Any
 
 from target_service.model.decoding import TorchDecoder
 from target_service.model.imports import lean_imports
+from target_service.model.safety import danger_of
 
 __all__ = ["BadModelError", "LoadOptions", "Loaded", "load", "params_sha256", "stay_offline"]
 
@@ -47,6 +48,9 @@ def stay_offline() -> None:
 
 def load(options: LoadOptions) -> Loaded:
     """Import torch and transformers and load; raises BadModelError for any kind of broken folder."""
+    danger = danger_of(options.folder)
+    if danger is not None:
+        raise BadModelError(f"safety: {danger}")
     with lean_imports():
         return _load(options)
 

@@ -12,6 +12,12 @@ from target_service.protocol.errors import RequestRejectedError
 __all__ = ["ChatRequest", "Message", "Reply", "Sampling", "Usage", "parse_chat"]
 
 MAX_TOKENS_DEFAULT = 128
+# Before the tokenizer sees it: the engine has one thread, and all wait while it reads a prompt of megabytes.
+PROMPT_CHARS_MAX = 200_000
+# What a template puts around each message, roughly.
+MESSAGE_CHARS = 16
+STOPS_MAX = 16
+STOP_CHARS_MAX = 1000
 ANY = (-math.inf, math.inf)
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
@@ -98,9 +104,11 @@ def parse_chat(body: object, model: str, *, bounded: bool = True) -> ChatRequest
     if not isinstance(body, Mapping):
         raise RequestRejectedError(400, "The body must be a JSON object.")
     wanted = body.get("model")
+    if wanted is not None and not isinstance(wanted, str):
+        raise _bad("model", "must be a string")
     if wanted is not None and wanted != model:
         raise RequestRejectedError(
-            404, f"The model {wanted!r} does not exist; this server has {model!r}.",
+            404, f"The model {wanted[:100]!r} does not exist; this server has {model!r}.",
             param="model", code="model_not_found",
         )  # fmt: skip
     if bounded and _number(body, "n", 1, (1, 128), whole=True) != 1:
@@ -109,7 +117,7 @@ def parse_chat(body: object, model: str, *, bounded: bool = True) -> ChatRequest
     if not isinstance(options, Mapping):
         raise _bad("stream_options", "must be an object")
     return ChatRequest(
-        _messages(body.get("messages")),
+        _messages(body.get("messages"), bounded=bounded),
         _sampling(body, bounded=bounded),
         _flag(body, "stream"),
         _flag(options, "include_usage"),
@@ -126,22 +134,31 @@ def _sampling(body: Mapping[str, Any], *, bounded: bool) -> Sampling:
         temperature=_number(body, "temperature", 0.0, (0.0, 2.0) if bounded else ANY),
         top_p=_number(body, "top_p", 1.0, (1e-6, 1.0) if bounded else ANY),
         seed=None if seed is None else seed % 2**63,
-        stop=_stops(body.get("stop")),
+        stop=_stops(body.get("stop"), bounded=bounded),
         ignore_eos=_flag(body, "ignore_eos"),
     )
 
 
-def _messages(value: object) -> tuple[Message, ...]:
+def _messages(value: object, *, bounded: bool) -> tuple[Message, ...]:
     if not isinstance(value, list) or not value:
         raise _bad("messages", "must be a list with at least one message")
-    return tuple(_message(item, f"messages[{at}]") for at, item in enumerate(value))
+    messages = tuple(_message(item, f"messages[{at}]") for at, item in enumerate(value))
+    length = sum(len(message.content) + MESSAGE_CHARS for message in messages)
+    if bounded and length > PROMPT_CHARS_MAX:
+        raise RequestRejectedError(
+            400,
+            f"messages have {length} characters, {MESSAGE_CHARS} for each message included; {PROMPT_CHARS_MAX} may be.",
+            param="messages",
+            code="context_length_exceeded",
+        )
+    return messages
 
 
 def _message(item: object, where: str) -> Message:
     if not isinstance(item, Mapping):
         raise _bad(where, "must be an object")
     role, content = item.get("role"), item.get("content")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise _bad(f"{where}.role", f"must be one of {', '.join(sorted(ROLES))}")
     if isinstance(content, list):
         parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
@@ -149,7 +166,18 @@ def _message(item: object, where: str) -> Message:
             content = "".join(str(part) for part in parts)
     if not isinstance(content, str):
         raise _bad(f"{where}.content", "must be a string or a list of text parts")
-    return Message(str(role), content)
+    if not _is_text(content):
+        raise _bad(f"{where}.content", "has half a surrogate pair, which is no character")
+    return Message(role, content)
+
+
+def _is_text(value: str) -> bool:
+    """JSON can name what Unicode text cannot hold, and a tokenizer would choke on it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(
@@ -168,7 +196,10 @@ def _number(
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
         noun = "an integer" if whole else "a number"
         raise _bad(key, f"must be {noun} from {low:g} to {high:g}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise _bad(key, "is too large for any number here") from None
 
 
 def _flag(body: Mapping[str, Any], key: str) -> bool:
@@ -180,12 +211,15 @@ def _flag(body: Mapping[str, Any], key: str) -> bool:
     return value
 
 
-def _stops(value: object) -> tuple[str, ...]:
+def _stops(value: object, *, bounded: bool) -> tuple[str, ...]:
     if value is None:
         return ()
     stops = [value] if isinstance(value, str) else value
-    if not isinstance(stops, list) or not all(isinstance(s, str) and s for s in stops):
+    if not isinstance(stops, list) or not all(isinstance(s, str) and s and _is_text(s) for s in stops):
         raise _bad("stop", "must be a string or a list of strings")
+    # Each is looked for after every token, in a thread that others wait for.
+    if bounded and (len(stops) > STOPS_MAX or any(len(stop) > STOP_CHARS_MAX for stop in stops)):
+        raise _bad("stop", f"must be at most {STOPS_MAX} strings of at most {STOP_CHARS_MAX} characters")
     return tuple(stops)
 
 

@@ -9,17 +9,23 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from aiohttp import web
 
 from target_service.model.loading import BadModelError, stay_offline
+from target_service.observability.logs import Logs
 from target_service.protocol.log import log_to_stderr
-from target_service.replica.app import make_app
+from target_service.protocol.web import refuse_odd_expectations
+from target_service.replica.app import CHAT, make_app
+from target_service.replica.configuration import configuration_of
 from target_service.replica.faults import Faults
+from target_service.replica.following import Follower
 from target_service.replica.health import EngineHealth, Prober
 from target_service.replica.integrity import PeriodicCheck
-from target_service.replica.settings import ReplicaSettings, parse_arguments
+from target_service.replica.registration import Registrar
+from target_service.replica.settings import HttpSettings, ReplicaSettings, parse_arguments
 from target_service.replica.startup import identify, start_serving
 from target_service.replica.state import ReplicaState, Serving
 from target_service.replica.watchdog import Watchdog, end_process
@@ -31,8 +37,9 @@ log = logging.getLogger("target_service.replica")
 class _Replica:
     """The process: listen at once, load beside it, drain at the end."""
 
-    def __init__(self, settings: ReplicaSettings) -> None:
+    def __init__(self, settings: ReplicaSettings, logs: Logs) -> None:
         self._settings = settings
+        self._logs = logs
         self._exit_code = 0
         self._end = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -40,11 +47,14 @@ class _Replica:
         identity = identify(settings.model)
         self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
         self._state.early_ready = settings.early_ready
+        self._state.configuration = configuration_of(settings)
         self._faults = Faults()
+        self._registrar: Registrar | None = None
 
     async def run(self) -> int:
+        app = make_app(self._state, self._settings.http, self._faults, self._logs)
         runner = web.AppRunner(
-            make_app(self._state, self._settings.http, self._faults),
+            app,
             access_log=None,
             # Without it a handler runs on for a client that has gone.
             handler_cancellation=self._settings.engine.cancel_on_disconnect,
@@ -52,10 +62,12 @@ class _Replica:
             keepalive_timeout=self._settings.http.keepalive_s,
         )
         await runner.setup()
+        refuse_odd_expectations(runner)
         await web.TCPSite(runner, self._settings.host, self._settings.port).start()
         log.info("listening on %s:%s", self._settings.host, self._settings.port)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._end.set)
+        self._meet(app[CHAT].adopt)
         threading.Thread(target=self._load, name="load", daemon=True).start()
         await self._end.wait()
         if self._exit_code == 0:
@@ -66,6 +78,18 @@ class _Replica:
         if self._state.serving is not None:
             self._state.serving.engine.stop()
         return self._exit_code
+
+    def _meet(self, adopt: Callable[[HttpSettings], None]) -> None:
+        mine, configuration = self._settings.neighbours, self._state.configuration
+        if mine.register_with and mine.register_token:
+            name, url = self._settings.name, mine.advertise_url
+            self._registrar = Registrar(
+                mine.register_with, mine.register_token, name=name, url=url, lease_s=mine.lease_s
+            )
+            self._registrar.start()
+        if mine.follow and configuration is not None:
+            follower = Follower(mine.follow, self._settings.http, configuration, adopt)
+            self._tasks.append(asyncio.create_task(follower.run(mine.follow_every_s)))
 
     def _load(self) -> None:
         try:
@@ -110,6 +134,8 @@ class _Replica:
 
     async def _drain(self) -> None:
         self._state.draining = True
+        if self._registrar is not None:
+            await self._registrar.leave()
         give_up_s = time.monotonic() + self._settings.drain_s
         log.info("draining %s open requests", self._state.counters.open)
         # Polled: a request ends in many places, and a drain happens once.
@@ -118,8 +144,8 @@ class _Replica:
         log.info("ends with %s open requests", self._state.counters.open)
 
 
-async def _run(settings: ReplicaSettings) -> int:
-    return await _Replica(settings).run()
+async def _run(settings: ReplicaSettings, logs: Logs) -> int:
+    return await _Replica(settings, logs).run()
 
 
 def main() -> int:
@@ -127,7 +153,12 @@ def main() -> int:
     settings = parse_arguments()
     stay_offline()
     log_to_stderr(f"replica[{settings.name}]")
-    return asyncio.run(_run(settings))
+    logs = Logs(settings.observability, f"replica-{settings.name}", [settings.http.faults_token or ""])
+    logs.attach(logging.getLogger())
+    try:
+        return asyncio.run(_run(settings, logs))
+    finally:
+        logs.close()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,13 @@ import os
 from aiohttp import web
 
 from target_service.model.loading import params_sha256
+from target_service.observability.access import access_log
+from target_service.observability.logs import Logs
+from target_service.observability.settings import ObservabilitySettings
+from target_service.protocol.body import BODY_MAX_BYTES
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import (
+    INCARNATION,
     REQUEST_ID,
     SERVED_BY,
     error_reply,
@@ -24,7 +29,9 @@ from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
 
-__all__ = ["make_app"]
+__all__ = ["CHAT", "make_app"]
+
+CHAT = web.AppKey("chat", ChatHandler)
 
 
 class _Facts:
@@ -67,6 +74,10 @@ class _Facts:
         model = {"id": self._state.model, "object": "model", "created": 0, "owned_by": "local"}
         return web.json_response({"object": "list", "data": [model]})
 
+    async def config(self, _: web.Request) -> web.Response:
+        configuration = self._state.configuration
+        return web.json_response({"name": self._state.name, **(configuration.body() if configuration else {})})
+
     async def counters(self, _: web.Request) -> web.Response:
         body = {"incarnation": self._state.incarnation, **self._state.counters.body()}
         return web.json_response(body)
@@ -79,22 +90,25 @@ class _Facts:
         return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
 
 
-def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web.Application:
+def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults, logs: Logs | None = None) -> web.Application:
     """The application; `state` may still be loading and changes under it."""
     cache = AnswerCache(settings.cache_size, settings.cache_ttl_s)
-    metrics = ReplicaMetrics(state, cache)
+    logs = logs or Logs(ObservabilitySettings(), state.name)
+    metrics = ReplicaMetrics(state, cache, logs)
     facts, chat = _Facts(state, metrics), ChatHandler(state, metrics, settings, cache, faults)
-    app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
+    app = web.Application(middlewares=[access_log(logs, state.name), with_error_bodies], client_max_size=BODY_MAX_BYTES)
     app.router.add_post("/v1/chat/completions", chat.handle)
     app.router.add_get("/v1/models", facts.models)
-    for path in ("health", "ready", "metrics", "version", "counters", "weights"):
+    for path in ("health", "ready", "metrics", "version", "counters", "weights", "config"):
         app.router.add_get(f"/{path}", getattr(facts, path))
+    app[CHAT] = chat
     if settings.faults_token:
         FaultEndpoints(faults, settings.faults_token).add_to(app)
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[SERVED_BY] = state.name
         response.headers[REQUEST_ID] = request_id(request)
+        response.headers[INCARNATION] = state.incarnation
 
     app.on_response_prepare.append(sign)
     return app

@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from target_service.protocol.chat import ChatRequest
 from target_service.replica.engine import Begun, Event, Finished, Piece
 from target_service.replica.settings import CacheKeyKind
+from target_service.replica.single_flight import Flight
 
 __all__ = ["AnswerCache", "KnownAnswer", "answered_once", "cache_key"]
 
@@ -45,7 +46,7 @@ class AnswerCache:
         self._ttl_s = ttl_s
         self._clock = clock
         self._known: OrderedDict[Hashable, tuple[KnownAnswer, float]] = OrderedDict()
-        self.computing: dict[Hashable, asyncio.Future[None]] = {}
+        self.computing: dict[Hashable, Flight[Event]] = {}
         self.hits_total = 0
         self.misses_total = 0
 
@@ -61,6 +62,10 @@ class AnswerCache:
         self._known.move_to_end(key)
         return answer
 
+    def landed(self, key: Hashable) -> None:
+        """Nobody can join a computation any more."""
+        del self.computing[key]
+
     def put(self, key: Hashable, answer: KnownAnswer) -> None:
         """Keep an answer, and forget the one that was not asked for the longest."""
         self._known[key] = (answer, self._clock() + self._ttl_s)
@@ -72,10 +77,7 @@ class AnswerCache:
 async def answered_once(
     cache: AnswerCache, key: Hashable, compute: Callable[[], AsyncGenerator[Event]]
 ) -> AsyncGenerator[Event]:
-    """The events of an answer: from the cache, or computed here while others with the same key wait."""
-    while (under_way := cache.computing.get(key)) is not None:
-        # Shielded: a client that leaves must not cancel what the others wait for.
-        await asyncio.shield(under_way)
+    """The events of an answer: from the cache, or computed once for all who ask, as they come."""
     known = cache.get(key)
     if known is not None:
         cache.hits_total += 1
@@ -84,18 +86,28 @@ async def answered_once(
             yield Piece(known.text)
         yield known.finished
         return
-    cache.misses_total += 1
-    cache.computing[key] = done = asyncio.get_running_loop().create_future()
+    flight, joined = cache.computing.get(key), True
+    if flight is None:
+        cache.misses_total += 1
+        joined = False
+        flight = Flight(partial(_kept, cache, key, compute), partial(cache.landed, key))
+        cache.computing[key] = flight
+    async with aclosing(flight.follow()) as events:
+        async for event in events:
+            # A failure of another's computation is no hit.
+            cache.hits_total += joined and isinstance(event, Finished)
+            yield event
+
+
+async def _kept(
+    cache: AnswerCache, key: Hashable, compute: Callable[[], AsyncGenerator[Event]]
+) -> AsyncGenerator[Event]:
+    """The events of a computation, which is known from its end on."""
     text = ""
-    try:
-        async with aclosing(compute()) as events:
-            async for event in events:
-                if isinstance(event, Piece):
-                    text += event.text
-                elif isinstance(event, Finished):
-                    cache.put(key, KnownAnswer(text, event))
-                yield event
-    finally:
-        # Also when it failed or its client left: then one of those who wait computes it.
-        del cache.computing[key]
-        done.set_result(None)
+    async with aclosing(compute()) as events:
+        async for event in events:
+            if isinstance(event, Piece):
+                text += event.text
+            elif isinstance(event, Finished):
+                cache.put(key, KnownAnswer(text, event))
+            yield event

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
 
 from aiohttp import web
 
+from target_service.observability.access import RequestFacts, facts_of
+from target_service.protocol.body import read_json
 from target_service.protocol.chat import ChatRequest, Reply, parse_chat
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.rate_limit import TokenBucket
 from target_service.protocol.web import error_reply, is_probe, request_id
 from target_service.replica.cache import AnswerCache, answered_once, cache_key
-from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
+from target_service.replica.engine import Begun, Engine, Event, Failed, Finished, Piece
 from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
+from target_service.replica.observation import observed
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
 from target_service.replica.streaming import EventStream, disturbed
@@ -43,12 +45,20 @@ class ChatHandler:
         self._metrics = metrics
         self._settings = settings
         self._cache = cache
-        self._bucket = TokenBucket(settings.qps_limit, burst=settings.qps_limit) if settings.qps_limit > 0 else None
+        self._bucket = _bucket(settings.qps_limit)
         self._faults = faults
+
+    def adopt(self, settings: HttpSettings) -> None:
+        """Serve with other settings from the next request on; the cache itself stays as it is."""
+        if settings.qps_limit != self._settings.qps_limit:
+            self._bucket = _bucket(settings.qps_limit)
+        self._settings = settings
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one request; aiohttp cancels this when the client goes away."""
         probe, counters = is_probe(request), self._state.counters
+        facts, begin_s = facts_of(request), time.monotonic()
+        self._metrics.began()
         if probe:
             counters.probe_received += 1
         else:
@@ -61,10 +71,16 @@ class ChatHandler:
             return response
         except RequestRejectedError as rejected:
             outcome = str(rejected.status)
+            facts.reason = rejected.code or outcome
             return error_reply(rejected)
+        except Exception as error:
+            # A client that leaves while it is written to has cancelled as well.
+            outcome = outcome if isinstance(error, ConnectionError) else "500"
+            raise
         finally:
             counters.open -= 1
-            self._metrics.ended(outcome, probe=probe)
+            facts.outcome = outcome
+            self._metrics.ended(outcome, facts.reason, time.monotonic() - begin_s, probe=probe)
             if outcome == "ok" and probe:
                 counters.probe_answered += 1
             elif outcome == "ok":
@@ -77,18 +93,16 @@ class ChatHandler:
             raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
         if not is_probe(request):
             self._limit_rate(begin_s)
-        try:
-            body = await request.json()
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise RequestRejectedError(400, f"The body is not JSON: {error}.") from error
-        wanted = parse_chat(body, self._state.model, bounded=self._settings.validate)
-        events = self._answer(serving.engine, wanted, probe=is_probe(request))
+        wanted = parse_chat(await read_json(request), self._state.model, bounded=self._settings.validate)
+        facts = facts_of(request)
+        facts.question, facts.stream = wanted.messages, wanted.stream
+        answer = self._answer(serving.engine, wanted, facts, probe=is_probe(request))
+        events = observed(answer, facts, self._metrics, begin_s)
         try:
             # The status line waits for the first token, so that an early failure has a status.
             first = await anext(events)
             if isinstance(first, Failed):
                 raise first.rejected
-            self._metrics.ttft_s.observe(time.monotonic() - begin_s)
             reply = Reply(f"chatcmpl-{uuid.uuid4().hex}", self._state.model, int(time.time()))
             if wanted.stream:
                 stream = EventStream(request, reply, self._settings, include_usage=wanted.include_usage)
@@ -97,7 +111,7 @@ class ChatHandler:
             return await self._whole(reply, events)
         finally:
             await events.aclose()
-            self._metrics.e2e_s.observe(time.monotonic() - begin_s)
+            self._metrics.observe("e2e_s", time.monotonic() - begin_s)
 
     def _limit_rate(self, now_s: float) -> None:
         wait_s = self._bucket.take(now_s) if self._bucket is not None else 0
@@ -105,7 +119,10 @@ class ChatHandler:
             limit = f"More than {self._settings.qps_limit:g} requests a second."
             raise RequestRejectedError(429, limit, code="rate_limited", retry_after_s=math.ceil(wait_s))
 
-    def _answer(self, engine: Engine, wanted: ChatRequest, *, probe: bool) -> AsyncGenerator[Event]:
+    def _answer(
+        self, engine: Engine, wanted: ChatRequest, facts: RequestFacts, *, probe: bool
+    ) -> AsyncGenerator[Event]:
+        compute = partial(_events, engine, wanted, partial(self._queued, facts))
         key = None
         # A probe asks what the model says now.
         if self._settings.cache_size > 0 and not probe:
@@ -113,8 +130,12 @@ class ChatHandler:
             version = self._state.weights_sha256 or self._state.incarnation
             key = cache_key(self._settings.cache_key, wanted, version)
         if key is None:
-            return _events(engine, wanted)
-        return answered_once(self._cache, key, partial(_events, engine, wanted))
+            return compute()
+        return answered_once(self._cache, key, compute)
+
+    def _queued(self, facts: RequestFacts, queue_s: float) -> None:
+        facts.queue_s = queue_s
+        self._metrics.observe("queue_s", queue_s)
 
     async def _whole(self, reply: Reply, events: AsyncIterator[Event]) -> tuple[web.StreamResponse, str]:
         text = ""
@@ -128,8 +149,12 @@ class ChatHandler:
         raise RequestRejectedError(500, "The engine ended without an answer.")
 
 
-async def _events(engine: Engine, wanted: ChatRequest) -> AsyncGenerator[Event]:
-    """Events of one job in order; leaving early cancels the job."""
+def _bucket(qps_limit: float) -> TokenBucket | None:
+    return TokenBucket(qps_limit, burst=qps_limit) if qps_limit > 0 else None
+
+
+async def _events(engine: Engine, wanted: ChatRequest, queued: Callable[[float], None]) -> AsyncGenerator[Event]:
+    """Events of one job in order; leaving early cancels the job. `queued` hears how long it waited."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -140,6 +165,8 @@ async def _events(engine: Engine, wanted: ChatRequest) -> AsyncGenerator[Event]:
     try:
         while True:
             event = await arrived.get()
+            if isinstance(event, Begun):
+                queued(max(0.0, job.begun_s - job.queued_s))
             yield event
             if isinstance(event, Finished | Failed):
                 return

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
 import os
 from collections.abc import Callable
 
 from aiohttp import web
 
+from target_service.protocol.body import decoded_json, read_body
 from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.faults import Crash, Faults, parse_fault
 
@@ -48,13 +48,13 @@ class FaultEndpoints:
 
     async def _start(self, request: web.Request) -> web.Response:
         self._admit(request)
-        name, text = request.match_info["name"], await request.text()
-        try:
-            fault = parse_fault(name, json.loads(text) if text else {})
-        except ValueError as error:
-            raise RequestRejectedError(400, f"The body is not JSON: {error}.") from error
+        name, body = request.match_info["name"], await read_body(request)
+        fault = parse_fault(name, decoded_json(body) if body else {})
         log.warning("fault begins: %s", fault)
-        self._faults.start(name, fault)
+        try:
+            self._faults.start(name, fault)
+        except MemoryError:
+            raise RequestRejectedError(400, f"There is no room for {fault}.", code="no_room") from None
         if isinstance(fault, Crash):
             self._cancel_crash()
             self._crash = asyncio.get_running_loop().call_later(fault.after_s, self._end, fault.exit_code)

@@ -29,6 +29,8 @@ FRAGILE: Mapping[str, object] = {
     "stream_error_event": "off",
     "keepalive_s": 5.0,
     "cache_key": "prompt-only",
+    "log_guard": "off",
+    "slow_request_s": 0.0,
 }
 
 HARDENED: Mapping[str, object] = {
@@ -51,6 +53,8 @@ HARDENED: Mapping[str, object] = {
     "stream_error_event": "on",
     "keepalive_s": 3630.0,
     "cache_key": "full",
+    "log_guard": "on",
+    "slow_request_s": 5.0,
 }
 
 PROTECTIONS: Mapping[str, Mapping[str, object]] = {"default": {}, "fragile": FRAGILE, "hardened": HARDENED}

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from target_service.observability.settings import ObservabilitySettings, add_options, take_settings
+from target_service.protocol.environment import parse_with_environment
+from target_service.protocol.secret import read_secrets
 from target_service.replica.nan_guard import NanGuardMode
 from target_service.replica.protection import PROTECTIONS
 
-__all__ = ["CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings",
+__all__ = ["CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "NeighbourSettings",
+           "ReplicaSettings", "WatchdogSettings",
            "parse_arguments"]  # fmt: skip
 
 ON_OFF = ("on", "off")
+LEASE_S_MIN, LEASE_S_MAX = 0.5, 300.0
 CacheKeyKind = Literal["full", "prompt-only"]
 
 
@@ -63,6 +70,18 @@ class HttpSettings:
 
 
 @dataclass(frozen=True)
+class NeighbourSettings:
+    """Whom a replica speaks to: a gateway to register with, and a replica whose settings it follows."""
+
+    register_with: str | None = None
+    register_token: str | None = field(default=None, repr=False)
+    advertise_url: str = ""
+    lease_s: float = 10.0
+    follow: str | None = None
+    follow_every_s: float = 1.0
+
+
+@dataclass(frozen=True)
 class ReplicaSettings:
     """A replica: where it listens, what it loads, how far it trusts the files."""
 
@@ -84,15 +103,14 @@ class ReplicaSettings:
     watchdog: WatchdogSettings
     health: HealthSettings
     http: HttpSettings
+    observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
+    neighbours: NeighbourSettings = NeighbourSettings()
 
 
-def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
-    """Read the command line; argparse exits with 2 on a usage error."""
+def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = os.environ) -> ReplicaSettings:
+    """Read command line and environment; argparse exits with 2 on a usage error."""
     parser = _parser()
-    chosen, _ = parser.parse_known_args(argv)
-    # A set only moves the defaults, so whatever else is on the command line wins.
-    parser.set_defaults(**PROTECTIONS[chosen.protection])
-    args = parser.parse_args(argv)
+    args = parse_with_environment(parser, "TARGET_REPLICA", PROTECTIONS, argv, environ)
     engine = EngineSettings(
         token_cost_s=args.token_cost_ms / 1000,
         queue_max=args.max_queue,
@@ -131,7 +149,44 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
             stream_error_event=args.stream_error_event == "on",
             keepalive_s=args.keepalive_s,
         ),
+        observability=take_settings(vars(args)),
+        neighbours=_neighbours(parser, args),
     )
+
+
+def _neighbours(parser: argparse.ArgumentParser, args: argparse.Namespace) -> NeighbourSettings:
+    if args.register_with and args.register_token_file is None:
+        parser.error("--register-with needs --register-token-file")
+    if args.register_with and not args.advertise_url and args.host in ("0.0.0.0", "::"):  # noqa: S104  looked for
+        parser.error(f"--register-with needs --advertise-url where --host is {args.host}")
+    return NeighbourSettings(
+        register_with=args.register_with,
+        register_token=args.register_token_file,
+        advertise_url=args.advertise_url or f"http://{args.host}:{args.port}",
+        lease_s=args.lease_s,
+        follow=args.follow,
+        follow_every_s=args.follow_every_s,
+    )
+
+
+def _base_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not http://HOST:PORT")
+    return text.rstrip("/")
+
+
+def _token(text: str) -> str:
+    try:
+        return read_secrets(Path(text), "the token")[0]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not LEASE_S_MIN <= value <= LEASE_S_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not from {LEASE_S_MIN:g} to {LEASE_S_MAX:g}")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -155,7 +210,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_limits(parser.add_argument_group("limits"))
     _add_health(parser.add_argument_group("health and integrity"))
     _add_connections(parser.add_argument_group("connections and answers"))
+    add_options(parser.add_argument_group("logs and metrics"))
     _add_faults(parser.add_argument_group("faults"))
+    _add_neighbours(parser.add_argument_group("neighbours"))
     return parser
 
 
@@ -202,3 +259,15 @@ def _add_faults(group: argparse._ArgumentGroup) -> None:
     add("--faults-token", metavar="TOKEN", help="opens /faults to requests with this X-Fault-Token; without it: closed")
     add("--early-ready", action="store_true", help="a fault: says ready before the model is loaded")
     add("--slow-load-s", type=float, default=0.0, help="a fault: loading takes this much longer")
+
+
+def _add_neighbours(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--register-with", type=_base_url, metavar="URL", help="of a gateway that follows replicas as they come and go")
+    add("--register-token-file", type=_token, metavar="FILE", help="the token that this gateway asks for")
+    add("--advertise-url", type=_base_url, metavar="URL", help="where the gateway finds this replica, if not at --host")
+    add(
+        "--lease-s", type=_seconds, default=10.0, help="the gateway forgets this replica that long after it went silent"
+    )
+    add("--follow", type=_base_url, metavar="URL", help="of the replica whose settings this one follows")
+    add("--follow-every-s", type=_seconds, default=1.0, help="how often it looks at them")

@@ -10,6 +10,7 @@ from typing import Any
 
 from target_service.model.loading import Loaded
 from target_service.protocol.counting import DistinctCounter
+from target_service.replica.configuration import Configuration
 from target_service.replica.engine import Engine
 from target_service.replica.health import EngineHealth
 from target_service.replica.integrity import Verification
@@ -71,6 +72,7 @@ class ReplicaState:
     health: EngineHealth | None = None
     early_ready: bool = False
     verification: Verification = field(default_factory=Verification)
+    configuration: Configuration | None = None
 
     @property
     def ready(self) -> bool:
@@ -96,7 +98,9 @@ class ReplicaState:
         """The JSON of /ready."""
         problem = self.refusal or self.engine_problem
         early = self.early_ready and self.serving is None and not self.draining
-        body = {"ready": problem is None or early, "name": self.name, "incarnation": self.incarnation}
+        body: dict[str, Any] = {"ready": problem is None or early, "name": self.name, "incarnation": self.incarnation}
+        if self.configuration is not None:
+            body |= self.configuration.ready_keys()
         if self.serving is None or self.draining:
             return {**body, "reason": problem}
         verified = self.serving.verified if self.verification.problem is None else False

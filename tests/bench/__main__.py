@@ -30,6 +30,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "judging": "judging",
     "overhead": "overhead",
     "request_bytes": "request_bytes",
+    "gateway_latency": "gateway_latency",
     "toxics_requests": "toxics_requests",
     "toxics_bulk": "toxics_bulk",
     "toxics_delay": "toxics_delay",

@@ -61,7 +61,7 @@ def start(tmp_path: Path, model_folder: Path) -> Iterator[Start]:
     """Start `harness run` on the text of a scenario; what is left of it is ended afterwards."""
     running: list[Started] = []
 
-    def begin(text: str, name: str = "run", *, state: Path | None = None) -> Started:
+    def begin(text: str, name: str = "run", *, state: Path | None = None, stack: str = "local") -> Started:
         scenario = tmp_path / f"{name}.yaml"
         scenario.write_text(text)
         out, home, log = tmp_path / name, state or tmp_path / "state", tmp_path / f"{name}.log"
@@ -69,7 +69,7 @@ def start(tmp_path: Path, model_folder: Path) -> Iterator[Start]:
         command = [sys.executable, "-m", "harness.cli", "run", str(scenario), "--out", str(out)]
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [*command, "--model", str(model_folder), "--seed", "1"],
+                [*command, "--model", str(model_folder), "--seed", "1", "--stack", stack],
                 cwd=ROOT,
                 env={**os.environ, "XDG_STATE_HOME": str(home)},
                 stdin=subprocess.DEVNULL,

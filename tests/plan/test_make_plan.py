@@ -111,3 +111,11 @@ def test_a_fault_that_the_stack_cannot_do_is_refused_by_name() -> None:
 
 def test_planner_and_judge_agree_on_what_a_steady_baseline_needs() -> None:
     assert resolution.BASELINE_MIN_N == validity.BASELINE_MIN_N
+
+
+@pytest.mark.parametrize("key", ["supervisor: always", "supervision: {max_restarts: 2}"])
+def test_a_supervisor_is_chosen_only_where_the_stack_lets_one_be_chosen(key: str) -> None:
+    some = frozenset(Capability) - {Capability.SUPERVISOR}
+    plan(KILL, capabilities=some)
+    with pytest.raises(CapabilityError, match=f"target.{key.partition(':')[0]} needs the capability 'supervisor'"):
+        plan(f"target: {{{key}}}\n{KILL}", capabilities=some)

@@ -23,6 +23,9 @@ KEYS = [
     "rate_per_s",
     "file",
     "lines",
+    "target",
+    "supervisor",
+    "supervision",
 ]
 SCALARS = st.one_of(
     st.none(),
@@ -141,3 +144,30 @@ def test_the_published_schema_knows_every_fault_and_nothing_that_the_parser_sets
     schema = json_schema()
     assert len(schema["properties"]["faults"]["items"]["oneOf"]) == len(FAULTS)
     assert not {"file", "lines"} & set(schema["properties"])
+
+
+def supervised(target: str) -> str:
+    return f"name: x\ntarget: {target}\nfaults: [{{kind: process.kill}}]\n"
+
+
+def test_a_supervisor_is_named_or_follows_from_the_protection() -> None:
+    chosen = ["{}", "{protection: hardened}", "{protection: fragile}", "{protection: fragile, supervisor: budget}"]
+    found = [parse_scenario(supervised(target), "x.yaml").target.supervised_by for target in chosen]
+    assert found == ["budget", "budget", "unexpected", "budget"]
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("{supervisor: systemd}", "target.supervisor: input should be"),
+        ("{supervision: {max_restart: 1}}", r"unknown key \(did you mean 'max_restarts'\?\)"),
+        ("{supervisor: always, supervision: {backoff_s: 1}}", "backoff_s: only 'budget' has it, not 'always'"),
+        ("{supervision: {period_s: 1}}", "only 'cron-script' and 'retry-script' have it, not 'budget'"),
+        ("{protection: fragile, supervision: {max_restarts: 1}}", "not 'unexpected'"),
+        ("{supervision: {normal_exit_codes: [256]}}", "less than or equal to 255"),
+        ("{supervision: {jitter: 2}}", "less than or equal to 1"),
+    ],
+)
+def test_a_supervision_that_makes_no_sense_is_refused_in_a_sentence(target: str, sentence: str) -> None:
+    with pytest.raises(ScenarioError, match=sentence):
+        parse_scenario(supervised(target), "x.yaml")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.event import Event
+from harness.model.scenario import TargetOptions
 from harness.record.clock import SystemClock
 from harness.stack.base import RunContext
 from harness.stack.local import LocalStack
@@ -50,10 +51,10 @@ def stub_model(tmp_path: Path) -> Path:
 class Running:
     """A LocalStack over the stub target, with everything it ever reported."""
 
-    def __init__(self, model: Path, folder: Path, settings: LocalSettings) -> None:
+    def __init__(self, model: Path, folder: Path, settings: LocalSettings, target: TargetOptions) -> None:
         self.clock = SystemClock()
         self.stack = LocalStack(model, settings, self.clock)
-        self.run = RunContext(f"test-{os.getpid()}-{id(self)}", folder, self.clock.now())
+        self.run = RunContext(f"test-{os.getpid()}-{id(self)}", folder, self.clock.now(), target=target)
         self.events: list[Event] = []
 
     def up(self) -> Running:
@@ -76,13 +77,14 @@ class Running:
 def make_stack(stub_model: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     made: list[Running] = []
 
-    def make(**settings: object) -> Running:
+    def make(target: TargetOptions | None = None, **settings: object) -> Running:
         defaults: dict[str, object] = {
             "replica_command": (sys.executable, STUB, "replica"),
             "gateway_command": (sys.executable, STUB, "gateway"),
             "required_modules": (),
         }
-        running = Running(stub_model, tmp_path / f"run{len(made)}", LocalSettings(**{**defaults, **settings}))  # type: ignore[arg-type]
+        told = LocalSettings(**{**defaults, **settings})  # type: ignore[arg-type]
+        running = Running(stub_model, tmp_path / f"run{len(made)}", told, target or TargetOptions())
         made.append(running)
         return running
 

@@ -1,7 +1,7 @@
 """A target without torch: `stub_target.py replica ...` and `stub_target.py gateway ...` speak the real one's contract.
 
 `STUB_*` environment variables change a replica: STUB_LOAD_S, STUB_MMAP=1 (serve from a mapped weights file),
-STUB_EXIT=<status> (a bad model).
+STUB_EXIT=<status> (a bad model), STUB_ORPHAN=1 (a child that outlives it and keeps its port).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import signal
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -49,7 +50,11 @@ def serve(port: int, routes: dict[str, Route]) -> None:
         def log_message(self, *args: object) -> None: ...
 
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # a clean exit, as a draining server does it
-    Server(("127.0.0.1", port), Handler).serve_forever()
+    server = Server(("127.0.0.1", port), Handler)
+    if os.environ.get("STUB_ORPHAN") == "1":
+        child = [sys.executable, "-c", "import time; time.sleep(600)"]
+        subprocess.Popen(child, pass_fds=[server.fileno()], start_new_session=True)
+    server.serve_forever()
 
 
 class Replica:
@@ -77,6 +82,7 @@ class Replica:
                     "incarnation": INCARNATION,
                 },
             ),
+            "/health": lambda _: (200, {}),
             "/version": lambda _: (200, {"pid": os.getpid(), "incarnation": INCARNATION}),
             "/counters": lambda _: (200, {"incarnation": INCARNATION, "answered": self.answered}),
             "/weights": lambda _: (200, {"params_sha256": hashlib.sha256(self.held).hexdigest()}),

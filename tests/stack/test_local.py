@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from harness.model.errors import StackError
+from harness.model.scenario import TargetOptions
+from harness.model.supervision import Supervision
 from harness.stack.base import Stack, TargetProcess
 from harness.stack.local import LocalStack
 from harness.stack.local_settings import LocalSettings
@@ -15,6 +17,10 @@ from harness.stack.owned import identify
 
 Eventually = Callable[..., Any]
 process_test = pytest.mark.process
+
+
+def budget_of(restarts: int) -> TargetOptions:
+    return TargetOptions(supervision=Supervision(max_restarts=restarts))
 
 
 def as_stack(stack: LocalStack) -> Stack:
@@ -134,7 +140,7 @@ def test_a_paused_replica_can_be_restarted(make_stack: Callable[..., Any], event
 def test_restart_returns_at_once_and_is_not_taken_for_a_crash(
     make_stack: Callable[..., Any], eventually: Eventually
 ) -> None:
-    running = make_stack(max_restarts=0).up_and_ready()
+    running = make_stack(budget_of(0)).up_and_ready()
     old = running.stack.process("standby")
     running.stack.restart("standby")
     assert "standby" in (running.stack.ready() or "")
@@ -148,13 +154,13 @@ def test_restart_returns_at_once_and_is_not_taken_for_a_crash(
 def test_a_replica_that_uses_up_its_budget_is_given_up_until_it_is_asked_for_again(
     make_stack: Callable[..., Any], eventually: Eventually
 ) -> None:
-    running = make_stack(max_restarts=1).up_and_ready()
+    running = make_stack(budget_of(1)).up_and_ready()
     killed(running, eventually)
     second = running.stack.process("primary")
     running.stack.signal(second, "SIGKILL")
     eventually(lambda: running.seen("target.given_up", "primary"))
     assert running.stack.process("primary") is None
-    assert "primary: stopped" in running.stack.ready()
+    assert "primary: ended" in running.stack.ready()
     running.stack.ensure_running("primary")
     eventually(lambda: running.stack.ready() is None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.errors import StackError
-from harness.stack.supervisor_config import Program, configuration
+from harness.stack.supervisor_config import Program, configuration, stop_wait_s_of
 
 LISTENER = Program("restart_budget", ("python", "-m", "listener"))
 
@@ -23,9 +23,30 @@ def test_arguments_with_spaces_and_percent_signs_reach_the_program_unchanged() -
     assert config["program:primary"]["command"] == "server --model '/a b/100%'"
 
 
-def test_every_exit_is_unexpected_and_restarted() -> None:
-    section = parsed(Program("primary", ("server",)))["program:primary"]
-    assert (section["autorestart"], section["exitcodes"]) == ("true", "")
+def told(restarts: str, normal: tuple[int, ...] | None = None) -> configparser.SectionProxy:
+    return parsed(Program("primary", ("server",), restarts, normal))["program:primary"]
+
+
+def test_with_the_budget_supervisord_itself_restarts_nothing_and_the_listener_hears_of_every_exit() -> None:
+    section = told("budget")
+    assert (section["autorestart"], section["exitcodes"], section["startsecs"]) == ("false", "", "0")
+
+
+def test_always_is_as_the_manual_has_it() -> None:
+    section = told("always")
+    assert (section["autorestart"], section["startretries"], section["stopwaitsecs"]) == ("true", "10", "30")
+    assert section["stdout_logfile"] != section["stderr_logfile"]
+    assert (stop_wait_s_of("always", 5), stop_wait_s_of("budget", 5)) == (30, 5)
+
+
+def test_unexpected_takes_status_zero_for_a_success_unless_others_are_named() -> None:
+    assert (told("unexpected")["autorestart"], told("unexpected")["exitcodes"]) == ("unexpected", "0")
+    assert told("unexpected", (0, 3))["exitcodes"] == "0,3"
+
+
+@pytest.mark.parametrize("restarts", ["never", "cron-script", "retry-script"])
+def test_where_nobody_or_a_script_restarts_supervisord_does_not(restarts: str) -> None:
+    assert told(restarts)["autorestart"] == "false"
 
 
 def test_programs_stop_together_and_with_their_children() -> None:

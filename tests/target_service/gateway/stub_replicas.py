@@ -30,7 +30,14 @@ class Stub:
         self.release = asyncio.Event()
         self.golden_asked = self.users_asked = 0
         self.status, self.headers = 200, {"Retry-After": "1"}
+        self.seen: dict[str, str] = {}
+        self.config_version: str | None = None
         app = web.Application()
+
+        async def sign(_: web.Request, response: web.StreamResponse) -> None:
+            response.headers["X-Incarnation"] = self.incarnation
+
+        app.on_response_prepare.append(sign)
         app.router.add_get("/ready", self.on_ready)
         app.router.add_post("/v1/chat/completions", self.on_chat)
         self.server = TestServer(app)
@@ -38,7 +45,7 @@ class Stub:
     async def on_ready(self, request: web.Request) -> web.Response:
         if self.hang_ready:
             await asyncio.sleep(60)
-        body = {"incarnation": self.incarnation, "reason": "stub"}
+        body = {"incarnation": self.incarnation, "reason": "stub", "config_version": self.config_version}
         return web.json_response(body, status=200 if self.ready else 503)
 
     async def on_chat(self, request: web.Request) -> web.StreamResponse:
@@ -46,6 +53,7 @@ class Stub:
             self.golden_asked += 1
             return web.json_response({"choices": [{"message": {"content": self.answer}}]})
         self.users_asked += 1
+        self.seen = dict(request.headers)
         if self.mode == "drop" and request.transport is not None:
             request.transport.abort()
         if self.status != 200:

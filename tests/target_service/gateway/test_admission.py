@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from target_service.gateway.admission import Admission
 from target_service.gateway.events import EventLog
 
@@ -155,3 +157,42 @@ def test_the_event_log_forgets_the_oldest_and_keeps_its_numbers() -> None:
         events.add("x", None)
     assert [e["seq"] for e in events.since(0)] == [4, 5]
     assert events.since(5) == []
+
+
+def test_a_replica_that_is_held_gets_no_traffic_and_is_not_verified() -> None:
+    fed = Fed()
+    fed.admit("primary")
+    assert fed.admission.hold("primary", "restart", 100.0, 100.0)
+    assert fed.admission.admitted == []
+    assert fed.admission.beat_ok("primary", 101.0, "one") is None
+    assert not fed.admission.hold("primary", "restart", 100.0, 100.0)
+
+
+@pytest.mark.parametrize(("begin_s", "incarnation"), [(101.0, "two"), (200.0, "one")], ids=["restarted", "too long"])
+def test_a_hold_ends_with_a_restart_or_its_time_and_golden_answers_come_first(begin_s: float, incarnation: str) -> None:
+    fed = Fed()
+    fed.admit("primary")
+    fed.admission.hold("primary", "restart", 100.0, 100.0)
+    ticket = fed.admission.beat_ok("primary", begin_s, incarnation)
+    assert ticket is not None
+    assert fed.admission.admitted == []
+    assert fed.admission.verified("primary", ticket)
+
+
+def test_a_hold_voids_a_verification_under_way_and_a_release_asks_for_a_new_one() -> None:
+    fed = Fed()
+    ticket = fed.admission.beat_ok("primary", 1.0, "one")
+    assert ticket is not None
+    fed.admission.hold("primary", "restart", 100.0, 100.0)
+    assert fed.admission.release("primary", "asked for")
+    assert not fed.admission.verified("primary", ticket)
+    assert not fed.admission.release("primary", "asked for")
+    again = fed.admission.beat_ok("primary", 2.0, "one")
+    assert again is not None
+    assert fed.admission.verified("primary", again)
+
+
+def test_a_held_replica_that_was_never_seen_is_not_taken_for_a_restarted_one() -> None:
+    fed = Fed()
+    fed.admission.hold("primary", "restart", 100.0, 100.0)
+    assert fed.admission.beat_ok("primary", 1.0, "one") is None

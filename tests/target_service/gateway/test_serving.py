@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -150,3 +151,22 @@ async def test_an_idle_connection_stays_open_as_long_as_the_setting_says(keepali
         for task in waiting:
             task.cancel()
         writer.close()
+
+
+@pytest.mark.parametrize("option", ["--api-keys-file", "--register-token-file", "--admin-token-file"])
+def test_a_file_of_secrets_that_cannot_be_used_ends_the_gateway_with_one_sentence(option: str, tmp_path: Path) -> None:
+    file = tmp_path / "secrets"
+    file.write_text("hunter2\n")
+    line = ["--port", str(free_port()), "--replica", "a=http://127.0.0.1:9", option, str(file)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "target_service.gateway", *line],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 2
+    (said,) = ended.stderr.splitlines()
+    assert f"{option}: {file}, line 1: needs at least 16 characters" in said
+    assert "hunter2" not in said

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from target_service import gateway
-from target_service.gateway.settings import GatewaySettings, ReplicaAddress, parse_arguments
+from target_service.gateway.settings import GatewaySettings, ReplicaAddress, _parser, parse_arguments
+from target_service.observability.settings import ObservabilitySettings
 
 LINE = ["--port", "1", "--replica", "a=http://h:2/"]
 PLAIN = GatewaySettings(1, "127.0.0.1", (ReplicaAddress("a", "http://h:2"),))
@@ -42,6 +43,9 @@ def test_a_replica_takes_a_weight_and_the_mark_of_a_backup() -> None:
         ["--rate-limit-burst", "0"],
         ["--keepalive-s", "0"],
         ["--drain-s", "soon"],
+        ["--slow-request-s", "-1"],
+        ["--log-keep-days", "week"],
+        ["--metric-names", "tgi"],
         ["--protection", "armoured"],
     ],
     ids=" ".join,
@@ -53,14 +57,24 @@ def test_what_makes_no_sense_is_a_usage_error(option: list[str], capsys: pytest.
     assert option[0] in capsys.readouterr().err
 
 
+def test_a_gateway_without_replicas_is_one_with_which_they_register(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--port", "1"])
+    assert "--replica is required" in capsys.readouterr().err
+    assert parse_arguments(["--port", "1", "--register-token-file", "t"]).replicas == ()
+
+
 def test_fragile_turns_every_protection_off() -> None:
     fragile = parse_arguments([*LINE, "--protection", "fragile"])
-    assert fragile == replace(PLAIN, golden_prompts=0, drain_s=0.0, keepalive_s=5.0)
+    unguarded = ObservabilitySettings(log_guard=False, slow_request_s=0.0)
+    off = replace(PLAIN, golden_prompts=0, login_failures=0, drain_s=0.0, keepalive_s=5.0, observability=unguarded)
+    assert fragile == off
 
 
 def test_hardened_turns_every_protection_on() -> None:
     hardened = parse_arguments([*LINE, "--protection", "hardened"])
-    off = {"golden_prompts", "breaker_failures", "retry_share", "hedge_after_s", "eject_failures", "rate_limit_per_s"}
+    off = {"golden_prompts", "breaker_failures", "retry_share", "hedge_after_s", "eject_failures", "rate_limit_per_s",
+           "try_timeout_s", "login_failures"}  # fmt: skip
     assert all(getattr(hardened, name) > 0 for name in off)
     assert hardened.drain_s >= hardened.request_timeout_s
     assert hardened.keepalive_s > 75
@@ -81,6 +95,6 @@ def test_the_readme_tells_the_defaults_of_the_table() -> None:
         if row.startswith("|")
         for option, value in re.findall(r"`--([a-z-]+) ([^`]+)`", row.split("|")[2])
     }
-    settings = parse_arguments(LINE)
-    assert {"strategy", "breaker_failures", "drain_s", "keepalive_s"} < set(told)
-    assert told == {name: str(getattr(settings, name)).removesuffix(".0") for name in told}
+    parser = _parser()
+    assert {"strategy", "breaker_failures", "drain_s", "keepalive_s", "log_guard"} < set(told)
+    assert told == {name: str(parser.get_default(name)).removesuffix(".0") for name in told}

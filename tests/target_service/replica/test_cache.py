@@ -39,6 +39,29 @@ class Computes:
             yield event
 
 
+class Stepwise:
+    """Says what the test tells it to, one event at a time; an exception is raised."""
+
+    def __init__(self) -> None:
+        self.asked = self.closed = 0
+        self._said: asyncio.Queue[Event | Exception] = asyncio.Queue()
+        self.say = self._said.put_nowait
+
+    async def __call__(self) -> AsyncGenerator[Event]:
+        self.asked += 1
+        try:
+            yield Begun()
+            while True:
+                said = await self._said.get()
+                if isinstance(said, Exception):
+                    raise said
+                yield said
+                if isinstance(said, Finished | Failed):
+                    return
+        finally:
+            self.closed += 1
+
+
 async def whole(cache: AnswerCache, compute: Computes) -> tuple[str, Event]:
     events = [event async for event in answered_once(cache, "key", compute)]
     return "".join(event.text for event in events if isinstance(event, Piece)), events[-1]
@@ -96,7 +119,7 @@ async def test_many_who_ask_at_a_time_get_one_computation() -> None:
     assert (compute.asked, cache.hits_total, cache.misses_total) == (1, 19, 1)
 
 
-async def test_when_the_one_who_computes_leaves_another_takes_over() -> None:
+async def test_when_the_one_who_asked_first_leaves_the_others_get_the_same_computation() -> None:
     cache, compute = AnswerCache(9, 60.0), Computes()
     asking = [asyncio.ensure_future(whole(cache, compute)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -104,8 +127,66 @@ async def test_when_the_one_who_computes_leaves_another_takes_over() -> None:
     await asyncio.gather(asking[0], return_exceptions=True)
     compute.go.set()
     assert await asyncio.gather(*asking[1:]) == [("ab", END)] * 2
-    assert compute.asked == 2
+    assert compute.asked == 1
     assert not cache.computing
+
+
+async def test_who_asks_the_same_gets_each_piece_as_it_comes_and_not_only_at_the_end() -> None:
+    cache, compute = AnswerCache(9, 60.0), Stepwise()
+    first = answered_once(cache, "key", compute)
+    assert await anext(first) == Begun()
+    second = answered_once(cache, "key", compute)
+    assert await anext(second) == Begun()
+    compute.say(Piece("a"))
+    async with asyncio.timeout(5):
+        assert await anext(second) == await anext(first) == Piece("a")
+    await first.aclose()
+    compute.say(END)
+    async with asyncio.timeout(5):
+        assert [event async for event in second] == [END]
+    assert (compute.asked, compute.closed, cache.hits_total) == (1, 1, 1)
+
+
+async def test_a_failure_of_the_computation_reaches_all_who_wait_at_once() -> None:
+    cache, compute = AnswerCache(9, 60.0), Stepwise()
+    asking = [asyncio.ensure_future(whole(cache, compute)) for _ in range(3)]
+    await asyncio.sleep(0)
+    failed = Failed(RequestRejectedError(500, "broken"))
+    compute.say(failed)
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*asking) == [("", failed)] * 3
+    assert (compute.asked, cache.hits_total, len(cache)) == (1, 0, 0)
+    assert not cache.computing
+
+
+async def test_a_computation_that_raises_raises_for_all_and_is_forgotten() -> None:
+    cache, compute = AnswerCache(9, 60.0), Stepwise()
+    asking = [asyncio.ensure_future(whole(cache, compute)) for _ in range(2)]
+    await asyncio.sleep(0)
+    compute.say(RuntimeError("broken"))
+    async with asyncio.timeout(5):
+        ended = await asyncio.gather(*asking, return_exceptions=True)
+    assert [str(each) for each in ended] == ["broken"] * 2
+    assert not cache.computing
+
+
+async def test_when_the_last_one_leaves_the_computation_ends_and_the_next_one_begins_anew() -> None:
+    cache, compute = AnswerCache(9, 60.0), Stepwise()
+    asking = [asyncio.ensure_future(whole(cache, compute)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for each in asking:
+        each.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert not cache.computing
+    async with asyncio.timeout(5):
+        while not compute.closed:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    other = asyncio.ensure_future(whole(cache, compute))
+    await asyncio.sleep(0)
+    compute.say(END)
+    async with asyncio.timeout(5):
+        assert await other == ("", END)
+    assert compute.asked == 2
 
 
 async def test_one_who_waits_and_leaves_takes_nobody_along() -> None:

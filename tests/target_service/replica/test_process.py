@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,13 +21,13 @@ ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
-def loading(folder: Path, *options: str) -> Iterator[socket.socket]:
+def loading(folder: Path, *options: str, **how: Any) -> Iterator[socket.socket]:
     """A connection to a replica that loads for a minute."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "target_service.replica", "--model", str(folder), "--port", str(port)]
-    process = subprocess.Popen([*command, "--slow-load-s", "60", *options], cwd=ROOT)
+    process = subprocess.Popen([*command, "--slow-load-s", "60", *options], cwd=ROOT, **how)
     try:
         give_up_s = time.monotonic() + 30
         while True:
@@ -64,3 +67,50 @@ def test_a_replica_that_loads_is_not_ready_unless_told_to_say_so(
 ) -> None:
     with loading(tmp_path, *options) as connection:
         assert status_of(connection, "/ready") == status
+
+
+def lines_dropped(connection: socket.socket) -> float:
+    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    text = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    (line,) = [line for line in text.splitlines() if line.startswith("target_log_lines_dropped_total ")]
+    return float(line.split()[1])
+
+
+@pytest.mark.parametrize(("guard", "status"), [("on", 404), ("off", 500)])
+def test_a_log_folder_that_cannot_be_written_is_a_matter_for_users_only_without_the_guard(
+    tmp_path: Path, guard: str, status: int
+) -> None:
+    (tmp_path / "file").touch()
+    with loading(tmp_path, "--log-dir", str(tmp_path / "file" / "logs"), "--log-guard", guard) as connection:
+        assert status_of(connection, "/nothing") == status
+        if guard == "on":
+            assert lines_dropped(connection) == 1
+
+
+def test_what_was_served_is_in_the_log_when_the_process_has_ended(tmp_path: Path) -> None:
+    with loading(tmp_path, "--log-dir", str(tmp_path / "logs")) as connection:
+        assert status_of(connection, "/nothing?token=s3cret") == 404
+    (line,) = (tmp_path / "logs" / "replica-primary.access.log").read_text().splitlines()
+    assert json.loads(line)["path"] == "/nothing"
+    assert "s3cret" not in line
+
+
+def few_descriptors() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+
+
+@pytest.mark.parametrize("guard", ["on", "off"])
+def test_a_process_without_file_descriptors_floods_the_log_only_without_the_guard(tmp_path: Path, guard: str) -> None:
+    log = tmp_path / "stderr"
+    with (
+        log.open("wb") as stderr,
+        loading(tmp_path, "--log-guard", guard, stderr=stderr, preexec_fn=few_descriptors) as connection,
+        ExitStack() as crowd,
+    ):
+        for _ in range(60):
+            crowd.enter_context(socket.create_connection(connection.getpeername(), timeout=10))
+        # asyncio looks once a second whether there is a descriptor.
+        time.sleep(2.5)
+        assert status_of(connection, "/health") == 200
+    complaints = log.read_text().count("out of system resource")
+    assert complaints <= 40 if guard == "on" else complaints > 100
