@@ -18,7 +18,7 @@ from harness.store.registry import LiveRun, Registry
 
 __all__ = ["Recovered", "recover", "sweep"]
 
-MODEL_COPIES = ("model-*", "*/model")  # of the local stack and of the fake one, below stack/
+OF_THE_STACK = ("model-*", "*/model", "private")  # copies of the model, local and fake; token and start options
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def recover(run: LiveRun, registry: Registry) -> Recovered:
     folder = Path(run.folder)
     errors = undo_all(folder / "undo.jsonl", carry_out) if folder.is_dir() else []
     killed = kill_owned(run.run_id)
-    leftovers = [copy for pattern in MODEL_COPIES for copy in (folder / "stack").glob(pattern)]
+    leftovers = [copy for pattern in OF_THE_STACK for copy in (folder / "stack").glob(pattern)]
     leftovers += [found for base in {tempfile.gettempdir(), "/tmp"} for found in _socket_folders(base, run.run_id)]  # noqa: S108
     if not errors:
         leftovers.append(folder / SNAPSHOTS)

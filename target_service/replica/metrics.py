@@ -38,6 +38,7 @@ class _FromState:
         engine = serving.engine
         yield GaugeMetricFamily("target_queue_depth", "Requests waiting", engine.waiting)
         yield GaugeMetricFamily("target_running", "Requests taking turns", engine.running)
+        yield GaugeMetricFamily("target_running_max", "Requests that may take turns at once", engine.running_max)
         yield CounterMetricFamily("target_generated_tokens", "Tokens computed: progress", value=engine.tokens_total)
         found = engine.nan_guard.non_finite_total
         yield CounterMetricFamily("target_non_finite_logits", "Steps with NaN or infinity; --nan-guard", value=found)

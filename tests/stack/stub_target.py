@@ -26,6 +26,7 @@ from harness.record.clock import SystemClock
 
 CLOCK = SystemClock()
 INCARNATION = uuid.uuid4().hex[:8]
+ACTIVE: dict[str, Any] = {}
 Route = Callable[[dict[str, str]], tuple[int, dict[str, Any]]]
 
 
@@ -34,13 +35,41 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
-def serve(port: int, routes: dict[str, Route]) -> None:
+def faults_answer(method: str, path: str, data: bytes, *, allowed: bool) -> tuple[int, bytes]:
+    """The contract of /faults, as in target_service/replica/README.md; the faults do nothing."""
+    name = path.removeprefix("/faults").strip("/")
+    if not allowed:
+        return 403, json.dumps({"error": {"message": "X-Fault-Token is missing or wrong."}}).encode()
+    if method == "DELETE" and ACTIVE.pop(name, None) is None:
+        return 404, json.dumps({"error": {"message": f"{name!r} is not active."}}).encode()
+    if method == "POST":
+        ACTIVE[name] = json.loads(data)
+    return 200, json.dumps({"active": ACTIVE}).encode()
+
+
+def serve(port: int, routes: dict[str, Route], token: str | None = None) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
+            if parts.path == "/faults":
+                self.faults("GET")
+                return
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
             status, body = routes[parts.path](query) if parts.path in routes else (404, {})
-            data = json.dumps(body).encode()
+            self.reply(status, json.dumps(body).encode())
+
+        def do_POST(self) -> None:
+            self.faults("POST")
+
+        def do_DELETE(self) -> None:
+            self.faults("DELETE")
+
+        def faults(self, method: str) -> None:
+            data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            allowed = self.headers.get("X-Fault-Token") == token
+            self.reply(*faults_answer(method, self.path, data, allowed=allowed))
+
+        def reply(self, status: int, data: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -53,15 +82,16 @@ def serve(port: int, routes: dict[str, Route]) -> None:
 
 
 class Replica:
-    def __init__(self, name: str, model: Path) -> None:
+    def __init__(self, name: str, model: Path, slow_load_s: float) -> None:
         self.name = name
+        self.slow_load_s = slow_load_s
         self.weights = model / "model.safetensors"
         self.loaded = threading.Event()
         self.held: Any = b""
         self.answered = 0
 
     def load(self) -> None:
-        CLOCK.sleep(float(os.environ.get("STUB_LOAD_S", "0.1")))
+        CLOCK.sleep(float(os.environ.get("STUB_LOAD_S", "0.1")) + self.slow_load_s)
         with self.weights.open("rb") as file:
             mapped = os.environ.get("STUB_MMAP") == "1"
             self.held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else file.read()
@@ -152,13 +182,15 @@ class Gateway:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(fromfile_prefix_chars="@")
     parser.add_argument("role")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--name", default="")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--replica", action="append", default=[])
     parser.add_argument("--golden")
+    parser.add_argument("--faults-token-file", type=Path)
+    parser.add_argument("--slow-load-s", type=float, default=0.0)
     arguments = parser.parse_args()
     if arguments.role == "gateway":
         gateway = Gateway(dict(item.split("=", 1) for item in arguments.replica))
@@ -168,9 +200,10 @@ def main() -> None:
     if "STUB_EXIT" in os.environ:
         print("the model is bad", file=sys.stderr)
         sys.exit(int(os.environ["STUB_EXIT"]))
-    replica = Replica(arguments.name, arguments.model)
+    replica = Replica(arguments.name, arguments.model, arguments.slow_load_s)
     threading.Thread(target=replica.load, daemon=True).start()
-    serve(arguments.port, replica.routes())
+    token = arguments.faults_token_file.read_text() if arguments.faults_token_file else None
+    serve(arguments.port, replica.routes(), token)
 
 
 if __name__ == "__main__":
