@@ -2,7 +2,8 @@
 
 The replica is asked past the gateway and past the links, with the run's own token. What it says of the fault is no
 proof: that is what a chat of the harness's own gets, what another page of the same server says meanwhile, and what the
-operating system knows of its processes. A restart ends such a fault: it is healed when the next process serves.
+operating system knows of its processes. A restart of the process that has such a fault, server or
+engine, ends it: it is healed when the next one serves.
 """
 
 from __future__ import annotations
@@ -90,8 +91,9 @@ class OnDemand(ActiveFault):
         return Ask(stream=True, limit_s=NO_TOKEN_S)
 
     def lost(self) -> str | None:
-        if self.stack.process(self.fault.on) != self.victim:
-            return None  # that the replica was restarted is the target's answer, not ours
+        now = self.stack.service.usage(self.victim)
+        if now is None or self.before.members - now.members:
+            return None  # that the replica or its engine's process was restarted is the target's answer, not ours
         if self.stack.service.has(self.victim, self.name):
             return None
         return f"{self.fault.on} no longer had {self.name}"

@@ -15,9 +15,9 @@ from harness.model.service_faults import (
 )
 from harness.record.journal import Inverse
 from harness.stack.links import Ask, Seen
-from harness.stack.service import PLACES, RUNNING, WAITING, ReplicaSilent, metric
+from harness.stack.service import PLACES, RUNNING, WAITING, ReplicaSilent, Usage, metric
 
-__all__ = ["Crash", "Hang", "LeakMemory", "LeakSlots", "Spin", "StallStream", "TruncateStream"]
+__all__ = ["Crash", "Hang", "KillEngine", "LeakMemory", "LeakSlots", "Spin", "StallStream", "TruncateStream"]
 
 BUSY_SHARE = 0.3  # of a processor: a hung engine needs next to none, one that spins takes what it gets
 GROWTH_SHARE = 0.9  # of a leak that has to be seen, since other memory is given back meanwhile
@@ -77,6 +77,43 @@ class Crash(ProcessFault):
             return None
         as_told = report == f"exit status {self.fault.exit_code}"
         return Proof(as_told, f"process {self.victim.pid} is gone; its supervisor says: {report}")
+
+
+class KillEngine(ProcessFault):
+    """The replica's fault `kill_engine`: of its server's children, the one that computes. It is over at once."""
+
+    before: Usage
+
+    def prepare(self) -> Inverse:
+        inverse = super().prepare()
+        before = self.stack.service.usage(self.victim)
+        if before is None or len(before.members) < 2:
+            raise CannotInject(f"the engine of {self.fault.on} has no process of its own")
+        self.before = before
+        return inverse
+
+    def apply(self) -> None:
+        try:
+            self.stack.service.begin(self.victim, "kill_engine", {})
+        except ReplicaSilent:
+            pass  # the server may have ended with its engine
+        except StackError as error:
+            raise CannotInject(str(error)) from error
+
+    def proof(self) -> Proof | None:
+        now = self.stack.service.usage(self.victim)
+        left = frozenset() if now is None else now.members
+        gone = sorted(pid for pid, _ in self.before.members - left if pid != self.victim.pid)
+        if not gone:
+            return None
+        server = "the server lives" if now is not None else f"so is the server: {self.stack.exit_report(self.victim)}"
+        return Proof(True, f"process {gone[0]}, a child of the server {self.victim.pid}, is gone; {server}")
+
+    def healed(self) -> bool:
+        """The server, or the one that replaced it, has as many processes again."""
+        process = self.stack.process(self.fault.on)
+        now = None if process is None else self.stack.service.usage(process)
+        return now is not None and now.members != self.before.members and len(now.members) >= len(self.before.members)
 
 
 class LeakMemory(OnDemand):

@@ -19,7 +19,7 @@ from harness.faults.network import (
     TruncateStream,
 )
 from harness.faults.process import KillProcess, PauseProcess, StopProcess
-from harness.faults.service import Crash, Hang, LeakMemory, LeakSlots, Spin
+from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlots, Spin
 from harness.faults.service import StallStream as StallOwnStream
 from harness.faults.service import TruncateStream as TruncateOwnStream
 from harness.faults.service_start import EarlyReady, SlowLoad
@@ -46,6 +46,7 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "service.crash": Crash,
     "service.early_ready": EarlyReady,
     "service.hang": Hang,
+    "service.kill_engine": KillEngine,
     "service.leak_memory": LeakMemory,
     "service.leak_slots": LeakSlots,
     "service.slow_load": SlowLoad,

@@ -22,6 +22,7 @@ __all__ = [
     "ServiceEarlyReady",
     "ServiceFault",
     "ServiceHang",
+    "ServiceKillEngine",
     "ServiceLeakMemory",
     "ServiceLeakSlots",
     "ServiceSlowLoad",
@@ -77,6 +78,13 @@ class ServiceCrash(ServiceFault):
     kind: Literal["service.crash"] = "service.crash"
     exit_code: Annotated[int, Interval(ge=0, le=255)] = 70
     """With this status. 0 is what a supervisor may take for a success."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceKillEngine(ServiceFault):
+    """SIGKILL to the engine's own process, if it has one; the server before it is expected to notice."""
+
+    kind: Literal["service.kill_engine"] = "service.kill_engine"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +149,7 @@ SERVICE_FAULTS: Mapping[str, type[ServiceFault]] = {
     "service.crash": ServiceCrash,
     "service.early_ready": ServiceEarlyReady,
     "service.hang": ServiceHang,
+    "service.kill_engine": ServiceKillEngine,
     "service.leak_memory": ServiceLeakMemory,
     "service.leak_slots": ServiceLeakSlots,
     "service.slow_load": ServiceSlowLoad,

@@ -70,7 +70,8 @@ class FakeService:
             return None
         cpu_s = SPIN_SHARE * (now_s - replica.faults_since_s["spin"]) if "spin" in replica.faults else 0.0
         leaked_mb = replica.faults.get("leak_memory", {}).get("mb", 0)
-        return Usage(now_s - replica.started_s, cpu_s, RESIDENT_MB + leaked_mb)
+        members = frozenset({(replica.pid, 1), (-replica.pid, 1)})  # server and engine
+        return Usage(now_s - replica.started_s, cpu_s, RESIDENT_MB + leaked_mb, members)
 
     def spare_mb(self) -> float:
         return SPARE_MB

@@ -139,8 +139,8 @@ class FakeTarget:
     def begin_fault(self, name: str, fault: str, arguments: Mapping[str, int | float]) -> None:
         """A replica does it to itself, now."""
         replica = self.replicas[name]
-        if fault == "crash":
-            self.end_process(name, f"exit status {arguments['exit_code']}")
+        if fault in ("crash", "kill_engine"):  # a server whose engine has died ends, with the status of its watchdog
+            self.end_process(name, WATCHDOG_EXIT if fault == "kill_engine" else f"exit status {arguments['exit_code']}")
             return
         before = replica.silent
         replica.faults[fault], replica.faults_since_s[fault] = arguments, self.now_s

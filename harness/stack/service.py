@@ -32,6 +32,7 @@ class Usage:
     age_s: float  # of the server process
     cpu_s: float  # of all that live, since their begin
     resident_mb: float  # MiB
+    members: frozenset[tuple[int, int]] = frozenset()  # (pid, clock ticks since boot at its begin) of each process
 
 
 class Service(Protocol):

@@ -13,7 +13,7 @@ __all__ = ["spare_mb", "usage_of"]
 
 MIB = 2**20
 CPU_FIELDS = slice(11, 13)  # of /proc/PID/stat after the command name: utime and stime, in clock ticks
-PARENT_FIELD = 1
+PARENT_FIELD, STARTED_FIELD = 1, 19
 
 
 def usage_of(process: ProcessId, proc: Path = Path("/proc")) -> Usage | None:
@@ -25,7 +25,9 @@ def usage_of(process: ProcessId, proc: Path = Path("/proc")) -> Usage | None:
     tree = _with_descendants(process.pid, stats)
     cpu_ticks = sum(int(part) for pid in tree for part in stats[pid][CPU_FIELDS])
     age_s = float((proc / "uptime").read_text().split()[0]) - process.started / ticks
-    return Usage(age_s, cpu_ticks / ticks, sum(_resident_bytes(proc / str(pid)) for pid in tree) / MIB)
+    resident = sum(_resident_bytes(proc / str(pid)) for pid in tree)
+    members = frozenset((pid, int(stats[pid][STARTED_FIELD])) for pid in tree if stats[pid][0] != "Z")
+    return Usage(age_s, cpu_ticks / ticks, resident / MIB, members)
 
 
 def spare_mb(proc: Path = Path("/proc")) -> float:

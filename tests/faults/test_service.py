@@ -38,7 +38,9 @@ from harness.stack.links import Ask, Seen
 from harness.stack.service import ReplicaSilent, Usage
 from tests.fake_run import HEAD, verdict_of
 
-ON_DEMAND = sorted(set(SERVICE_FAULTS) - {"service.crash", "service.early_ready", "service.slow_load"})
+ON_DEMAND = sorted(
+    set(SERVICE_FAULTS) - {"service.crash", "service.kill_engine", "service.early_ready", "service.slow_load"}
+)
 STREAMS = HEAD.replace("{chat: 1}", "{chat_stream: 1}")
 CALM = "observe: {lost_requests: {max: 9999}}\n"
 
@@ -239,12 +241,52 @@ def test_a_process_that_ended_otherwise_did_not_crash_as_told(where: Where, monk
     assert proof is not None and not proof.proven
 
 
+def test_a_killed_engine_is_proven_by_the_child_that_is_gone_and_healed_when_there_is_another(
+    where: Where, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = activate(FAULTS["service.kill_engine"](kind="service.kill_engine"), where)
+    alive = Usage(1.0, 0.0, 1.0, frozenset({(4121, 1), (4200, 7)}))
+    seen = {"now": alive}
+    monkeypatch.setattr(FakeService, "usage", lambda self, process: seen["now"])
+    monkeypatch.setattr(FakeService, "begin", lambda *_: None)
+    fault.prepare()
+    fault.apply()
+    assert fault.proof() is None
+    assert not fault.healed()
+    seen["now"] = replace(alive, members=frozenset({(4121, 1)}))
+    proof = fault.proof()
+    assert proof is not None and "process 4200, a child of the server 4121, is gone; the server lives" in proof.evidence
+    assert not fault.healed()
+    seen["now"] = replace(alive, members=frozenset({(4121, 1), (4300, 8)}))
+    assert fault.healed()
+
+
+def test_an_engine_without_a_process_of_its_own_cannot_be_killed_alone(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = Usage(1.0, 0.0, 1.0, frozenset({(4121, 1)}))
+    monkeypatch.setattr(FakeService, "usage", lambda self, process: alone)
+    with pytest.raises(CannotInject, match="has no process of its own"):
+        activate(FAULTS["service.kill_engine"](kind="service.kill_engine"), where).prepare()
+
+
+def test_a_fault_that_ended_with_the_engines_process_is_the_targets_answer(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = injected(ServiceHang(), where)
+    where.stack.service.end(fault.victim, "hang")
+    assert fault.lost() is not None
+    another = replace(fault.before, members=frozenset({(fault.victim.pid, 1), (999, 9)}))
+    monkeypatch.setattr(FakeService, "usage", lambda self, process: another)
+    assert fault.lost() is None
+
+
 def test_a_replica_that_refuses_is_not_broken(where: Where, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise StackError("status 403")
 
     monkeypatch.setattr(FakeService, "begin", refused)
-    for kind in ("service.hang", "service.crash"):
+    for kind in ("service.hang", "service.crash", "service.kill_engine"):
         fault = activate(FAULTS[kind](kind=kind), where)
         fault.prepare()
         with pytest.raises(CannotInject, match="403"):
@@ -284,6 +326,7 @@ def verdict(tmp_path: Path, text: str) -> Verdict:
         ("service.hang", {"timeout"}),
         ("service.spin", {"timeout"}),
         ("service.crash", {"http_error"}),
+        ("service.kill_engine", {"http_error"}),
         ("service.leak_slots", {"timeout"}),
         ("service.leak_memory", set()),
         ("service.truncate_stream", {"truncated"}),

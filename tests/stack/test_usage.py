@@ -41,6 +41,7 @@ def test_what_a_process_uses_is_what_it_and_all_its_descendants_use(proc: Path) 
     found = usage_of(ProcessId(10, 50 * TICKS), proc)
     assert found is not None
     assert (found.age_s, found.cpu_s, found.resident_mb) == pytest.approx((30.5, 9.0, 137.0))
+    assert found.members == {(pid, 50 * TICKS) for pid in (10, 11, 12)}
 
 
 def test_a_process_that_has_gone_uses_nothing_and_a_later_one_with_its_pid_is_another(proc: Path) -> None:
