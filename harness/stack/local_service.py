@@ -19,7 +19,7 @@ from harness.stack.fault_api import FaultApi
 from harness.stack.http_get import get_json
 from harness.stack.links import Ask, Look
 from harness.stack.local_settings import Ports, private_files
-from harness.stack.owned import ProcessId
+from harness.stack.owned import ProcessId, identify
 from harness.stack.service import Usage, metric
 from harness.stack.usage import spare_mb, usage_of
 
@@ -66,11 +66,11 @@ class LocalService:
         self._api(process.replica).begin(fault, parameters)
 
     def end(self, process: TargetProcess, fault: str) -> None:
-        if self.usage(process) is not None:
+        if _lives(process):
             self._api(process.replica).end(fault)
 
     def has(self, process: TargetProcess, fault: str) -> bool:
-        return self.usage(process) is not None and self._api(process.replica).has(fault)
+        return _lives(process) and self._api(process.replica).has(fault)
 
     def inverse(self, process: TargetProcess, fault: str) -> Inverse:
         return Inverse(
@@ -111,3 +111,7 @@ class LocalService:
 
     def _api(self, replica: str) -> FaultApi:
         return FaultApi(self._ports.replicas[replica], self._files.token, self._clock)
+
+
+def _lives(process: TargetProcess) -> bool:
+    return identify(process.pid) == ProcessId(process.pid, process.started)
