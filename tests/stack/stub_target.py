@@ -1,7 +1,7 @@
 """A target without torch: `stub_target.py replica ...` and `stub_target.py gateway ...` speak the real one's contract.
 
 `STUB_*` environment variables change a replica: STUB_LOAD_S, STUB_MMAP=1 (serve from a mapped weights file),
-STUB_EXIT=<status> (a bad model).
+STUB_EXIT=<status> (a bad model), STUB_ENGINE=1 (an engine's process that can be killed).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import signal
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -27,6 +28,7 @@ from harness.record.clock import SystemClock
 CLOCK = SystemClock()
 INCARNATION = uuid.uuid4().hex[:8]
 ACTIVE: dict[str, Any] = {}
+ENGINE: list[subprocess.Popen[bytes]] = []
 Route = Callable[[dict[str, str]], tuple[int, dict[str, Any]]]
 
 
@@ -35,14 +37,24 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
+def start_engine() -> None:
+    """A child that stands for the engine's process, in the place of the one before."""
+    if ENGINE:
+        ENGINE[0].kill()
+        ENGINE.pop().wait()
+    ENGINE.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+
+
 def faults_answer(method: str, path: str, data: bytes, *, allowed: bool) -> tuple[int, bytes]:
-    """The contract of /faults, as in target_service/replica/README.md; the faults do nothing."""
+    """The contract of /faults (target_service/replica/README.md); of the faults only kill_engine does something."""
     name = path.removeprefix("/faults").strip("/")
     if not allowed:
         return 403, json.dumps({"error": {"message": "X-Fault-Token is missing or wrong."}}).encode()
     if method == "DELETE" and ACTIVE.pop(name, None) is None:
         return 404, json.dumps({"error": {"message": f"{name!r} is not active."}}).encode()
-    if method == "POST":
+    if (method, name) == ("POST", "kill_engine"):
+        start_engine()
+    elif method == "POST":
         ACTIVE[name] = json.loads(data)
     return 200, json.dumps({"active": ACTIVE}).encode()
 
@@ -200,6 +212,8 @@ def main() -> None:
     if "STUB_EXIT" in os.environ:
         print("the model is bad", file=sys.stderr)
         sys.exit(int(os.environ["STUB_EXIT"]))
+    if os.environ.get("STUB_ENGINE") == "1":
+        start_engine()
     replica = Replica(arguments.name, arguments.model, arguments.slow_load_s)
     threading.Thread(target=replica.load, daemon=True).start()
     token = arguments.faults_token_file.read_text() if arguments.faults_token_file else None

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from harness.faults.base import CannotInject, Proof, Where
 from harness.faults.inverse import carry_out
+from harness.faults.table import activate
 from harness.model.errors import BlastRadiusError, StackError
+from harness.model.service_faults import ServiceKillEngine
 from harness.record.journal import Inverse, Journal, pending
 from harness.stack.base import TargetProcess
 from harness.stack.links import Ask
@@ -161,6 +164,23 @@ def test_start_options_outside_the_runs_folder_are_not_touched(tmp_path: Path) -
 def test_a_target_without_fault_endpoints_lacks_the_capability(make_stack: Callable[..., Running]) -> None:
     assert "service_faults" in make_stack().stack.capabilities
     assert "service_faults" not in make_stack(service_faults=False).stack.capabilities
+
+
+def test_a_killed_engine_is_seen_in_the_processes_of_its_server(make_stack: Callable[..., Running]) -> None:
+    running = make_stack(environment={"STUB_ENGINE": "1"}).up_and_ready()
+    fault = activate(ServiceKillEngine(), Where(running.stack, running.run.run_id, running.run.folder, "seed/1/0"))
+    assert fault.prepare().name == "nothing"
+    fault.apply()
+    proof = eventually(fault.proof)
+    assert isinstance(proof, Proof)
+    assert f"a child of the server {primary(running).pid}, is gone; the server lives" in proof.evidence
+    eventually(fault.healed)
+
+
+def test_an_engine_that_is_a_thread_cannot_be_killed_alone(running: Running) -> None:
+    fault = activate(ServiceKillEngine(), Where(running.stack, running.run.run_id, running.run.folder, "seed/1/0"))
+    with pytest.raises(CannotInject, match="the engine of primary has no process of its own"):
+        fault.prepare()
 
 
 def _page(running: Running, page: str) -> int | None:
