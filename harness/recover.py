@@ -20,7 +20,7 @@ from harness.store.registry import LiveRun, Registry
 
 __all__ = ["Recovered", "recover", "sweep"]
 
-MODEL_COPIES = ("model-*", "*/model")  # of the local stack and of the fake one, below stack/
+OF_THE_STACK = ("model-*", "*/model", "private")  # copies of the model, local and fake; token and start options
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def recover(run: LiveRun, registry: Registry) -> Recovered:
     errors = undo_all(folder / "undo.jsonl", carry_out) if folder.is_dir() else []
     errors = [*errors, *_clear_containers(folder, run.run_id)]  # first: the engine restarts what is merely killed
     killed = kill_owned(run.run_id)
-    leftovers = [copy for pattern in MODEL_COPIES for copy in (folder / "stack").glob(pattern)]
+    leftovers = [copy for pattern in OF_THE_STACK for copy in (folder / "stack").glob(pattern)]
     leftovers += [found for base in {tempfile.gettempdir(), "/tmp"} for found in _socket_folders(base, run.run_id)]  # noqa: S108
     if not errors:
         leftovers.append(folder / SNAPSHOTS)

@@ -12,7 +12,10 @@ __all__ = ["observed_stages"]
 
 
 def observed_stages(events: Sequence[Event], replica: str, begin_s: float, end_s: float) -> Stages:
-    """Detect (first missed beat), isolate (last request routed there), restore (ready again), verify (readmitted).
+    """When it was detected, isolated, restored and verified, in seconds after `begin_s`.
+
+    Detected: the first missed beat, or the ejection of a replica that fails its users while its beats are green.
+    Isolated: the last request routed there. Restored: ready again. Verified: readmitted.
 
     `events` are sorted by time. Only those of `replica` between `begin_s` and `end_s` count, and each only after the
     one before it: a replica that was never isolated was not restored by a restart either, as far as anybody can see.
@@ -21,9 +24,9 @@ def observed_stages(events: Sequence[Event], replica: str, begin_s: float, end_s
     low = bisect_left(events, begin_s, key=lambda event: event.at_s)
     high = bisect_right(events, end_s, key=lambda event: event.at_s)
     mine = [event for event in events[low:high] if event.fields.get("replica") == replica]
-    missed = [event for event in mine if event.kind == "target.beat_missed"]
+    noticed = [event for event in mine if event.kind in ("target.beat_missed", "target.ejected")]
     isolated = [event for event in mine if event.kind == "target.isolated"]
-    detect_s = missed[0].at_s - begin_s if missed else None
+    detect_s = noticed[0].at_s - begin_s if noticed else None
     if not isolated:
         return Stages(detect_s=detect_s)
     after = [event for event in mine if event.at_s >= isolated[-1].at_s]

@@ -32,9 +32,9 @@ def explain(folder: Path, episode: int) -> int:
 def faults() -> int:
     """List what can be broken, and the keys of each fault."""
     for kind, cls in FAULTS.items():
-        click.echo(f"{kind:20} {(cls.__doc__ or '').splitlines()[0]}")
+        click.echo(f"{kind:24} {(cls.__doc__ or '').splitlines()[0]}")
         needs = sorted(cls(kind=kind).capabilities)
-        click.echo(f"{'':20} needs: {', '.join(needs)}; keys: {', '.join(_keys(cls))}")
+        click.echo(f"{'':24} needs: {', '.join(needs)}; keys: {', '.join(_keys(cls))}")
     return 0
 
 

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.model.errors import BlastRadiusError, HarnessError
+from harness.record.clock import SystemClock
 from harness.record.journal import Inverse
+from harness.stack.fault_api import FaultApi
 from harness.stack.links import Toxic
-from harness.stack.owned import ProcessId, send_signal
+from harness.stack.owned import ProcessId, process_state, send_signal
+from harness.stack.service import ReplicaSilent
 
 __all__ = ["INVERSES", "carry_out", "sha256_of"]
 
@@ -74,9 +77,31 @@ def _mend_link(args: Mapping[str, Any]) -> None:
         return
 
 
+def _end_service_fault(args: Mapping[str, Any]) -> None:
+    """Tell the replica to end it. One that cannot be told is killed: whatever replaces it is born without the fault."""
+    victim = ProcessId(args["pid"], args["started"])
+    if process_state(victim) in (None, "Z", "X"):
+        return
+    try:
+        FaultApi(args["port"], Path(args["token_file"]), SystemClock()).end(args["fault"])
+    except ReplicaSilent:
+        send_signal(victim, signal.SIGKILL, args["run_id"])
+
+
+def _start_as_before(args: Mapping[str, Any]) -> None:
+    """Empty the file of start options, if it is still there."""
+    path, root = Path(args["path"]), Path(args["root"])
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise BlastRadiusError(f"{path} lies outside the run's folder {root}: it was not emptied")
+    if path.exists():
+        os.truncate(path, 0)
+
+
 INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "file.restore": _restore_file,
     "link.mend": _mend_link,
     "nothing": _nothing,
     "process.continue": _continue_process,
+    "service.end": _end_service_fault,
+    "service.start_as_before": _start_as_before,
 }

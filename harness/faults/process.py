@@ -6,11 +6,11 @@ from harness.faults.base import ActiveFault, CannotInject, Proof
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
 
-__all__ = ["KillProcess", "PauseProcess", "StopProcess"]
+__all__ = ["KillProcess", "PauseProcess", "ProcessFault", "StopProcess"]
 
 
-class _ProcessFault(ActiveFault):
-    """A signal to the replica's server process."""
+class ProcessFault(ActiveFault):
+    """A signal to the replica's server process, or something else that ends it."""
 
     signal_name: str
     victim: TargetProcess
@@ -34,7 +34,7 @@ class _ProcessFault(ActiveFault):
         return now is not None and now != self.victim
 
 
-class KillProcess(_ProcessFault):
+class KillProcess(ProcessFault):
     """SIGKILL."""
 
     signal_name = "SIGKILL"
@@ -46,7 +46,7 @@ class KillProcess(_ProcessFault):
         return Proof("SIGKILL" in report, f"process {self.victim.pid} is gone; its supervisor says: {report}")
 
 
-class StopProcess(_ProcessFault):
+class StopProcess(ProcessFault):
     """SIGTERM, a clean exit."""
 
     signal_name = "SIGTERM"
@@ -58,7 +58,7 @@ class StopProcess(_ProcessFault):
         return Proof("SIGKILL" not in report, f"process {self.victim.pid} is gone; its supervisor says: {report}")
 
 
-class PauseProcess(_ProcessFault):
+class PauseProcess(ProcessFault):
     """SIGSTOP, later SIGCONT."""
 
     signal_name = "SIGSTOP"

@@ -19,6 +19,10 @@ from harness.faults.network import (
     TruncateStream,
 )
 from harness.faults.process import KillProcess, PauseProcess, StopProcess
+from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlots, Spin
+from harness.faults.service import StallStream as StallOwnStream
+from harness.faults.service import TruncateStream as TruncateOwnStream
+from harness.faults.service_start import EarlyReady, SlowLoad
 from harness.faults.weights import FlipBits, RemoveWeights, TruncateWeights
 from harness.model.fault import Fault
 
@@ -39,6 +43,16 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "process.kill": KillProcess,
     "process.pause": PauseProcess,
     "process.stop": StopProcess,
+    "service.crash": Crash,
+    "service.early_ready": EarlyReady,
+    "service.hang": Hang,
+    "service.kill_engine": KillEngine,
+    "service.leak_memory": LeakMemory,
+    "service.leak_slots": LeakSlots,
+    "service.slow_load": SlowLoad,
+    "service.spin": Spin,
+    "service.stall_stream": StallOwnStream,
+    "service.truncate_stream": TruncateOwnStream,
     "weights.bit_flip": FlipBits,
     "weights.missing": RemoveWeights,
     "weights.truncate": TruncateWeights,

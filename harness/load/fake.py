@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.load.progress import Progress
@@ -15,6 +15,7 @@ from harness.record.clock import Clock
 from harness.record.request_log import Tail
 from harness.stack.fake import FakeStack
 from harness.stack.fake_links import Effect
+from harness.stack.fake_target import FakeReplica
 
 __all__ = ["FakeLoad"]
 
@@ -35,7 +36,7 @@ class _LaneState:
 
 @dataclass
 class _Hanging:
-    """A request held by a paused replica."""
+    """A request held by a replica that is paused or computes nothing."""
 
     lane: str
     index: int
@@ -129,33 +130,35 @@ class FakeLoad:
         target = self._stack.target_at(at_s)
         target.received += 1
         replica = target.active()
-        effect = self._on_the_way(lane, index, at_s, replica.name if replica else None)
+        effect = self._on_the_way(lane, index, replica)
         if effect.outcome is not None:
             self._end_on_the_way((lane, index, at_s), effect)
-        elif replica is None or replica.status == "dead":
+        elif replica is None or replica.status in ("dead", "loading"):
             name = replica.name if replica else None
             self._done(
                 lane,
                 index,
                 (at_s, at_s + REFUSAL_S, at_s + REFUSAL_S),
                 Outcome.HTTP_ERROR,
-                status=502 if replica else 503,
+                status=502 if replica and replica.status == "dead" else 503,
                 by=name,
             )
-        elif replica.status == "paused":
+        elif replica.status == "paused" or replica.silent:
             self._hanging.append(_Hanging(lane, index, at_s, at_s + self._spec.deadline_s, replica.name))
         else:
             wrong = target.file_altered(replica.name) is True
             self._answer(lane, index, (at_s, at_s + effect.delay_s), (replica.name, wrong))
 
-    def _on_the_way(self, lane: str, index: int, at_s: float, replica: str | None) -> Effect:
-        """What the links do to a request: first the users' own, then the gateway's to the replica."""
+    def _on_the_way(self, lane: str, index: int, replica: FakeReplica | None) -> Effect:
+        """What the links do to a request: first the users' own, then the gateway's to the replica, then that itself."""
         links = self._stack.target.links
         stream = self._spec.tasks[self._lanes[lane].arrivals.task[index]].stream
         own = links.effect("gateway", stream=stream)
         if own.outcome is not None or replica is None:
             return own
-        behind = links.effect(replica, stream=stream)
+        behind = links.effect(replica.name, stream=stream)
+        if behind.outcome is None and replica.status == "up" and not replica.silent:
+            behind = replace(behind, outcome=replica.effect(stream=stream).outcome)
         if behind.outcome is Outcome.REFUSED:  # the gateway turns it into an answer of its own
             behind = Effect(Outcome.HTTP_ERROR, status=502)
         delay_s = own.delay_s + behind.delay_s
@@ -172,16 +175,16 @@ class FakeLoad:
         self._done(lane, index, times, effect.outcome, status=effect.status or (None if silent else 200))
 
     def _release(self, now_s: float) -> None:
-        """End what a paused replica holds: past its deadline, or answered since the replica runs again."""
+        """End what such a replica holds: past its deadline, or answered since the replica runs again."""
         target = self._stack.target_at(now_s)
         still = []
         for request in self._hanging:
-            status = target.replicas[request.replica].status
+            replica = target.replicas[request.replica]
             if request.deadline_s <= now_s:
                 self._done(request.lane, request.index, (request.sent_s, None, request.deadline_s), Outcome.TIMEOUT)
-            elif status == "dead":
+            elif replica.status == "dead":
                 self._done(request.lane, request.index, (request.sent_s, None, now_s), Outcome.REFUSED)
-            elif status == "up":
+            elif replica.status == "up" and not replica.silent:
                 self._answer(request.lane, request.index, (request.sent_s, now_s), (request.replica, False))
             else:
                 still.append(request)

@@ -15,6 +15,8 @@ class Capability(StrEnum):
     STOP = "stop"
     CORRUPT_FILES = "corrupt_files"
     NETWORK = "network"
+    SERVICE_FAULTS = "service_faults"
+    """Faults that a replica does to itself when somebody who has its token asks for them."""
     INFERENCE_TOXICS = "inference_toxics"
     """Toxics that the official Toxiproxy lacks: those that know HTTP and token streams, and two more."""
     SUPERVISOR = "supervisor"

@@ -1,7 +1,7 @@
 """The parameters of every fault kind. What they do is in `harness/faults/`, one file per family.
 
-To add a kind: a dataclass here (the network's are in `network_faults.py`), a row in FAULTS, a class in
-`harness/faults/`, a test.
+To add a kind: a dataclass here (the network's are in `network_faults.py`, the service's in
+`service_faults.py`), a row in FAULTS, a class in `harness/faults/`, a test.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from harness.model.network_faults import (
     NetworkSseTruncate,
     NetworkTimeout,
 )
+from harness.model.service_faults import SERVICE_FAULTS
 
 __all__ = [
     "FAULTS",
@@ -124,6 +125,7 @@ FAULTS: Mapping[str, type[Fault]] = {
     "process.kill": ProcessKill,
     "process.pause": ProcessPause,
     "process.stop": ProcessStop,
+    **SERVICE_FAULTS,
     "weights.bit_flip": WeightsBitFlip,
     "weights.missing": WeightsMissing,
     "weights.truncate": WeightsTruncate,

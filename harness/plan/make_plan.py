@@ -13,6 +13,7 @@ from harness.model.errors import CapabilityError, Problem, ScenarioError
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault, ToxicFault
 from harness.model.plan import Arrivals, Plan, Prompt, Task
 from harness.model.scenario import Scenario
+from harness.model.service_faults import SERVICE_STREAM_FAULTS
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
 from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
@@ -114,7 +115,7 @@ def _unfelt(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Faults that could be proven though no user ever met them."""
     streams = any(task.endswith("_stream") for task in scenario.load.mix)
     for index, fault in enumerate(scenario.faults):
-        if isinstance(fault, STREAM_FAULTS) and not streams:
+        if isinstance(fault, STREAM_FAULTS + SERVICE_STREAM_FAULTS) and not streams:
             yield (
                 f"faults.{index}.kind",
                 f"{fault.kind} needs token streams: name a task that ends in _stream in load.mix",

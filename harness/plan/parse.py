@@ -19,9 +19,10 @@ from pydantic_core import ErrorDetails
 
 from harness.model.errors import Problem, ScenarioError
 from harness.model.fault import Fault
-from harness.model.faults import FAULTS, WeightsFault
+from harness.model.faults import FAULTS, ProcessKill, ProcessPause, ProcessStop, WeightsFault
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault
 from harness.model.scenario import Scenario
+from harness.model.service_faults import ServiceFault, ServiceSlowLoad
 from harness.model.supervision import OPTIONS_OF
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
@@ -109,6 +110,9 @@ def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
         ):
             at: Path = ("faults", index, "restart_after_s")
             yield document.line(at), f"faults.{index}.restart_after_s: must be below for_s, {fault.for_s:g}"
+        if isinstance(fault, ServiceSlowLoad) and fault.slow_load_s >= fault.for_s:
+            at = ("faults", index, "slow_load_s")
+            yield document.line(at), f"faults.{index}.slow_load_s: must be below for_s, {fault.for_s:g}"
     order = sorted(enumerate(faults), key=lambda item: item[1].at_s)
     for (_, one), (index, other) in itertools.combinations(order, 2):
         what = _clash(one, other) if other.at_s < one.at_s + one.lasts_s else None
@@ -120,11 +124,24 @@ def _clash(one: Fault, other: Fault) -> str | None:
     """Why two faults cannot be there at once: they heal into each other, or the one would prove the other."""
     if isinstance(one, WeightsFault) and isinstance(other, WeightsFault) and one.on == other.on:
         return f"the files of {other.on} are already damaged then"
+    if one.on == other.on and any(isinstance(fault, ServiceFault) for fault in (one, other)):
+        return _service_clash(one, other)
     if isinstance(one, NetworkFault) and isinstance(other, NetworkFault):
         if one.on == other.on:
             return f"the link to {other.on} is already broken then, and one fault would be taken for the other"
         if any(fault.on == "gateway" and isinstance(fault, STREAM_FAULTS) for fault in (one, other)):
             return "a token stream passes both links, and a fault on the one would be taken for that on the other"
+    return None
+
+
+def _service_clash(one: Fault, other: Fault) -> str | None:
+    """A fault of the service lives in its process: what stops or replaces that ends it, or keeps it from its end."""
+    if isinstance(one, ServiceFault) and isinstance(other, ServiceFault):
+        return f"{other.on} has {one.kind} already then, and one fault would be taken for the other"
+    restarts = isinstance(other, WeightsFault) and other.restart_after_s is not None
+    restarts = restarts or (isinstance(one, WeightsFault) and one.restart_after_s is not None)
+    if restarts or any(isinstance(fault, ProcessKill | ProcessPause | ProcessStop) for fault in (one, other)):
+        return f"a fault of the service ends with its process, and {one.kind} and {other.kind} want that of {other.on}"
     return None
 
 

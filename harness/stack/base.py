@@ -13,6 +13,7 @@ from harness.model.plan import Prompt
 from harness.model.scenario import TargetOptions
 from harness.record.journal import Inverse
 from harness.stack.links import Links
+from harness.stack.service import Service
 
 __all__ = ["RunContext", "Stack", "TargetProcess", "Weights"]
 
@@ -111,6 +112,12 @@ class Stack(Protocol):
     @property
     def network(self) -> Links:
         """The links themselves, while the stack is up."""
+
+    # -- service_faults
+
+    @property
+    def service(self) -> Service:
+        """The replicas themselves, while the stack is up."""
 
     # -- corrupt_files
 

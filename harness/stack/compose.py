@@ -33,6 +33,7 @@ from harness.stack.orders import Orders
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
 from harness.stack.readiness import not_served
+from harness.stack.service import Service
 from harness.stack.target_signals import TargetSignals
 from harness.stack.witness import Scene, Witness
 
@@ -59,7 +60,8 @@ class ComposeStack:
     """`model`: the pristine model folder, which is only read."""
 
     name = "compose"
-    capabilities = frozenset(Capability) - {Capability.SUPERVISOR}  # the engine restarts what dies
+    # The engine restarts what dies; the replicas' own faults are not opened in containers yet.
+    capabilities = frozenset(Capability) - {Capability.SUPERVISOR, Capability.SERVICE_FAULTS}
 
     def __init__(self, model: Path, settings: ComposeSettings | None = None, clock: Clock | None = None) -> None:
         self._model = model.resolve()
@@ -195,6 +197,12 @@ class ComposeStack:
     def network(self) -> Links:
         assert self._links is not None, "network before up"
         return self._links
+
+    # -- service_faults
+
+    @property
+    def service(self) -> Service:
+        raise StackError("the container stack cannot ask replicas to break themselves; use `--stack local`")
 
     # -- corrupt_files
 

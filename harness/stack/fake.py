@@ -1,181 +1,23 @@
-"""A scripted target on a fake clock: two replicas behind an active/standby gateway, with round numbers.
-
-It drives the real parser, planner, experiment, judge and renderers in milliseconds, and every figure of its runs can be
-worked out by hand: a beat every 0.25 s, three missed beats isolate, a restart takes 3 s, admission 0.25 s more.
-"""
+"""The fake stack: a scripted target on a fake clock, and a peer of the real ones in everything that a run asks for."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.model.capability import Capability
 from harness.model.errors import StackError
 from harness.model.event import Event
 from harness.model.plan import Prompt
-from harness.model.scenario import TargetOptions
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.fake_links import LINKS, FakeLinks
-from harness.stack.fake_supervisor import Acts, FakeSupervisor, refusal
+from harness.stack.fake_service import FakeService
+from harness.stack.fake_supervisor import refusal
+from harness.stack.fake_target import PRISTINE, FakeTarget
 
-__all__ = ["FakeStack", "FakeTarget"]
-
-BEAT_S = 0.25
-MISSED_BEATS = 3
-BEAT_TIMEOUT_S = 0.25
-VERIFY_S = 0.25
-PRISTINE = (8).to_bytes(8, "little") + b'{"a":{}}' + bytes(range(256))
-
-
-@dataclass
-class _Replica:
-    """What the script knows of one replica."""
-
-    name: str
-    status: str = "up"  # up, dead, paused
-    admitted: bool = True
-    pid: int = 0
-    answers_wrong: bool = False
-    exit_reports: dict[int, str] = field(default_factory=dict)
-    last_exit: str = ""
-    generation: int = 0  # what was due for an earlier generation is void
-
-
-class FakeTarget:
-    """State of the target over time. `advance` must be called with times that never go back."""
-
-    def __init__(self, folder: Path, target: TargetOptions | None = None, seed: str = "0") -> None:
-        target = target or TargetOptions()
-        self._fragile = target.protection == "fragile"
-        self._pids = count(4121)
-        self.folder = folder
-        self.replicas = {name: _Replica(name, pid=next(self._pids)) for name in ("primary", "standby")}
-        self.events: list[Event] = []
-        self.answered: dict[str, int] = dict.fromkeys(self.replicas, 0)
-        self.received = 0
-        self.links = FakeLinks(self.beats_reach)
-        self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
-        self._order = count()
-        self.now_s = 0.0
-        acts = Acts(lambda: self.now_s, self._due, self._load, self.end_process, self._say)
-        self.supervisor = FakeSupervisor(target, seed, acts)
-
-    def advance(self, now_s: float) -> None:
-        """Let everything happen that is due by `now_s` seconds from the run's origin."""
-        while self._agenda and self._agenda[0][0] <= now_s:
-            at_s, _, act = heapq.heappop(self._agenda)
-            self.now_s = max(self.now_s, at_s)
-            act(at_s)
-        self.now_s = max(self.now_s, now_s)
-
-    def active(self) -> _Replica | None:
-        """Where the gateway sends users now."""
-        return next((replica for replica in self.replicas.values() if replica.admitted), None)
-
-    def end_process(self, name: str, report: str, *, asked_for: bool = False) -> None:
-        """The replica's process ends now; its supervisor does as it is."""
-        replica = self.replicas[name]
-        replica.exit_reports[replica.pid] = replica.last_exit = report
-        replica.generation += 1
-        self._say("exited", name, report=report, asked_for=asked_for)
-        if replica.status != "paused":
-            self._miss_beats(replica, self.now_s)
-        replica.status = "dead"
-        self.supervisor.ended(replica, report, asked_for=asked_for)
-
-    def pause(self, name: str) -> None:
-        """The process stops answering."""
-        replica = self.replicas[name]
-        replica.status = "paused"
-        replica.generation += 1
-        self._miss_beats(replica, self.now_s + BEAT_TIMEOUT_S)
-        self.supervisor.paused(replica)
-
-    def resume(self, name: str) -> None:
-        """The process answers again."""
-        replica = self.replicas[name]
-        if replica.status != "paused":
-            return
-        replica.status = "up"
-        replica.generation += 1
-        if not replica.admitted:
-            self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
-
-    def beats_reach(self, name: str, reached: bool) -> None:
-        """Whether the gateway's beats pass the link to a replica, which itself goes on."""
-        replica = self.replicas[name]
-        if replica.status != "up":
-            return
-        replica.generation += 1
-        if not reached:
-            self._miss_beats(replica, self.now_s)
-        elif not replica.admitted:
-            self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
-
-    def file_altered(self, name: str) -> bool | None:
-        """Whether the weights file differs from the pristine one; None: there is none."""
-        path = self.folder / name / "model" / "model.safetensors"
-        return path.read_bytes() != PRISTINE if path.exists() else None
-
-    def _load(self, replica: _Replica, at_s: float) -> None:
-        replica.pid = next(self._pids)
-        self._say("started", replica.name, at_s)
-        if self.file_altered(replica.name) is not False:
-            replica.exit_reports[replica.pid] = replica.last_exit = "exit status 78"
-            self._say("exited", replica.name, at_s, report="exit status 78", asked_for=False)
-            self.supervisor.ended(replica, "exit status 78")
-            return
-        replica.status = "up"
-        self.supervisor.loaded(replica.name, at_s)
-        self._ready(replica, at_s)
-
-    def _ready(self, replica: _Replica, at_s: float) -> None:
-        self._say("ready_green", replica.name, at_s)
-        self._due(replica, VERIFY_S, lambda later_s: self._admit(replica, later_s))
-
-    def _admit(self, replica: _Replica, at_s: float) -> None:
-        replica.admitted = True
-        self._say("readmitted", replica.name, at_s)
-
-    def _miss_beats(self, replica: _Replica, from_s: float) -> None:
-        """What is missed for too long is isolated; a fragile gateway looks away."""
-        if self._fragile:
-            return
-        for beat in range(1, MISSED_BEATS + 1):
-            self._due_at(replica, from_s + beat * BEAT_S, self._missed(replica, beat))
-
-    def _missed(self, replica: _Replica, beat: int) -> Callable[[float], None]:
-        def miss(at_s: float) -> None:
-            if not replica.admitted:
-                return
-            self._say("beat_missed", replica.name, at_s, missed=beat)
-            if beat == MISSED_BEATS:
-                replica.admitted = False
-                self._say("isolated", replica.name, at_s, last_routed_s=at_s)
-
-        return miss
-
-    def _due(self, replica: _Replica, after_s: float, act: Callable[[float], None]) -> None:
-        self._due_at(replica, self.now_s + after_s, act)
-
-    def _due_at(self, replica: _Replica, at_s: float, act: Callable[[float], None]) -> None:
-        generation = replica.generation
-
-        def if_current(now_s: float) -> None:
-            if replica.generation == generation:
-                act(now_s)
-
-        heapq.heappush(self._agenda, (at_s, next(self._order), if_current))
-
-    def _say(self, kind: str, replica: str, at_s: float | None = None, **fields: object) -> None:
-        self.events.append(
-            Event(self.now_s if at_s is None else at_s, f"target.{kind}", {"replica": replica, **fields})
-        )
+__all__ = ["PRISTINE", "FakeStack"]
 
 
 class FakeStack:
@@ -221,6 +63,10 @@ class FakeStack:
     @property
     def network(self) -> FakeLinks:
         return self.target.links
+
+    @property
+    def service(self) -> FakeService:
+        return FakeService(lambda: self.target)
 
     def up(self, run: RunContext) -> None:
         cannot = refusal(run.target)

@@ -38,7 +38,8 @@ class Toxic:
 class Ask:
     """What one look sends on a connection of its own, as a probe and never as a user."""
 
-    stream: bool = False  # a chat whose answer is streamed; otherwise a small page
+    stream: bool = False  # a chat whose answer is streamed; otherwise a page
+    page: str = "/version"
     repeat: int = 1  # so many pages, asked for at once
     keep: bool = False  # the server is not asked to close after its last answer; the look ends with that
     limit_s: float = 1.0  # then it gives up

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from harness.model.capability import Capability
@@ -24,6 +25,7 @@ from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.held_weights import Replica, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
+from harness.stack.local_service import LocalService, make_private, remove_private
 from harness.stack.local_settings import LINKS, PROXIES, REPLICAS, LocalSettings, Ports, proxies, target_programs
 from harness.stack.model_source import check_model, copy_model, golden_prompts
 from harness.stack.orders import Orders
@@ -48,6 +50,7 @@ class LocalStack:
         self._model = model.resolve()
         self._settings = settings or LocalSettings()
         lacking = set() if self._settings.proxy_is_ours else {Capability.INFERENCE_TOXICS}
+        lacking |= set() if self._settings.service_faults else {Capability.SERVICE_FAULTS}
         self.capabilities = frozenset(Capability) - lacking
         self._clock = clock or SystemClock()
         self._run: RunContext | None = None
@@ -90,6 +93,7 @@ class LocalStack:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name in REPLICAS:
                 copy_model(self._model, self.model_folder(name))
+            make_private(self._folder, REPLICAS)
             self._start(avoid=())
         except BaseException:
             self.down()
@@ -134,6 +138,7 @@ class LocalStack:
         if self._run is not None:
             for name in REPLICAS:
                 shutil.rmtree(self.model_folder(name), ignore_errors=True)
+            remove_private(self._folder)
 
     # -- kill, pause, stop
 
@@ -175,6 +180,14 @@ class LocalStack:
     def network(self) -> Links:
         assert self._links is not None, "network before up"
         return self._links
+
+    # -- service_faults
+
+    @property
+    def service(self) -> LocalService:
+        assert self._run is not None and self._ports is not None and self._links is not None, "service before up"
+        look = partial(self._links.look, past=True)
+        return LocalService((self._run.run_id, self._folder), self._ports, look, self._clock)
 
     # -- corrupt_files
 

@@ -12,8 +12,8 @@ from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
 from harness.stack.supervisor_config import Program
 
-__all__ = ["HOST", "LINKS", "PROXIES", "REPLICAS", "LocalSettings", "Ports", "options", "proxies", "proxy_seed",
-           "target_programs"]  # fmt: skip
+__all__ = ["HOST", "LINKS", "PROXIES", "REPLICAS", "LocalSettings", "Ports", "PrivateFiles", "options",
+           "private_files", "proxies", "proxy_seed", "target_programs"]  # fmt: skip
 
 HOST = "127.0.0.1"
 PROXIES = "proxies.json"
@@ -51,6 +51,27 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class PrivateFiles:
+    """What only this run may know; the folder is nobody else's to read."""
+
+    folder: Path
+
+    @property
+    def token(self) -> Path:
+        """What opens the replicas' fault endpoints."""
+        return self.folder / "faults-token"
+
+    def start_options(self, replica: str) -> Path:
+        """More options for the replica's next start, one a line."""
+        return self.folder / f"start-{replica}.args"
+
+
+def private_files(stack_folder: Path) -> PrivateFiles:
+    """Where they lie in the stack's folder of a run."""
+    return PrivateFiles(stack_folder / "private")
+
+
+@dataclass(frozen=True)
 class LocalSettings:
     """The target's programs and how they are supervised.
 
@@ -63,6 +84,7 @@ class LocalSettings:
     gateway_command: tuple[str, ...] = (sys.executable, "-m", "target_service.gateway")
     proxy_command: tuple[str, ...] = (sys.executable, "-m", "harness.toxics")
     proxy_is_ours: bool = True  # False: the official Toxiproxy, which knows only its own flags and toxics
+    service_faults: bool = True  # the replicas take --faults-token-file and @FILE, which holds more options
     replica_args: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # replica -> more arguments
     gateway_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)  # switches of the target: replicas and gateway
@@ -85,10 +107,16 @@ def target_programs(
     """Replicas, gateway and proxy."""
     wanted = run.target
     normal = wanted.supervision.normal_exit_codes
+
+    def replica(name: str) -> list[str]:
+        opened, at_start = _faults(settings, name, run)
+        placed = _replica(settings, name, ports, models[name])
+        return [*placed, *opened, *options(wanted, wanted.replica), *at_start]
+
     replicas = [
         Program(
             name,
-            _as_target(settings, [*_replica(settings, name, ports, models[name]), *options(wanted, wanted.replica)]),
+            _as_target(settings, replica(name)),
             wanted.supervised_by,
             None if normal is None else tuple(normal),
         )
@@ -101,6 +129,14 @@ def target_programs(
         Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args, *options(wanted, wanted.gateway)])),
         Program("proxy", _proxy(settings, ports, run)),
     ]
+
+
+def _faults(settings: LocalSettings, replica: str, run: RunContext) -> tuple[list[str], list[str]]:
+    """What opens its fault endpoints, by a file since everybody can read a command line; and what its starts add."""
+    if not settings.service_faults:
+        return [], []
+    files = private_files(run.folder / "stack")
+    return ["--faults-token-file", str(files.token)], [f"@{files.start_options(replica)}"]
 
 
 def options(target: TargetOptions, single: Mapping[str, bool | int | float | str]) -> list[str]:

@@ -17,7 +17,6 @@ __all__ = ["BackgroundLook", "look_at", "request_bytes"]
 
 BYTES_MAX = 8 * 1024 * 1024
 HEADERS = "X-Probe: harness-look\r\nX-Request-Id: harness-look\r\n"  # a probe; and the same words in every answer
-PAGE = "/version"
 
 
 class BackgroundLook:
@@ -42,7 +41,7 @@ def request_bytes(ask: Ask, prompt: Prompt) -> bytes:
         body = json.dumps(chat).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: target\r\n{HEADERS}Content-Type: application/json\r\n"
         return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
-    page = f"GET {PAGE} HTTP/1.1\r\nHost: target\r\n{HEADERS}"
+    page = f"GET {ask.page} HTTP/1.1\r\nHost: target\r\n{HEADERS}"
     last = page if ask.keep else f"{page}Connection: close\r\n"
     return (f"{page}\r\n" * (ask.repeat - 1) + f"{last}\r\n").encode()
 

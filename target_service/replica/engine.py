@@ -141,6 +141,11 @@ class Engine:
         return len(self._active)
 
     @property
+    def running_max(self) -> int:
+        """How many may take turns at once."""
+        return self._settings.active_max
+
+    @property
     def busy(self) -> bool:
         """Whether there is work; express jobs, which only look, are none."""
         return bool(self._waiting or self._active)

@@ -75,6 +75,7 @@ TARGET = (
     Named("open", "target_open_requests", "gauge", "Requests under way, those in the queue included"),
     Named("waiting", "target_queue_depth", "gauge", "Requests waiting"),
     Named("running", "target_running", "gauge", "Requests taking turns"),
+    Named("running_max", "target_running_max", "gauge", "Requests that may take turns at once"),
     Named("tokens", "target_generated_tokens", "counter", "Tokens computed: progress"),
     Named("non_finite", "target_non_finite_logits", "counter", "Steps with NaN or infinity; --nan-guard"),
     Named("cache_hits", "target_cache_hits", "counter", "Answers from the cache"),

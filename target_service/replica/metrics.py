@@ -140,6 +140,7 @@ class ReplicaMetrics:
         return {
             "waiting": engine.waiting,
             "running": engine.running,
+            "running_max": engine.running_max,
             "tokens": engine.tokens_total,
             "non_finite": engine.nan_guard.non_finite_total,
             "load_s": serving.load_s,

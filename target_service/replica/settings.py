@@ -126,20 +126,20 @@ def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = 
         host=args.host,
         name=args.name,
         dtype=args.dtype,
-        disable_mmap=args.disable_mmap,
+        disable_mmap=args.disable_mmap == "on",
         threads=args.threads,
         verify_weights=args.verify_weights,
         verify_every_s=args.verify_every_s,
         on_bad_model=args.on_bad_model,
         drain_s=args.drain_s,
         warmup_tokens=args.warmup_tokens,
-        early_ready=args.early_ready,
+        early_ready=args.early_ready == "on",
         slow_load_s=args.slow_load_s,
         engine=engine,
         watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
         health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),
         http=HttpSettings(
-            faults_token=args.faults_token,
+            faults_token=_faults_token(parser, args),
             validate=args.validate == "on",
             cache_size=args.cache_size,
             cache_ttl_s=args.cache_ttl_s,
@@ -193,6 +193,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m target_service.replica",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        fromfile_prefix_chars="@",
+        epilog="@FILE stands for more options, which FILE holds one word a line.",
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, help="model folder")
@@ -200,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1")
     add("--name", default="primary", help="X-Served-By of every reply")
     add("--dtype", choices=("auto", "float32", "float16", "bfloat16"), default="auto")
-    add("--disable-mmap", action="store_true", help="copy the parameters instead of mapping them")
+    _add_switch(parser, "--disable-mmap", help="on: copy the parameters instead of mapping them")
     add("--threads", type=int, default=1, help="torch threads")
     add("--token-cost-ms", type=float, default=2.0, help="slept per step; a step gives every running request one token")
     add("--max-active", type=int, default=8, help="requests that take turns in the engine")
@@ -214,6 +216,26 @@ def _parser() -> argparse.ArgumentParser:
     _add_faults(parser.add_argument_group("faults"))
     _add_neighbours(parser.add_argument_group("neighbours"))
     return parser
+
+
+def _add_switch(group: argparse._ActionsContainer, name: str, **words: str) -> None:
+    """A protection or fault that is off by default; the name alone switches it on."""
+    group.add_argument(name, nargs="?", choices=ON_OFF, const="on", default="off", **words)  # type: ignore[arg-type]
+
+
+def _faults_token(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str | None:
+    """The token itself, or the first line of its file; a file that cannot be used ends the program with 2."""
+    path: Path | None = args.faults_token_file
+    if args.faults_token is not None or path is None:
+        given: str | None = args.faults_token
+        return given
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        parser.error(f"--faults-token-file {path}: cannot be read: {error}")
+    if not token:
+        parser.error(f"--faults-token-file {path}: is empty; write a token into it, or leave the option out")
+    return token
 
 
 def _add_limits(group: argparse._ArgumentGroup) -> None:
@@ -257,7 +279,8 @@ def _add_connections(group: argparse._ArgumentGroup) -> None:
 def _add_faults(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--faults-token", metavar="TOKEN", help="opens /faults to requests with this X-Fault-Token; without it: closed")
-    add("--early-ready", action="store_true", help="a fault: says ready before the model is loaded")
+    add("--faults-token-file", type=Path, metavar="FILE", help="the same from a file: command lines can be read by all")
+    _add_switch(group, "--early-ready", help="a fault: says ready before the model is loaded")
     add("--slow-load-s", type=float, default=0.0, help="a fault: loading takes this much longer")
 
 

@@ -18,6 +18,7 @@ from harness.model.event import Event
 from harness.model.history import History
 from harness.model.verdict import Stages
 from harness.render import RENDERERS
+from harness.stack.gateway_events import gateway_events
 from tests.fake_run import history_of, run_fake, with_column, with_events
 
 KILL = "faults:\n  - {kind: process.kill}\n"
@@ -161,6 +162,16 @@ def test_stages_that_were_not_seen_are_null_and_a_relapse_is_not_a_restoration()
     seen += [event(15, "ready_green"), event(16, "readmitted")]
     assert observed_stages(seen, "a", 10, 20) == Stages(None, 0.5, 5, 6)
     assert observed_stages(seen, "b", 10, 20) == Stages()
+
+
+def test_a_replica_that_is_ejected_while_its_beats_are_green_was_detected_then() -> None:
+    rows = [
+        {"seq": 1, "at_s": 111.5, "kind": "ejected", "replica": "a", "failures": 5},
+        {"seq": 2, "at_s": 111.5, "kind": "isolated", "replica": "a", "missed": 0, "last_routed_s": 111.4},
+        {"seq": 3, "at_s": 112.0, "kind": "beat_missed", "replica": "a", "missed": 1},
+    ]
+    assert observed_stages(gateway_events(rows, 100.0, "i"), "a", 10, 20) == Stages(1.5, pytest.approx(1.4), None, None)
+    assert observed_stages(gateway_events(rows[1:], 100.0, "i"), "a", 10, 20).detect_s == pytest.approx(2.0)
 
 
 def test_the_recipe_in_the_report_gives_the_headline_numbers_again(

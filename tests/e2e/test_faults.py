@@ -8,6 +8,7 @@ import pytest
 
 from harness.model.faults import FAULTS
 from harness.model.network_faults import NetworkFault
+from harness.model.service_faults import ServiceFault
 from tests.e2e.conftest import Start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
@@ -22,8 +23,9 @@ EVIDENCE = {
 }
 
 
-def test_every_fault_is_tried_here_or_with_those_of_the_network() -> None:
-    assert {kind for kind, cls in FAULTS.items() if not issubclass(cls, NetworkFault)} == set(EVIDENCE)
+def test_every_fault_is_tried_here_or_with_those_of_the_network_or_of_the_service() -> None:
+    others = (NetworkFault, ServiceFault)
+    assert {kind for kind, cls in FAULTS.items() if not issubclass(cls, others)} == set(EVIDENCE)
 
 
 @pytest.mark.parametrize("kind", sorted(EVIDENCE))

@@ -49,6 +49,17 @@ faults:
   - {kind: network.http_status, on: primary, at_s: 1, for_s: 3}
 """
 
+SERVICE = """
+name: service
+load: {rate_per_s: 10, mix: {chat_stream: 1}}
+phases: {baseline_s: 3, recovery_s: 3}
+faults:
+  - {kind: service.hang, on: primary, for_s: 4}
+  - {kind: service.slow_load, on: standby, for_s: 4, slow_load_s: 3}
+"""
+CASES = [((PAUSE, WEIGHTS, NETWORK)[number % 3], *moment) for number, moment in enumerate(MOMENTS)]
+CASES += [(SERVICE, "fault_begin", after_s) for after_s in (0.0, 1.5, 3.9)]
+
 
 def hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
@@ -102,13 +113,13 @@ def kill_at(one: Started, event: str, after_s: float) -> None:
         one.process.wait()
 
 
-@pytest.mark.parametrize("point", range(len(MOMENTS)))
+@pytest.mark.parametrize("point", range(len(CASES)))
 def test_a_killed_harness_leaves_nothing_broken_and_nothing_running(
     start: Start, model_folder: Path, tmp_path: Path, point: int
 ) -> None:
     before = hashes(model_folder)
-    event, after_s = MOMENTS[point]
-    one = start((PAUSE, WEIGHTS, NETWORK)[point % 3], f"somewhere-{point}")
+    text, event, after_s = CASES[point]
+    one = start(text, f"somewhere-{point}")
     kill_at(one, event, after_s)
     if event == "fault_begin":
         assert any('"intend"' in path.read_text() for path in one.out.glob("*/undo.jsonl")), "there was nothing to heal"
@@ -122,6 +133,7 @@ def test_a_killed_harness_leaves_nothing_broken_and_nothing_running(
     live = one.state / "reliability-harness" / "live"
     seconds_until(lambda: not list(live.glob("*.json")), GONE_S)
     assert hashes(model_folder) == before
+    assert not list(one.out.glob("*/stack/private"))
 
     for folder in one.out.iterdir():
         if (folder / "events.jsonl").exists():

@@ -1,7 +1,8 @@
 """A target without torch: `stub_target.py replica ...` and `stub_target.py gateway ...` speak the real one's contract.
 
 `STUB_*` environment variables change a replica: STUB_LOAD_S, STUB_MMAP=1 (serve from a mapped weights file),
-STUB_EXIT=<status> (a bad model), STUB_ORPHAN=1 (a child that outlives it and keeps its port).
+STUB_EXIT=<status> (a bad model), STUB_ORPHAN=1 (a child that outlives it and keeps its port), STUB_ENGINE=1 (an
+engine's process that can be killed).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from harness.record.clock import SystemClock
 
 CLOCK = SystemClock()
 INCARNATION = uuid.uuid4().hex[:8]
+ACTIVE: dict[str, Any] = {}
+ENGINE: list[subprocess.Popen[bytes]] = []
 Route = Callable[[dict[str, str]], tuple[int, dict[str, Any]]]
 
 
@@ -35,13 +38,51 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
-def serve(port: int, routes: dict[str, Route]) -> None:
+def start_engine() -> None:
+    """A child that stands for the engine's process, in the place of the one before."""
+    if ENGINE:
+        ENGINE[0].kill()
+        ENGINE.pop().wait()
+    ENGINE.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+
+
+def faults_answer(method: str, path: str, data: bytes, *, allowed: bool) -> tuple[int, bytes]:
+    """The contract of /faults (target_service/replica/README.md); of the faults only kill_engine does something."""
+    name = path.removeprefix("/faults").strip("/")
+    if not allowed:
+        return 403, json.dumps({"error": {"message": "X-Fault-Token is missing or wrong."}}).encode()
+    if method == "DELETE" and ACTIVE.pop(name, None) is None:
+        return 404, json.dumps({"error": {"message": f"{name!r} is not active."}}).encode()
+    if (method, name) == ("POST", "kill_engine"):
+        start_engine()
+    elif method == "POST":
+        ACTIVE[name] = json.loads(data)
+    return 200, json.dumps({"active": ACTIVE}).encode()
+
+
+def serve(port: int, routes: dict[str, Route], token: str | None = None) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
+            if parts.path == "/faults":
+                self.faults("GET")
+                return
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
             status, body = routes[parts.path](query) if parts.path in routes else (404, {})
-            data = json.dumps(body).encode()
+            self.reply(status, json.dumps(body).encode())
+
+        def do_POST(self) -> None:
+            self.faults("POST")
+
+        def do_DELETE(self) -> None:
+            self.faults("DELETE")
+
+        def faults(self, method: str) -> None:
+            data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            allowed = self.headers.get("X-Fault-Token") == token
+            self.reply(*faults_answer(method, self.path, data, allowed=allowed))
+
+        def reply(self, status: int, data: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -58,15 +99,16 @@ def serve(port: int, routes: dict[str, Route]) -> None:
 
 
 class Replica:
-    def __init__(self, name: str, model: Path) -> None:
+    def __init__(self, name: str, model: Path, slow_load_s: float) -> None:
         self.name = name
+        self.slow_load_s = slow_load_s
         self.weights = model / "model.safetensors"
         self.loaded = threading.Event()
         self.held: Any = b""
         self.answered = 0
 
     def load(self) -> None:
-        CLOCK.sleep(float(os.environ.get("STUB_LOAD_S", "0.1")))
+        CLOCK.sleep(float(os.environ.get("STUB_LOAD_S", "0.1")) + self.slow_load_s)
         with self.weights.open("rb") as file:
             mapped = os.environ.get("STUB_MMAP") == "1"
             self.held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else file.read()
@@ -158,13 +200,15 @@ class Gateway:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(fromfile_prefix_chars="@")
     parser.add_argument("role")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--name", default="")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--replica", action="append", default=[])
     parser.add_argument("--golden")
+    parser.add_argument("--faults-token-file", type=Path)
+    parser.add_argument("--slow-load-s", type=float, default=0.0)
     arguments = parser.parse_args()
     if arguments.role == "gateway":
         gateway = Gateway(dict(item.split("=", 1) for item in arguments.replica))
@@ -174,9 +218,12 @@ def main() -> None:
     if "STUB_EXIT" in os.environ:
         print("the model is bad", file=sys.stderr)
         sys.exit(int(os.environ["STUB_EXIT"]))
-    replica = Replica(arguments.name, arguments.model)
+    if os.environ.get("STUB_ENGINE") == "1":
+        start_engine()
+    replica = Replica(arguments.name, arguments.model, arguments.slow_load_s)
     threading.Thread(target=replica.load, daemon=True).start()
-    serve(arguments.port, replica.routes())
+    token = arguments.faults_token_file.read_text() if arguments.faults_token_file else None
+    serve(arguments.port, replica.routes(), token)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
-from harness.stack.local_settings import LINKS, REPLICAS, LocalSettings, Ports, target_programs
+from harness.stack.local_settings import LINKS, REPLICAS, LocalSettings, Ports, private_files, target_programs
+from target_service.replica.settings import ReplicaSettings, parse_arguments
 
 PORTS = Ports({name: 1 + n for n, name in enumerate(REPLICAS)}, 3, {name: 11 + n for n, name in enumerate(LINKS)}, 20)
 MODELS = {name: Path("model") / name for name in REPLICAS}
@@ -36,9 +39,48 @@ def test_a_scenario_chooses_a_protection_and_single_options_which_come_last() ->
     )
     lines = command_lines(target)
     assert lines["gateway"].endswith("--protection fragile --missed-beats 5")
-    assert lines["primary"].endswith("--protection fragile --nan-guard on --health-mode deep")
-    assert lines["standby"].endswith("--protection fragile --nan-guard on --health-mode deep")
+    at_start = "@run/stack/private/start-{}.args"
+    for name in REPLICAS:
+        options = "--protection fragile --nan-guard on --health-mode deep"
+        assert lines[name].endswith(f"{options} {at_start.format(name)}")
     assert "fragile" not in lines["proxy"]
+
+
+def parsed(target: TargetOptions, tmp_path: Path, at_start: str = "") -> ReplicaSettings:
+    """What the reference replica makes of the command line that the stack gives it."""
+    private = private_files(tmp_path / "stack")
+    private.folder.mkdir(parents=True, exist_ok=True)
+    private.token.write_text("sesame")
+    private.start_options("primary").write_text(at_start)
+    run = RunContext("run", tmp_path, 0.0, "seed", target)
+    line = target_programs(LocalSettings(), PORTS, MODELS, Path("golden.json"), run)[0].argv
+    return parse_arguments(list(line[line.index("--model") :]))
+
+
+@pytest.mark.parametrize("option", ["disable_mmap", "early_ready"])
+def test_both_ends_agree_on_what_a_scenarios_true_and_false_mean(option: str, tmp_path: Path) -> None:
+    for value in (True, False):
+        for protection in ("fragile", "hardened"):
+            target = TargetOptions(protection=protection, replica={option: value})  # type: ignore[arg-type]
+            assert getattr(parsed(target, tmp_path), option) is value
+
+
+def test_options_for_the_next_start_come_from_a_file_and_outrank_the_scenario(tmp_path: Path) -> None:
+    target = TargetOptions(replica={"slow_load_s": 1})
+    as_it_was, slow = parsed(target, tmp_path), parsed(target, tmp_path, "--early-ready\n--slow-load-s\n7.5\n")
+    assert (as_it_was.early_ready, as_it_was.slow_load_s) == (False, 1.0)
+    assert (slow.early_ready, slow.slow_load_s) == (True, 7.5)
+
+
+def test_the_token_of_the_fault_endpoints_is_on_no_command_line(tmp_path: Path) -> None:
+    assert parsed(TargetOptions(), tmp_path).http.faults_token == "sesame"
+    assert all("sesame" not in line for line in command_lines(TargetOptions()).values())
+    assert "faults-token" not in command_lines(TargetOptions())["gateway"]
+
+
+def test_a_target_without_fault_endpoints_is_told_nothing_of_them() -> None:
+    lines = command_lines(TargetOptions(), LocalSettings(service_faults=False))
+    assert all("faults-token" not in line and "@" not in line for line in lines.values())
 
 
 def test_the_same_seed_gives_the_proxy_the_same_draws() -> None:

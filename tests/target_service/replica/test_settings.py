@@ -75,6 +75,31 @@ def test_the_table_of_mechanisms_names_every_option_with_its_default_and_no_othe
         assert default == {"None": "none", "False": "off"}.get(str(stated), str(stated).removesuffix(".0")), name
 
 
+@pytest.mark.parametrize("name", ["disable_mmap", "early_ready"])
+def test_a_switch_is_off_and_takes_its_name_alone_or_on_or_off(name: str) -> None:
+    option = f"--{name.replace('_', '-')}"
+    given = {(): False, (option,): True, (option, "on"): True, (option, "off"): False}
+    for words, meant in given.items():
+        assert getattr(settings.parse_arguments([*NEEDED, *words]), name) is meant
+    with pytest.raises(SystemExit):
+        settings.parse_arguments([*NEEDED, option, "yes"])
+
+
+def test_a_token_may_come_from_a_file_and_one_that_cannot_be_used_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("sesame\n")
+    assert settings.parse_arguments([*NEEDED, "--faults-token-file", str(file)]).http.faults_token == "sesame"
+    both = ["--faults-token", "open", "--faults-token-file", str(file)]
+    assert settings.parse_arguments([*NEEDED, *both]).http.faults_token == "open"
+    file.write_text("\n")
+    for bad, word in ((file, "is empty"), (tmp_path / "none", "cannot be read")):
+        with pytest.raises(SystemExit):
+            settings.parse_arguments([*NEEDED, "--faults-token-file", str(bad)])
+        assert f"{bad}: {word}" in capsys.readouterr().err
+
+
 def test_every_field_of_a_part_can_be_set_from_the_command_line() -> None:
     changed = settings.parse_arguments([*NEEDED, "--protection", "fragile", "--cache-size", "1", "--cache-ttl-s", "1"])
     same = {field.name for field in fields(HttpSettings) if getattr(changed.http, field.name) == field.default}

@@ -1,0 +1,81 @@
+"""Every fault of the service itself bites and is gone afterwards: on real processes, with a real engine."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from harness.model.service_faults import SERVICE_FAULTS
+from target_service.replica import settings
+from tests.e2e.conftest import Start
+from tests.e2e.test_sigkill import seconds_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.model]
+
+STARTS_S = 30  # that a replica may need to serve again after one of these, on a loaded host
+KILL_ENGINE = (
+    (("service.kill_engine", "", STARTS_S, "a child of the server"),)
+    if any("--engine-process" in action.option_strings for action in settings._parser()._actions)
+    else ()  # a replica whose engine is a thread has nothing to kill
+)
+FAULTS = (  # kind, its other keys, seconds until the next may begin, its evidence
+    ("service.hang", "for_s: 4", 5, "a chat got no token within 1.5 s while GET /health answered 200"),
+    ("service.spin", "for_s: 4", 5, "a chat got no token within 1.5 s while GET /health answered 200"),
+    ("service.leak_slots", "for_s: 4", 5, "requests wait while 0 run and 8 could"),
+    ("service.leak_memory", "for_s: 3, mb: 200", 4, "the memory of its processes grew"),
+    ("service.truncate_stream", "for_s: 3", 4, "ended in good order after 1 pieces of text, without [DONE]"),
+    ("service.stall_stream", "for_s: 4", 5, "fell silent after 1 pieces of text"),
+    ("service.crash", "exit_code: 3", STARTS_S, "its supervisor says: exit status 3"),
+    *KILL_ENGINE,
+    ("service.early_ready", "for_s: 20", STARTS_S, "GET /ready with 200, and then a chat with 503"),
+    ("service.slow_load", "for_s: 30, slow_load_s: 8", STARTS_S, "GET /ready still answers 503"),
+)
+
+
+def test_each_fault_of_the_service_is_proven_on_each_replica_and_is_healed(start: Start) -> None:
+    assert {kind for kind, *_ in FAULTS} | {"service.kill_engine"} == set(SERVICE_FAULTS)
+    asked, at_s = [], 0
+    for kind, keys, lasts_s, evidence in FAULTS:
+        asked += [(kind, on, at_s, keys, evidence) for on in ("primary", "standby")]
+        at_s += lasts_s
+    faults = "\n".join(
+        f"  - {{kind: {kind}, on: {on}, at_s: {begin_s}{', ' * bool(keys)}{keys}}}"
+        for kind, on, begin_s, keys, _ in asked
+    )
+    one = start(f"""
+name: bite
+load: {{rate_per_s: 5, mix: {{chat_stream: 1, sentiment: 1}}}}
+phases: {{baseline_s: 5, recovery_s: 10}}
+faults:
+{faults}
+observe: {{lost_requests: {{max: 100000}}}}
+""")
+    seconds_until(lambda: list(one.out.glob("*/stack/private/faults-token")), 60.0)
+    token = one.folder / "stack" / "private" / "faults-token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    secret = token.read_bytes()
+    assert len(secret) == 64
+    assert one.process.wait(timeout=400) in (0, 3), one.said()
+    events = [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
+
+    def of(event_kind: str, field: str = "at_s") -> dict[int, object]:
+        return {e["fault"]: e[field] for e in events if e["kind"] == event_kind}
+
+    proofs, ended_s, proven_s = of("fault_proof", "evidence"), of("fault_end"), of("fault_proof")
+    for number, (kind, on, _, _, evidence) in enumerate(asked):
+        assert evidence in str(proofs.get(number, "not proven")), (
+            kind,
+            on,
+            proofs.get(number),
+            of("fault_skipped", "reason"),
+        )
+        if kind not in ("service.crash", "service.kill_engine"):  # over at once
+            assert float(str(proven_s[number])) <= float(str(ended_s[number])), (kind, on, "proven after its end")
+    healed = set(of("fault_healed"))
+    assert healed == set(range(len(asked))), [asked[number][:2] for number in set(range(len(asked))) - healed]
+    assert not of("fault_lost", "reason")
+    assert not one.owned()
+    assert not token.parent.exists()
+    assert not [path for path in one.folder.rglob("*") if path.is_file() and secret in path.read_bytes()]
