@@ -33,7 +33,8 @@ FRAGILE: Mapping[str, object] = {
 
 HARDENED: Mapping[str, object] = {
     "max_queue": 64,
-    "queue_timeout_s": 10.0,
+    # Users wait 2 s in scenarios: who is begun later than half of that is answered too late, and the work is lost.
+    "queue_timeout_s": 1.0,
     "run_timeout_s": 60.0,
     "validate": "on",
     "cancel_on_disconnect": "on",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from target_service.replica.nan_guard import NanGuardMode
 from target_service.replica.protection import PROTECTIONS
 
-__all__ = ["CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings",
-           "parse_arguments"]  # fmt: skip
+__all__ = ["BatchingMode", "CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings",
+           "WatchdogSettings", "parse_arguments"]  # fmt: skip
 
 ON_OFF = ("on", "off")
+BatchingMode = Literal["continuous", "static", "one-by-one", "defective"]
 CacheKeyKind = Literal["full", "prompt-only"]
 
 
@@ -25,7 +26,10 @@ class EngineSettings:
     queue_max: int = 64
     queue_timeout_s: float = 10.0
     run_timeout_s: float = 60.0
-    active_max: int = 8
+    active_max: int = 16
+    batching: BatchingMode = "continuous"
+    batch_max: int = 8
+    batch_wait_s: float = 0.01
     cancel_on_disconnect: bool = True
     nan_guard: NanGuardMode = "off"
 
@@ -99,6 +103,9 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         queue_timeout_s=args.queue_timeout_s,
         run_timeout_s=args.run_timeout_s,
         active_max=args.max_active,
+        batching=args.batching,
+        batch_max=args.batch_max,
+        batch_wait_s=args.batch_wait_ms / 1000,
         cancel_on_disconnect=args.cancel_on_disconnect == "on",
         nan_guard=args.nan_guard,
     )
@@ -148,11 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--disable-mmap", action="store_true", help="copy the parameters instead of mapping them")
     add("--threads", type=int, default=1, help="torch threads")
     add("--token-cost-ms", type=float, default=2.0, help="slept per step; a step gives every running request one token")
-    add("--max-active", type=int, default=8, help="requests that take turns in the engine")
+    add("--max-active", type=int, default=16, help="requests that share the engine's forward passes")
     add("--warmup-tokens", type=int, default=2, help="generated before ready; 0: the first user warms it up")
     add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
     add("--protection", choices=tuple(PROTECTIONS), default="default", help="other defaults; single options still win")
     _add_limits(parser.add_argument_group("limits"))
+    _add_batching(parser.add_argument_group("batching"))
     _add_health(parser.add_argument_group("health and integrity"))
     _add_connections(parser.add_argument_group("connections and answers"))
     _add_faults(parser.add_argument_group("faults"))
@@ -167,6 +175,16 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
     add("--qps-limit", type=float, default=0.0, help="more user requests a second are 429; 0: no limit")
     add("--validate", choices=ON_OFF, default="on", help="off: no bounds on parameters and prompt length")
     add("--cancel-on-disconnect", choices=ON_OFF, default="on", help="off: generate on for a client that has left")
+
+
+def _add_batching(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    modes = get_args(BatchingMode)
+    add("--batching", choices=modes, default="continuous", help="who joins when; defective: waits for ever, runs again")
+    add(
+        "--batch-max", type=_at_least_one, default=8, help="with static and defective: a batch begins when so many wait"
+    )
+    add("--batch-wait-ms", type=float, default=10.0, help="with static: or when the oldest waited for this long")
 
 
 def _add_health(group: argparse._ArgumentGroup) -> None:
@@ -202,3 +220,10 @@ def _add_faults(group: argparse._ArgumentGroup) -> None:
     add("--faults-token", metavar="TOKEN", help="opens /faults to requests with this X-Fault-Token; without it: closed")
     add("--early-ready", action="store_true", help="a fault: says ready before the model is loaded")
     add("--slow-load-s", type=float, default=0.0, help="a fault: loading takes this much longer")
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
