@@ -1,6 +1,7 @@
 """Many generations in one forward pass: a KV cache with a row for each, every row at its own length.
 
-Imports torch at once, so import it only where a model is loaded already.
+Sums are added in another order than for one alone, so logits differ in their last bits; a token can differ only where
+two are equally likely to within those. Imports torch at once: import it only where a model is loaded already.
 """
 
 from __future__ import annotations
