@@ -126,18 +126,20 @@ def test_nan_in_one_row_harms_neither_its_neighbours_nor_who_gets_its_row_next(
     decoder.network.model.embed_tokens.weight.data[sick_token] = math.nan
     texts = prompts(8)
     healthy = [begin(decoder, text) for text in texts]
-    sick = begin(decoder, "~" * 90, replace(GREEDY, temperature=temperature, seed=1))
+    sick = [begin(decoder, "~" * 90, replace(GREEDY, temperature=temperature, seed=1)) for _ in range(2)]
     got: list[list[int]] = [[] for _ in texts]
     for number in range(60):
-        # The sick one has a row in the middle; those who come later get it.
         now = [i for i in range(8) if number >= (0 if i < 4 else 3) and len(got[i]) < 50]
         rows = [healthy[i] for i in now]
-        rows[2:2] = [sick] if number < 3 else []
-        outcomes = decoder.step_together(rows)
         if number < 3:
-            assert not sick.logits_finite()
-            assert isinstance(outcomes.pop(2), RuntimeError if temperature else int)
-        for i, outcome in zip(now, outcomes, strict=True):
+            # One in the middle, whose row the last one then moves to, and one at the end, whose row a new one gets.
+            rows = [*rows[:2], sick[0], *rows[2:], sick[1]]
+        outcomes = dict(zip(rows, decoder.step_together(rows), strict=True))
+        if number < 3:
+            assert not any(one.logits_finite() for one in sick)
+            assert all(isinstance(outcomes[one], RuntimeError if temperature else int) for one in sick)
+        for i in now:
+            outcome = outcomes[healthy[i]]
             assert isinstance(outcome, int)
             assert healthy[i].logits_finite()
             got[i].append(outcome)
