@@ -53,14 +53,22 @@ class SharingDecoder(Protocol):
     """A loaded model whose generations can share a forward pass."""
 
     def step_together(self, generations: Sequence[Any]) -> list[int | Exception]:
-        """Each one's next token id, or what it failed with. One that was stepped and is not named again is given up."""
+        """Each one's next token id, or what it failed with.
+
+        What is kept for one that is not named any more is forgotten; named again, it goes on all the same.
+        """
 
 
 def step_together(decoder: Decoder, generations: Sequence[Generation]) -> list[int | Exception]:
     """Each one's next token id, or what it failed with: in one pass if the decoder can, else one after the other."""
-    if isinstance(decoder, SharingDecoder):
+    if not isinstance(decoder, SharingDecoder):
+        return [_stepped(generation) for generation in generations]
+    try:
         return decoder.step_together(generations)
-    return [_stepped(generation) for generation in generations]
+    except Exception as error:  # noqa: BLE001  whatever it is, it may be one request's
+        if len(generations) == 1:
+            return [error]
+    return [outcome for one in generations for outcome in step_together(decoder, [one])]
 
 
 def _stepped(generation: Generation) -> int | Exception:
@@ -127,7 +135,12 @@ class TorchDecoder:
             return [_stepped(generation) for generation in generations]
         if self._shared is None:
             self._shared = SharedPasses(self.network)
-        return self._shared.step(generations)
+        try:
+            return self._shared.step(generations)
+        except Exception:
+            # Whatever state it is in, the next step begins with a new one.
+            self._shared = None
+            raise
 
     def _text_of(self, tokens: tuple[int, ...]) -> str:
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
@@ -135,14 +148,16 @@ class TorchDecoder:
 
 
 class TorchGeneration:
-    """One answer: stepped alone it has a KV cache of its own, else a row of the decoder's shared one."""
+    """One answer: stepped alone it has a KV cache of its own, else a row of the decoder's shared one.
+
+    `context` is the prompt and what was generated so far, as token ids.
+    """
 
     _finite: bool | None = None
 
     def __init__(self, decoder: TorchDecoder, ids: list[int], sampling: Sampling) -> None:
         self._decoder = decoder
-        self.ids = ids
-        self.last = ids[-1]
+        self.context = list(ids)
         self._cache: Any = None
         self._logits: Any = None
         self._sampling = sampling
@@ -158,7 +173,7 @@ class TorchGeneration:
 
         with torch.inference_mode():
             out = self._decoder.network(
-                input_ids=torch.tensor([self.ids if self._cache is None else [self.last]]),
+                input_ids=torch.tensor([self.context if self._cache is None else self.context[-1:]]),
                 past_key_values=self._cache,
                 use_cache=True,
                 logits_to_keep=1,
@@ -170,8 +185,9 @@ class TorchGeneration:
     def take(self, logits: Any, likeliest: int, *, finite: bool | None = None) -> int:
         """Choose the next token from its logits (vocabulary); `finite` if that is known of them already."""
         self._logits, self._finite = logits, finite
-        self.last = likeliest if self._sampling.temperature == 0 else self._draw(logits)
-        return self.last
+        token = likeliest if self._sampling.temperature == 0 else self._draw(logits)
+        self.context.append(token)
+        return token
 
     def _draw(self, logits: Any) -> int:
         import torch

@@ -61,7 +61,7 @@ class SharedPasses:
         self._table.aim(rows, lengths, every=len(rows) == len(self._rows))
         positions = torch.tensor(lengths)
         out = self._network(
-            input_ids=torch.tensor([[one.last] for one in generations]),
+            input_ids=torch.tensor([one.context[-1:] for one in generations]),
             attention_mask=_mask(positions, self._dtype),
             position_ids=positions[:, None],
             past_key_values=self._table.cache,
@@ -73,10 +73,11 @@ class SharedPasses:
         return _choose(generations, out.logits[:, -1])
 
     def _prefill(self, generations: Sequence[TorchGeneration]) -> list[int | Exception]:
-        # Filled up on the right: no position of a prompt ever looks at one after it.
-        lengths = [len(one.ids) for one in generations]
+        # The whole context: one whose row was given up goes on where it was. Filled up on the right, as no position
+        # of a prompt ever looks at one after it.
+        lengths = [len(one.context) for one in generations]
         longest = max(lengths)
-        ids = torch.tensor([one.ids + [IGNORED] * (longest - len(one.ids)) for one in generations])
+        ids = torch.tensor([one.context + [IGNORED] * (longest - len(one.context)) for one in generations])
         ends = sorted(set(lengths))
         keep = torch.tensor(ends) - 1
         cache = DynamicCache(config=self._network.config)

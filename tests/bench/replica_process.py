@@ -38,8 +38,8 @@ class PlainLoop:
     def _read(self) -> Any:
         return json.loads(self._stdout.readline())
 
-    def requests_per_s(self, seconds: float) -> float:
-        self._stdin.write(f"{seconds}\n")
+    def requests_per_s(self, seconds: float, batch: int = 1) -> float:
+        self._stdin.write(f"{batch} {seconds}\n")
         self._stdin.flush()
         done = self._read()
         return float(done["requests"] / done["seconds"])

@@ -28,14 +28,15 @@ def figures() -> list[Figure]:
         for one in (hardened, fragile):
             asyncio.run(closed_loop(one.port, plain.questions, USERS, 0.5))
         for number in range(ROUNDS):
-            alone = plain.requests_per_s(SECONDS)
+            alone, batched = plain.requests_per_s(SECONDS), plain.requests_per_s(1, batch=USERS)
             # Whoever comes first must not always be the same.
             order = (hardened, fragile) if number % 2 else (fragile, hardened)
             rates = {one: _requests_per_s(one, plain.questions) for one in order}
             over_plain.append(rates[hardened] / alone)
             over_fragile.append(rates[hardened] / rates[fragile])
             served = f"{rates[hardened]:.0f}/s hardened, {rates[fragile]:.0f}/s fragile"
-            print(f"replica_throughput: {alone:.0f}/s in a plain loop, {served}", file=sys.stderr)
+            bare = f"{alone:.0f}/s in a plain loop, {batched:.0f}/s in batches without a server"
+            print(f"replica_throughput: {bare}, {served}", file=sys.stderr)
     return [
         goal.figure(statistics.median(ratios), span(ratios))
         for goal, ratios in ((OVER_PLAIN, over_plain), (OVER_FRAGILE, over_fragile))

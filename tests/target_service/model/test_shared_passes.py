@@ -96,6 +96,16 @@ def test_a_table_that_grows_beyond_its_first_size_keeps_what_it_holds(decoder: T
     assert got[::13] == [alone(begin(decoder, text), 200) for text in texts[::13]]
 
 
+def test_one_whose_row_was_given_up_goes_on_where_it_was(decoder: TorchDecoder) -> None:
+    first, second = (begin(decoder, text) for text in prompts(2))
+    got: list[int | Exception] = []
+    for number in range(20):
+        # Every third step without it.
+        outcomes = decoder.step_together([second] if number % 3 == 2 else [first, second])
+        got += outcomes[:1] if number % 3 != 2 else []
+    assert got == alone(begin(decoder, prompts(2)[0]), 14)
+
+
 @pytest.mark.parametrize("at", ["prompt", "later"])
 def test_a_poison_request_fails_alone(decoder: TorchDecoder, at: str) -> None:
     texts = prompts(6)
@@ -104,8 +114,7 @@ def test_a_poison_request_fails_alone(decoder: TorchDecoder, at: str) -> None:
     got: list[list[int]] = [[] for _ in texts]
     for number in range(8):
         if (number == 0) == (at == "prompt"):
-            poison.ids = [*poison.ids, POISON] if at == "prompt" else poison.ids
-            poison.last = POISON if at == "later" and number == 3 else poison.last
+            poison.context += [POISON] if at == "prompt" or number == 3 else []
         poisoned = [poison] if number <= (0 if at == "prompt" else 3) else []
         outcomes = decoder.step_together([*generations[:3], *poisoned, *generations[3:]])
         if poisoned:

@@ -159,6 +159,17 @@ def test_who_fails_in_a_batch_fails_alone(mode: BatchingMode) -> None:
     assert [type(end) for end in ends] == [Finished, Failed, Failed, Finished]
 
 
+def test_when_a_whole_pass_raises_each_is_stepped_alone_and_only_the_guilty_fails() -> None:
+    class Fragile(Sharing):
+        def step_together(self, generations: Sequence[Any]) -> list[int | Exception]:
+            if any(generation.text == "guilty" for generation in generations):
+                raise MemoryError("no room for all")
+            return super().step_together(generations)
+
+    ends = answered("continuous", Fragile(), [ask("ab"), ask("guilty"), ask("cd")])
+    assert [type(end) for end in ends] == [Finished, Failed, Finished]
+
+
 def test_both_sets_and_the_defaults_batch_continuously() -> None:
     for name in PROTECTIONS:
         parsed = parse_arguments(["--model", "m", "--port", "1", "--protection", name])
