@@ -161,7 +161,7 @@ class _Table:
                 layer.keys[to], layer.values[to] = layer.keys[source], layer.values[source]
 
 
-class _Layer(DynamicLayer):
+class _Layer(DynamicLayer):  # type: ignore[misc]  # transformers has no types
     """One layer's keys and values, each rows × heads × positions × width."""
 
     def __init__(self, table: _Table, like: Any) -> None:
