@@ -97,18 +97,6 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
     # A set only moves the defaults, so whatever else is on the command line wins.
     parser.set_defaults(**PROTECTIONS[chosen.protection])
     args = parser.parse_args(argv)
-    engine = EngineSettings(
-        token_cost_s=args.token_cost_ms / 1000,
-        queue_max=args.max_queue,
-        queue_timeout_s=args.queue_timeout_s,
-        run_timeout_s=args.run_timeout_s,
-        active_max=args.max_active,
-        batching=args.batching,
-        batch_max=args.batch_max,
-        batch_wait_s=args.batch_wait_ms / 1000,
-        cancel_on_disconnect=args.cancel_on_disconnect == "on",
-        nan_guard=args.nan_guard,
-    )
     return ReplicaSettings(
         model=args.model,
         port=args.port,
@@ -124,7 +112,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         warmup_tokens=args.warmup_tokens,
         early_ready=args.early_ready,
         slow_load_s=args.slow_load_s,
-        engine=engine,
+        engine=_engine(args),
         watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
         health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),
         http=HttpSettings(
@@ -138,6 +126,21 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
             stream_error_event=args.stream_error_event == "on",
             keepalive_s=args.keepalive_s,
         ),
+    )
+
+
+def _engine(args: argparse.Namespace) -> EngineSettings:
+    return EngineSettings(
+        token_cost_s=args.token_cost_ms / 1000,
+        queue_max=args.max_queue,
+        queue_timeout_s=args.queue_timeout_s,
+        run_timeout_s=args.run_timeout_s,
+        active_max=args.max_active,
+        batching=args.batching,
+        batch_max=args.batch_max,
+        batch_wait_s=args.batch_wait_ms / 1000,
+        cancel_on_disconnect=args.cancel_on_disconnect == "on",
+        nan_guard=args.nan_guard,
     )
 
 
