@@ -46,6 +46,9 @@ class SharedPasses:
             for row in reversed(range(len(self._rows))):
                 if id(self._rows[row]) not in wanted:
                     self._free(row)
+            if not self._rows:
+                # What a few long contexts once needed is not kept for ever.
+                self._table = _Table()
             known = set(map(id, self._rows))
             new = [generation for generation in generations if id(generation) not in known]
             for run, those in ((self._decode, list(self._rows)), (self._prefill, new)):
