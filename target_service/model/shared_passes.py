@@ -61,11 +61,11 @@ class SharedPasses:
         else:
             rows = [next(row for row, at in enumerate(self._rows) if at is one) for one in generations]
         lengths = [self._lengths[row] for row in rows]
-        self._table.aim(rows, lengths, every=len(rows) == len(self._rows))
         positions = torch.tensor(lengths)
+        self._table.aim(rows, lengths, positions, every=len(rows) == len(self._rows))
         out = self._network(
             input_ids=torch.tensor([one.context[-1:] for one in generations]),
-            attention_mask=_mask(positions, self._dtype),
+            attention_mask=_mask(lengths, positions, self._dtype),
             position_ids=positions[:, None],
             past_key_values=self._table.cache,
             use_cache=True,
@@ -125,10 +125,13 @@ def _choose(generations: Sequence[TorchGeneration], logits: torch.Tensor) -> lis
     return outcomes
 
 
-def _mask(positions: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def _mask(lengths: list[int], positions: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """What is added to attention scores, rows × 1 × 1 × longest: each row sees itself and what came before."""
-    beyond = torch.arange(int(positions.max()) + 1) > positions[:, None]
-    return torch.zeros(beyond.shape, dtype=dtype).masked_fill_(beyond, float("-inf"))[:, None, None, :]
+    longest = max(lengths)
+    mask = torch.zeros(len(lengths), 1, 1, longest + 1, dtype=dtype)
+    if longest > min(lengths):
+        mask.masked_fill_(torch.arange(longest + 1) > positions[:, None, None, None], float("-inf"))
+    return mask
 
 
 class _Table:
@@ -137,15 +140,19 @@ class _Table:
 
     def __init__(self) -> None:
         self.cache = Cache(layers=[])
-        self.rows = torch.tensor([], dtype=torch.long)
-        self.lengths = self.rows
+        self.rows: slice | torch.Tensor = slice(0)
+        self.at: Any = ()
         self.longest = 0
-        self.every = True
 
-    def aim(self, rows: list[int], lengths: list[int], *, every: bool) -> None:
-        """The next pass is for these rows, and writes behind their lengths; `every`: they are the first ones."""
-        self.rows, self.lengths = torch.tensor(rows), torch.tensor(lengths)
-        self.longest, self.every = max(lengths) + 1, every
+    def aim(self, rows: list[int], lengths: list[int], positions: torch.Tensor, *, every: bool) -> None:
+        """The next pass is for these rows, and writes at `positions`, their lengths; `every`: they are the first."""
+        self.longest = max(lengths) + 1
+        # A slice where it does: for one row, choosing by lists costs as much as half a layer.
+        self.rows = slice(len(rows)) if every else torch.tensor(rows)
+        if every and min(lengths) == max(lengths):
+            self.at = (self.rows, slice(None), slice(lengths[0], self.longest))
+        else:
+            self.at = (torch.tensor(rows)[:, None], slice(None), positions[:, None])
         for layer in self.cache.layers:
             layer.make_room(0, self.longest)
 
@@ -179,11 +186,11 @@ class _Layer(DynamicLayer):  # type: ignore[misc]  # transformers has no types
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write one position per row; return all positions of the pass's rows."""
-        rows, at, longest = self._table.rows, self._table.lengths, self._table.longest
-        self.keys[rows, :, at] = key_states[:, :, 0]
-        self.values[rows, :, at] = value_states[:, :, 0]
-        those = slice(len(rows)) if self._table.every else rows
-        return self.keys[those, :, :longest], self.values[those, :, :longest]
+        rows, at, longest = self._table.rows, self._table.at, self._table.longest
+        for mine, given in ((self.keys, key_states), (self.values, value_states)):
+            # Rows × heads × 1 × width, or, where each row has its own position, rows × 1 × heads × width.
+            mine[at] = given if isinstance(at[0], slice) else given.transpose(1, 2)
+        return self.keys[rows, :, :longest], self.values[rows, :, :longest]
 
     def add(self, prompt: Any, first: int, padding: torch.Tensor) -> None:
         rows, _, positions, _ = prompt.keys.shape
