@@ -133,14 +133,17 @@ class TorchDecoder:
 
         if not can_share(self.network.config):
             return [_stepped(generation) for generation in generations]
+        # One with a step of its own (it has images to show, say) needs more than its token ids.
+        shared = [one for one in generations if type(one).step is TorchGeneration.step]
         if self._shared is None:
             self._shared = SharedPasses(self.network)
         try:
-            return self._shared.step(generations)
+            outcomes = dict(zip(shared, self._shared.step(shared), strict=True))
         except Exception:
             # Whatever state it is in, the next step begins with a new one.
             self._shared = None
             raise
+        return [outcomes[one] if one in outcomes else _stepped(one) for one in generations]
 
     def _text_of(self, tokens: tuple[int, ...]) -> str:
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)

@@ -44,7 +44,8 @@ class SharedPasses:
         outcomes: dict[int, int | Exception] = {}
         with torch.inference_mode():
             for row in reversed(range(len(self._rows))):
-                if id(self._rows[row]) not in wanted:
+                # A row is also of no use to one that was stepped without it.
+                if id(self._rows[row]) not in wanted or self._lengths[row] != len(self._rows[row].context) - 1:
                     self._free(row)
             if not self._rows:
                 # What a few long contexts once needed is not kept for ever.

@@ -114,7 +114,9 @@ def test_a_poison_request_fails_alone(decoder: TorchDecoder, at: str) -> None:
     got: list[list[int]] = [[] for _ in texts]
     for number in range(8):
         if (number == 0) == (at == "prompt"):
-            poison.context += [POISON] if at == "prompt" or number == 3 else []
+            poison.context += [POISON] if at == "prompt" else []
+            if at == "later" and number == 3:
+                poison.context[-1] = POISON
         poisoned = [poison] if number <= (0 if at == "prompt" else 3) else []
         outcomes = decoder.step_together([*generations[:3], *poisoned, *generations[3:]])
         if poisoned:
@@ -159,9 +161,18 @@ def test_a_network_with_a_sliding_window_is_stepped_row_by_row(model_folder: Pat
     decoder = load(LoadOptions(model_folder, disable_mmap=True)).decoder
     decoder.network.config.layer_types = ["full_attention", "sliding_attention"]
     generations = [begin(decoder, text) for text in prompts(2)]
-    decoder.network.config.layer_types = ["full_attention", "sliding_attention"]
     decoder.network.config.sliding_window = 512
     decoder.network.model.has_sliding_layers = True
     outcomes = decoder.step_together(generations)
     assert all(isinstance(outcome, int) for outcome in outcomes)
     assert decoder._shared is None
+
+
+def test_a_generation_with_a_step_of_its_own_takes_it(decoder: TorchDecoder) -> None:
+    class Seeing(TorchGeneration):
+        def step(self) -> int:
+            return 7
+
+    seeing = Seeing(decoder, [5, 6], GREEDY)
+    other, same = begin(decoder, "hello"), begin(decoder, "hello")
+    assert decoder.step_together([seeing, other]) == [7, same.step()]
