@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from target_service.model.text import TextStream
 from target_service.protocol.chat import Message, Sampling
 from target_service.protocol.errors import RequestRejectedError
 
-__all__ = ["Answer", "Decoder", "Generation", "TorchDecoder", "generate"]
+if TYPE_CHECKING:
+    from target_service.model.shared_passes import SharedPasses
+
+__all__ = ["Answer", "Decoder", "Generation", "SharingDecoder", "TorchDecoder", "generate", "step_together"]
+
+PIECES_KEPT = 8192
 
 
 class Generation(Protocol):
@@ -40,6 +46,36 @@ class Decoder(Protocol):
 
     def begin(self, messages: Sequence[Message], sampling: Sampling) -> Generation:
         """Tokenize the prompt; raise RequestRejectedError (400) if it does not fit the model."""
+
+
+@runtime_checkable
+class SharingDecoder(Protocol):
+    """A loaded model whose generations can share a forward pass."""
+
+    def step_together(self, generations: Sequence[Any]) -> list[int | Exception]:
+        """Each one's next token id, or what it failed with.
+
+        What is kept for one that is not named any more is forgotten; named again, it goes on all the same.
+        """
+
+
+def step_together(decoder: Decoder, generations: Sequence[Generation]) -> list[int | Exception]:
+    """Each one's next token id, or what it failed with: in one pass if the decoder can, else one after the other."""
+    if not isinstance(decoder, SharingDecoder):
+        return [_stepped(generation) for generation in generations]
+    try:
+        return decoder.step_together(generations)
+    except Exception as error:  # noqa: BLE001  whatever it is, it may be one request's
+        if len(generations) == 1:
+            return [error]
+    return [outcome for one in generations for outcome in step_together(decoder, [one])]
+
+
+def _stepped(generation: Generation) -> int | Exception:
+    try:
+        return generation.step()
+    except Exception as error:  # noqa: BLE001  one that raises fails alone
+        return error
 
 
 @dataclass(frozen=True)
@@ -72,6 +108,9 @@ class TorchDecoder:
         ends = network.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         self.ends = frozenset(end for end in (*ends, tokenizer.eos_token_id) if end is not None)
+        # The same few pieces are asked for again and again, and decoding one costs as much as a small matrix product.
+        self.text_of = lru_cache(PIECES_KEPT)(self._text_of)
+        self._shared: SharedPasses | None = None
 
     def begin(self, messages: Sequence[Message], sampling: Sampling) -> TorchGeneration:
         """Tokenize with the model's chat template and check the length."""
@@ -88,23 +127,44 @@ class TorchDecoder:
             )
         return TorchGeneration(self, ids, sampling)
 
+    def step_together(self, generations: Sequence[TorchGeneration]) -> list[int | Exception]:
+        """One forward pass for all whose prompt is computed, and one for the new ones."""
+        from target_service.model.shared_passes import SharedPasses, can_share
+
+        if not can_share(self.network.config):
+            return [_stepped(generation) for generation in generations]
+        # One with a step of its own (it has images to show, say) needs more than its token ids.
+        shared = [one for one in generations if type(one).step is TorchGeneration.step]
+        if self._shared is None:
+            self._shared = SharedPasses(self.network)
+        try:
+            outcomes = dict(zip(shared, self._shared.step(shared), strict=True))
+        except Exception:
+            # Whatever state it is in, the next step begins with a new one.
+            self._shared = None
+            raise
+        return [outcomes[one] if one in outcomes else _stepped(one) for one in generations]
+
+    def _text_of(self, tokens: tuple[int, ...]) -> str:
+        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text
+
 
 class TorchGeneration:
-    """One KV cache and where it stands."""
+    """One answer: stepped alone it has a KV cache of its own, else a row of the decoder's shared one.
+
+    `context` is the prompt and what was generated so far, as token ids.
+    """
+
+    _finite: bool | None = None
 
     def __init__(self, decoder: TorchDecoder, ids: list[int], sampling: Sampling) -> None:
-        import torch
-
         self._decoder = decoder
-        self._next = torch.tensor([ids])
+        self.context = list(ids)
         self._cache: Any = None
         self._logits: Any = None
         self._sampling = sampling
-        self._random = torch.Generator()
-        if sampling.seed is not None:
-            self._random.manual_seed(sampling.seed)
-        else:
-            self._random.seed()
+        self._random = _generator(sampling)
         self.prompt_tokens = len(ids)
         self.tokens_max = sampling.max_tokens
         if decoder.check_length:
@@ -116,20 +176,23 @@ class TorchGeneration:
 
         with torch.inference_mode():
             out = self._decoder.network(
-                input_ids=self._next,
+                input_ids=torch.tensor([self.context if self._cache is None else self.context[-1:]]),
                 past_key_values=self._cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
             self._cache = out.past_key_values
-            self._logits = out.logits[0, -1]
-            token = self._choose(self._logits)
-            self._next = torch.tensor([[token]])
+            logits = out.logits[0, -1]
+            return self.take(logits, int(logits.argmax()))
+
+    def take(self, logits: Any, likeliest: int, *, finite: bool | None = None) -> int:
+        """Choose the next token from its logits (vocabulary); `finite` if that is known of them already."""
+        self._logits, self._finite = logits, finite
+        token = likeliest if self._sampling.temperature == 0 else self._draw(logits)
+        self.context.append(token)
         return token
 
-    def _choose(self, logits: Any) -> int:
-        if self._sampling.temperature == 0:
-            return int(logits.argmax())
+    def _draw(self, logits: Any) -> int:
         import torch
 
         chances = (logits.float() / self._sampling.temperature).softmax(-1)
@@ -142,6 +205,8 @@ class TorchGeneration:
 
     def logits_finite(self) -> bool:
         """Whether the last logits are finite; true before the first."""
+        if self._finite is not None:
+            return self._finite
         return self._logits is None or bool(self._logits.isfinite().all())
 
     def is_end(self, token: int) -> bool:
@@ -150,5 +215,18 @@ class TorchGeneration:
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """Decode without special tokens."""
-        text: str = self._decoder.tokenizer.decode(list(tokens), skip_special_tokens=True)
-        return text
+        return self._decoder.text_of(tuple(tokens))
+
+
+def _generator(sampling: Sampling) -> Any:
+    """What draws the tokens; None for a greedy answer."""
+    if sampling.temperature == 0:
+        return None
+    import torch
+
+    generator = torch.Generator()
+    if sampling.seed is not None:
+        generator.manual_seed(sampling.seed)
+    else:
+        generator.seed()
+    return generator

@@ -1,7 +1,7 @@
-"""The engine: one thread, one bounded queue, up to `active_max` generations that take turns.
+"""The engine: one thread, one bounded queue, up to `active_max` generations that share each forward pass.
 
 A thread of its own, not an executor: many threads would fight for the interpreter lock. Nothing
-a request does can end the loop; a request that raises fails alone.
+a request does can end the loop; a request that raises fails alone. Who joins when is `batching`'s business.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from target_service.model.decoding import Decoder, Generation
+from target_service.model.decoding import Decoder, Generation, step_together
 from target_service.model.text import TextStream
 from target_service.protocol.chat import ChatRequest, Usage
 from target_service.protocol.errors import RequestRejectedError
+from target_service.replica.batching import make_batching
 from target_service.replica.nan_guard import NanGuard
 from target_service.replica.settings import EngineSettings
 
@@ -27,7 +28,7 @@ __all__ = ["Begun", "Disturbance", "Engine", "Event", "Failed", "Finished", "Job
 log = logging.getLogger(__name__)
 
 STOP_WITHIN_S = 2.0
-NO_PLACE_LOOK_S = 0.05
+LOOK_AGAIN_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,10 @@ class Engine:
         self._sleep = sleep
         self._disturbance = disturbance or _Undisturbed()
         self.nan_guard = NanGuard(settings.nan_guard)
+        self._batching = make_batching(settings)
         self._waiting: deque[Job] = deque()
-        self._active: deque[Job] = deque()
-        self._express: deque[Job] = deque()
+        self._active: list[Job] = []
+        self._express: list[Job] = []
         self._changed = threading.Condition()
         self._stopping = False
         self.tokens_total = 0
@@ -137,7 +139,7 @@ class Engine:
 
     @property
     def running(self) -> int:
-        """Jobs that take turns, express ones apart."""
+        """Jobs that get tokens, express ones apart."""
         return len(self._active)
 
     @property
@@ -191,53 +193,72 @@ class Engine:
         self._disturbance.before_round()
         if self._settings.token_cost_s > 0:
             self._sleep(self._settings.token_cost_s)
-        for lane in (self._express, self._active):
-            for _ in range(len(lane)):
-                # A job stays in its place during its step, so that `running` counts it.
-                job = lane[0]
-                wants_more = self._turn(job)
-                self.steps_total += not job.express
-                if wants_more:
-                    lane.rotate(-1)
-                else:
-                    lane.popleft()
+        # Jobs stay in their places during the step, so that `running` counts them.
+        jobs = [*self._express, *self._active]
+        steps = [(job, job.generation) for job in jobs if self._goes_on(job) and job.generation is not None]
+        outcomes = step_together(self._decoder, [generation for _, generation in steps])
+        more = {job for (job, _), outcome in zip(steps, outcomes, strict=True) if self._took(job, outcome)}
+        # Also for who failed or left: the engine moves.
+        self.steps_total += sum(not job.express for job in jobs)
+        with self._changed:
+            ended = set(jobs) - more
+            self._express = [job for job in self._express if job not in ended]
+            self._active = [job for job in self._active if job not in ended]
 
     def _admit(self) -> bool:
-        """Fill free places from the queue; sleep when there is nothing to do; False to end."""
+        """Let jobs join as the batching wants; sleep when there is nothing to do; False to end."""
         with self._changed:
-            while not (self.busy or self._express or self._stopping):
-                self._changed.wait()
-            places = self._settings.active_max - self._disturbance.slots_leaked
-            if places <= 0 and not (self._active or self._express or self._stopping):
-                self._changed.wait(NO_PLACE_LOOK_S)
-            now_s = self._clock()
-            too_old_s = now_s - (self._settings.queue_timeout_s or math.inf)
-            late = [job for job in self._waiting if job.queued_s < too_old_s]
-            for job in [job for job in self._waiting if job in late or self._left(job)]:
-                self._waiting.remove(job)
-            while self._waiting and len(self._active) < places:
-                job = self._waiting.popleft()
+            while not self._stopping:
+                now_s = self._clock()
+                late = self._late(now_s)
+                places = self._settings.active_max - self._disturbance.slots_leaked - len(self._active)
+                joining = self._batching.take(self._waiting, len(self._active), places, now_s)
+                if late or joining or self._active or self._express:
+                    break
+                flush_in_s = self._batching.flush_s(self._waiting) - now_s
+                look_s = flush_in_s if 0 < flush_in_s < LOOK_AGAIN_S else LOOK_AGAIN_S
+                self._changed.wait(look_s if self._waiting else None)
+            else:
+                return False
+            for job in joining:
                 job.begun_s = now_s
-                self._active.append(job)
+            self._active += joining
         for job in late:
             waited_s = self._settings.queue_timeout_s
             self._fail(job, 503, f"Not begun within {waited_s:g} s of waiting.", "queue_timeout")
-        return not self._stopping
+        return True
+
+    def _late(self, now_s: float) -> list[Job]:
+        """Take those out of the queue who waited too long, and return them; those who left are just taken out."""
+        too_old_s = now_s - (self._settings.queue_timeout_s or math.inf)
+        late = []
+        while self._waiting and self._waiting[0].queued_s < too_old_s:
+            late.append(self._waiting.popleft())
+        for job in [job for job in self._waiting if self._left(job)]:
+            self._waiting.remove(job)
+        return [job for job in late if not self._left(job)]
 
     def _left(self, job: Job) -> bool:
         """Whether to drop a job because its client is gone."""
         return self._settings.cancel_on_disconnect and job.cancelled.is_set()
 
-    def _turn(self, job: Job) -> bool:
-        """Advance one job by one token; return whether it wants another turn."""
+    def _goes_on(self, job: Job) -> bool:
+        """Whether a job is to get a token now; one that is new is begun, one that took too long fails."""
         if self._left(job):
             return False
         if self._clock() - job.begun_s > (self._settings.run_timeout_s or math.inf):
             limit_s = self._settings.run_timeout_s
             self._fail(job, 504, f"Not finished within {limit_s:g} s.", "run_timeout")
             return False
+        return job.generation is not None or self._safely(job, self._begin)
+
+    def _took(self, job: Job, outcome: int | Exception) -> bool:
+        """Hand a step's outcome on; return whether the job wants another token."""
+        return self._safely(job, lambda job: self._token(job, outcome))
+
+    def _safely(self, job: Job, step: Callable[[Job], bool]) -> bool:
         try:
-            return self._step(job)
+            return step(job)
         except RequestRejectedError as rejected:
             job.emit(Failed(rejected))
         except Exception as error:
@@ -245,12 +266,16 @@ class Engine:
             self._fail(job, 500, f"{type(error).__name__}: {error}", "engine_error")
         return False
 
-    def _step(self, job: Job) -> bool:
-        if job.generation is None or job.stream is None:
-            job.generation = self._decoder.begin(job.request.messages, job.request.sampling)
-            job.stream = TextStream(job.generation, job.request.sampling)
-        stream = job.stream
-        text = stream.feed(self.nan_guard.step(job.generation))
+    def _begin(self, job: Job) -> bool:
+        job.generation = self._decoder.begin(job.request.messages, job.request.sampling)
+        job.stream = TextStream(job.generation, job.request.sampling)
+        return True
+
+    def _token(self, job: Job, outcome: int | Exception) -> bool:
+        generation, stream = job.generation, job.stream
+        assert generation is not None
+        assert stream is not None
+        text = stream.feed(self.nan_guard.checked(generation, outcome))
         self.tokens_total += not job.express
         if stream.tokens == 1:
             job.emit(Begun())
@@ -258,8 +283,7 @@ class Engine:
             job.emit(Piece(text))
         if stream.finish_reason is None:
             return True
-        usage = Usage(job.generation.prompt_tokens, stream.tokens)
-        job.emit(Finished(stream.finish_reason, usage))
+        job.emit(Finished(stream.finish_reason, Usage(generation.prompt_tokens, stream.tokens)))
         return False
 
     def _fail(self, job: Job, status: int, message: str, code: str | None = None) -> None:

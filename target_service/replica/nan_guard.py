@@ -23,15 +23,21 @@ class NanGuard:
         self.non_finite_total = 0
 
     def step(self, generation: Generation) -> int:
-        """The next token; raises RequestRejectedError (500, `non_finite`) when it aborts."""
-        if self._mode == "off":
-            return generation.step()
+        """The next token of a generation alone; raises as `checked` does."""
         try:
-            return generation.step()
-        finally:
-            # Also after a step that raised: sampling from NaN does, greedy decoding does not.
-            if not generation.logits_finite():
-                self._found()
+            outcome: int | Exception = generation.step()
+        except Exception as error:  # noqa: BLE001  raised again below
+            outcome = error
+        return self.checked(generation, outcome)
+
+    def checked(self, generation: Generation, outcome: int | Exception) -> int:
+        """The token that a step gave; raises what it failed with, or RequestRejectedError (500, `non_finite`)."""
+        # Also after a step that raised: sampling from NaN does, greedy decoding does not.
+        if self._mode != "off" and not generation.logits_finite():
+            self._found()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def _found(self) -> None:
         self.non_finite_total += 1

@@ -35,7 +35,8 @@ FRAGILE: Mapping[str, object] = {
 
 HARDENED: Mapping[str, object] = {
     "max_queue": 64,
-    "queue_timeout_s": 10.0,
+    # A quarter of the 2 s that users wait in scenarios. Who begins later is answered too late, and the work is lost.
+    "queue_timeout_s": 0.5,
     "run_timeout_s": 60.0,
     "validate": "on",
     "cancel_on_disconnect": "on",

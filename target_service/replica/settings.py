@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from target_service.observability.settings import ObservabilitySettings, add_options, take_settings
 from target_service.protocol.environment import parse_with_environment
@@ -15,12 +15,12 @@ from target_service.protocol.secret import read_secrets
 from target_service.replica.nan_guard import NanGuardMode
 from target_service.replica.protection import PROTECTIONS
 
-__all__ = ["CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "NeighbourSettings",
-           "ReplicaSettings", "WatchdogSettings",
-           "parse_arguments"]  # fmt: skip
+__all__ = ["BatchingMode", "CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "NeighbourSettings",
+           "ReplicaSettings", "WatchdogSettings", "parse_arguments"]  # fmt: skip
 
 ON_OFF = ("on", "off")
 LEASE_S_MIN, LEASE_S_MAX = 0.5, 300.0
+BatchingMode = Literal["continuous", "static", "one-by-one", "defective"]
 CacheKeyKind = Literal["full", "prompt-only"]
 
 
@@ -32,7 +32,10 @@ class EngineSettings:
     queue_max: int = 64
     queue_timeout_s: float = 10.0
     run_timeout_s: float = 60.0
-    active_max: int = 8
+    active_max: int = 16
+    batching: BatchingMode = "continuous"
+    batch_max: int = 8
+    batch_wait_s: float = 0.01
     cancel_on_disconnect: bool = True
     nan_guard: NanGuardMode = "off"
 
@@ -111,15 +114,6 @@ def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = 
     """Read command line and environment; argparse exits with 2 on a usage error."""
     parser = _parser()
     args = parse_with_environment(parser, "TARGET_REPLICA", PROTECTIONS, argv, environ)
-    engine = EngineSettings(
-        token_cost_s=args.token_cost_ms / 1000,
-        queue_max=args.max_queue,
-        queue_timeout_s=args.queue_timeout_s,
-        run_timeout_s=args.run_timeout_s,
-        active_max=args.max_active,
-        cancel_on_disconnect=args.cancel_on_disconnect == "on",
-        nan_guard=args.nan_guard,
-    )
     return ReplicaSettings(
         model=args.model,
         port=args.port,
@@ -135,7 +129,7 @@ def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = 
         warmup_tokens=args.warmup_tokens,
         early_ready=args.early_ready == "on",
         slow_load_s=args.slow_load_s,
-        engine=engine,
+        engine=_engine(args),
         watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
         health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),
         http=HttpSettings(
@@ -189,6 +183,21 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _engine(args: argparse.Namespace) -> EngineSettings:
+    return EngineSettings(
+        token_cost_s=args.token_cost_ms / 1000,
+        queue_max=args.max_queue,
+        queue_timeout_s=args.queue_timeout_s,
+        run_timeout_s=args.run_timeout_s,
+        active_max=args.max_active,
+        batching=args.batching,
+        batch_max=args.batch_max,
+        batch_wait_s=args.batch_wait_ms / 1000,
+        cancel_on_disconnect=args.cancel_on_disconnect == "on",
+        nan_guard=args.nan_guard,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m target_service.replica",
@@ -205,11 +214,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_switch(parser, "--disable-mmap", help="on: copy the parameters instead of mapping them")
     add("--threads", type=int, default=1, help="torch threads")
     add("--token-cost-ms", type=float, default=2.0, help="slept per step; a step gives every running request one token")
-    add("--max-active", type=int, default=8, help="requests that take turns in the engine")
+    add("--max-active", type=int, default=16, help="requests that share the engine's forward passes")
     add("--warmup-tokens", type=int, default=2, help="generated before ready; 0: the first user warms it up")
     add("--drain-s", type=float, default=5.0, help="longest wait for open requests on SIGTERM")
     add("--protection", choices=tuple(PROTECTIONS), default="default", help="other defaults; single options still win")
     _add_limits(parser.add_argument_group("limits"))
+    _add_batching(parser.add_argument_group("batching"))
     _add_health(parser.add_argument_group("health and integrity"))
     _add_connections(parser.add_argument_group("connections and answers"))
     add_options(parser.add_argument_group("logs and metrics"))
@@ -246,6 +256,16 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
     add("--qps-limit", type=float, default=0.0, help="more user requests a second are 429; 0: no limit")
     add("--validate", choices=ON_OFF, default="on", help="off: no bounds on parameters and prompt length")
     add("--cancel-on-disconnect", choices=ON_OFF, default="on", help="off: generate on for a client that has left")
+
+
+def _add_batching(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    modes = get_args(BatchingMode)
+    add("--batching", choices=modes, default="continuous", help="who joins when; defective: waits for ever, runs again")
+    add(
+        "--batch-max", type=_at_least_one, default=8, help="with static and defective: a batch begins when so many wait"
+    )
+    add("--batch-wait-ms", type=float, default=10.0, help="with static: or when the oldest waited for this long")
 
 
 def _add_health(group: argparse._ArgumentGroup) -> None:
@@ -294,3 +314,10 @@ def _add_neighbours(group: argparse._ArgumentGroup) -> None:
     )
     add("--follow", type=_base_url, metavar="URL", help="of the replica whose settings this one follows")
     add("--follow-every-s", type=_seconds, default=1.0, help="how often it looks at them")
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number

@@ -35,6 +35,8 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "toxics_bulk": "toxics_bulk",
     "toxics_delay": "toxics_delay",
     "toxics_connections": "toxics_connections",
+    "replica_throughput": "replica_throughput",
+    "replica_overload": "replica_overload",
 }
 
 

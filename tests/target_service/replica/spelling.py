@@ -32,6 +32,7 @@ class Counting:
 class Spelling:
     def __init__(self, decoder: Counting, text: str, tokens_max: int) -> None:
         self._decoder, self._left = decoder, [*text.encode(), 0]
+        self.text = text
         self._steps = 0
         self.prompt_tokens, self.tokens_max = len(text), tokens_max
 
@@ -48,6 +49,22 @@ class Spelling:
 
     def text_of(self, tokens: Sequence[int]) -> str:
         return bytes(tokens).decode()
+
+
+class Sharing(Counting):
+    """As Counting, with one pass for all; a prompt that begins with "bad" fails at its second token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes = 0
+
+    def step_together(self, generations: Sequence[Spelling]) -> list[int | Exception]:
+        self.passes += bool(generations)
+        return [self._stepped(generation) for generation in generations]
+
+    def _stepped(self, generation: Spelling) -> int | Exception:
+        token = generation.step()
+        return RuntimeError("poison") if generation.text == "bad" and token == ord("a") else token
 
 
 def ask(text: str, max_tokens: int = 50, *, ignore_eos: bool = False) -> ChatRequest:

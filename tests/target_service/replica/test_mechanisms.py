@@ -126,6 +126,41 @@ async def test_while_nothing_goes_wrong_both_sets_serve_the_same_right_answers(
     assert code == 0
 
 
+@pytest.mark.parametrize("batching", ["static", "defective"])
+async def test_a_lone_request_is_answered_by_the_timer_or_waits_until_the_batch_is_full(
+    model_folder: Path, batching: str
+) -> None:
+    replica = Replica(model_folder, "--protection", "fragile", "--batching", batching, "--batch-max", "2")
+    try:
+        await ready(replica)
+        entry = golden(model_folder)[0]
+        lone = asyncio.create_task(ask(replica, entry))
+        answered, _ = await asyncio.wait([lone], timeout=3)
+        assert bool(answered) == (batching == "static")
+        replies = await asyncio.gather(ask(replica, entry), lone)
+        assert [text_of(reply) for _, reply, _ in replies] == [entry["answer"]] * 2
+    finally:
+        replica.end()
+
+
+@pytest.mark.parametrize("batching", ["continuous", "one-by-one"])
+async def test_many_at_once_get_the_golden_answers_and_share_steps_only_when_batched(
+    model_folder: Path, batching: str
+) -> None:
+    replica = Replica(model_folder, "--batching", batching, "--token-cost-ms", "10")
+    try:
+        await ready(replica)
+        entries = golden(model_folder)[:16]
+        begin_s = time.monotonic()
+        replies = await asyncio.gather(*(ask(replica, entry | {"temperature": 0}) for entry in entries))
+        took_s = time.monotonic() - begin_s
+        assert [text_of(reply) for _, reply, _ in replies] == [entry["answer"] for entry in entries]
+        tokens = [reply["usage"]["completion_tokens"] for _, reply, _ in replies]
+        assert (took_s > sum(tokens) * 0.01) == (batching == "one-by-one")
+    finally:
+        replica.end()
+
+
 async def test_without_cancelling_the_engine_generates_to_the_end_for_a_client_that_left(model_folder: Path) -> None:
     replica = Replica(model_folder, "--cancel-on-disconnect", "off", "--token-cost-ms", "1")
     try:
