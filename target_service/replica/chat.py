@@ -18,7 +18,8 @@ from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.rate_limit import TokenBucket
 from target_service.protocol.web import error_reply, is_probe, request_id
 from target_service.replica.cache import AnswerCache, answered_once, cache_key
-from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
+from target_service.replica.engine import Event, Failed, Finished, Piece
+from target_service.replica.engine_face import EngineFace
 from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import HttpSettings
@@ -45,6 +46,7 @@ class ChatHandler:
         self._cache = cache
         self._bucket = TokenBucket(settings.qps_limit, burst=settings.qps_limit) if settings.qps_limit > 0 else None
         self._faults = faults
+        self._version = state.model_version
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one request; aiohttp cancels this when the client goes away."""
@@ -105,16 +107,16 @@ class ChatHandler:
             limit = f"More than {self._settings.qps_limit:g} requests a second."
             raise RequestRejectedError(429, limit, code="rate_limited", retry_after_s=math.ceil(wait_s))
 
-    def _answer(self, engine: Engine, wanted: ChatRequest, *, probe: bool) -> AsyncGenerator[Event]:
+    def _answer(self, engine: EngineFace, wanted: ChatRequest, *, probe: bool) -> AsyncGenerator[Event]:
         key = None
         # A probe asks what the model says now.
         if self._settings.cache_size > 0 and not probe:
-            # Without a hash of the weights, another start may be another model.
-            version = self._state.weights_sha256 or self._state.incarnation
-            key = cache_key(self._settings.cache_key, wanted, version)
+            if not self._faults.cache_is_stale:
+                self._version = self._state.model_version
+            key = cache_key(self._settings.cache_key, wanted, self._version)
         if key is None:
-            return _events(engine, wanted)
-        return answered_once(self._cache, key, partial(_events, engine, wanted))
+            return _events(engine, wanted, self._faults)
+        return answered_once(self._cache, key, partial(_events, engine, wanted, self._faults))
 
     async def _whole(self, reply: Reply, events: AsyncIterator[Event]) -> tuple[web.StreamResponse, str]:
         text = ""
@@ -128,7 +130,7 @@ class ChatHandler:
         raise RequestRejectedError(500, "The engine ended without an answer.")
 
 
-async def _events(engine: Engine, wanted: ChatRequest) -> AsyncGenerator[Event]:
+async def _events(engine: EngineFace, wanted: ChatRequest, faults: Faults) -> AsyncGenerator[Event]:
     """Events of one job in order; leaving early cancels the job."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[Event] = asyncio.Queue()
@@ -136,6 +138,7 @@ async def _events(engine: Engine, wanted: ChatRequest) -> AsyncGenerator[Event]:
     def emit(event: Event) -> None:
         loop.call_soon_threadsafe(arrived.put_nowait, event)
 
+    faults.taste(wanted)
     job = engine.submit(wanted, emit)
     try:
         while True:

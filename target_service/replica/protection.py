@@ -29,6 +29,10 @@ FRAGILE: Mapping[str, object] = {
     "stream_error_event": "off",
     "keepalive_s": 5.0,
     "cache_key": "prompt-only",
+    "monitor_engine": "off",
+    "restart_engine": "off",
+    "orphan_engine": "on",
+    "mem_soft_limit_share": 0.0,
 }
 
 HARDENED: Mapping[str, object] = {
@@ -51,6 +55,10 @@ HARDENED: Mapping[str, object] = {
     "stream_error_event": "on",
     "keepalive_s": 3630.0,
     "cache_key": "full",
+    "monitor_engine": "on",
+    "restart_engine": "on",
+    "orphan_engine": "off",
+    "mem_soft_limit_share": 0.9,
 }
 
 PROTECTIONS: Mapping[str, Mapping[str, object]] = {"default": {}, "fragile": FRAGILE, "hardened": HARDENED}

@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from target_service.replica.nan_guard import NanGuardMode
+from target_service.replica.process_settings import (
+    MemorySettings,
+    ProcessSettings,
+    add_process_options,
+    memory_settings,
+    process_settings,
+)
 from target_service.replica.protection import PROTECTIONS
 
 __all__ = ["CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings",
@@ -84,6 +91,8 @@ class ReplicaSettings:
     watchdog: WatchdogSettings
     health: HealthSettings
     http: HttpSettings
+    process: ProcessSettings
+    memory: MemorySettings
 
 
 def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
@@ -131,6 +140,8 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
             stream_error_event=args.stream_error_event == "on",
             keepalive_s=args.keepalive_s,
         ),
+        process=process_settings(args),
+        memory=memory_settings(args),
     )
 
 
@@ -155,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_limits(parser.add_argument_group("limits"))
     _add_health(parser.add_argument_group("health and integrity"))
     _add_connections(parser.add_argument_group("connections and answers"))
+    add_process_options(parser)
     _add_faults(parser.add_argument_group("faults"))
     return parser
 

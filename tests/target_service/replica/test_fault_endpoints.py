@@ -47,7 +47,10 @@ async def test_a_wrong_token_opens_nothing(replica: Replica, method: str, path: 
 async def test_faults_are_listed_and_cleared(replica: Replica) -> None:
     await replica.send("POST", "/faults/leak_slots", {"slots": 2})
     status, body = await replica.send("POST", "/faults/leak_memory", {"mb": 1})
-    assert (status, body["active"]) == (200, {"leak_memory": {"mb": 1}, "leak_slots": {"slots": 2}})
+    assert (status, body["active"]) == (
+        200,
+        {"leak_memory": {"mb": 1, "kb_per_request": 0}, "leak_slots": {"slots": 2}},
+    )
     assert (await replica.send("GET", "/faults"))[1] == body
     assert (await replica.send("DELETE", "/faults/leak_memory"))[1]["active"] == {"leak_slots": {"slots": 2}}
     assert (await replica.send("DELETE", "/faults/leak_memory"))[0] == 404
