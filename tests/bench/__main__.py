@@ -34,6 +34,8 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "toxics_bulk": "toxics_bulk",
     "toxics_delay": "toxics_delay",
     "toxics_connections": "toxics_connections",
+    "start_to_ready": "start_to_ready",
+    "vanished_clients": "vanished_clients",
 }
 
 
