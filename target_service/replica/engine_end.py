@@ -26,7 +26,7 @@ from target_service.replica.outbox import Outbox
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.startup import start_serving
 from target_service.replica.state import Serving
-from target_service.replica.wire import Frames, Status, encode, event_message, request_from
+from target_service.replica.wire import Frames, Status, WireError, encode, event_message, request_from
 
 __all__ = ["EngineEnd", "Start"]
 
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 EXIT_BAD_MODEL = 78
 BEAT_S = 0.1
+GATHER_S = 0.001
 UNSENT_MAX = 20_000
 READ_BYTES = 256 * 1024
 Start = Callable[[ReplicaSettings, Faults], Serving]
@@ -104,6 +105,8 @@ class EngineEnd:
                 self._connection.sendall(encode([["status", asdict(status)], *batch]))
             except OSError:
                 self._lost_server()
+            # The tokens of a round come within a moment of each other: one frame for all of them.
+            time.sleep(GATHER_S)
 
     def _status(self) -> Status:
         if self._serving is None:
@@ -135,9 +138,14 @@ class EngineEnd:
                 data = self._connection.recv(READ_BYTES)
             except OSError:
                 data = b""
+            try:
+                messages = frames.feed(data)
+            except WireError:
+                log.exception("the server does not keep to the protocol")
+                break
             if not data:
                 break
-            for message in frames.feed(data):
+            for message in messages:
                 try:
                     self._take(message)
                 except Exception:
@@ -184,6 +192,9 @@ class EngineEnd:
             opened.job = self._serving.engine.submit(request, emit, express=express)
         except RequestRejectedError as rejected:
             emit(Failed(rejected))
+        except Exception as error:
+            log.exception("a request cannot be submitted")
+            emit(Failed(RequestRejectedError(500, f"{type(error).__name__}: {error}", code="engine_error")))
         finally:
             self._submits += not express
 

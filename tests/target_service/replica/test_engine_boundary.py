@@ -240,7 +240,7 @@ async def test_a_crash_ends_the_engines_process_with_its_code(both: Both) -> Non
 
 
 async def test_one_message_that_is_nonsense_harms_no_other(both: Both) -> None:
-    both.client.send(["submit", 1, {}, False])
+    both.client.send(["submit", 999, {}, False])
     both.client.send(["dance"])
     both.client.send(["fault", "explode", {}])
     seen, emit, over = listening()
