@@ -94,6 +94,11 @@ class ChildHost:
         if not is_replaced:
             end_process(self._settings.watchdog.exit_code)
 
+    @property
+    def control(self) -> ChildHost:
+        """Itself."""
+        return self
+
     def signal(self, number: int) -> bool:
         """Send the engine's process a signal; False: there is none now. From any thread."""
         try:

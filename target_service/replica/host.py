@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from target_service.model.loading import BadModelError
+from target_service.replica.fault_endpoints import EngineControl
 from target_service.replica.faults import Faults
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.startup import start_serving
@@ -43,7 +44,13 @@ class HostHears(Protocol):
 class Host(Protocol):
     """Starts an engine, and ends it."""
 
-    faults: Faults
+    @property
+    def faults(self) -> Faults:
+        """What is wrong with the replica on purpose."""
+
+    @property
+    def control(self) -> EngineControl | None:
+        """Power over the engine's process; None when it has none of its own."""
 
     async def start(self, hears: HostHears) -> None:
         """Begin to load."""
@@ -68,6 +75,7 @@ class ThreadHost:
         self._settings = settings
         self._serving: Serving | None = None
         self.faults = Faults()
+        self.control = None
 
     async def start(self, hears: HostHears) -> None:
         """Load in a thread."""

@@ -11,7 +11,6 @@ import time
 from aiohttp import web
 
 from target_service.replica.app import make_app
-from target_service.replica.child_host import ChildHost
 from target_service.replica.health import EngineHealth, Prober
 from target_service.replica.host import Host, ThreadHost
 from target_service.replica.integrity import PeriodicCheck, Verification
@@ -44,9 +43,8 @@ class _Server:
         self._state.early_ready = settings.early_ready
 
     async def run(self) -> int:
-        control = self._host if isinstance(self._host, ChildHost) else None
         runner = web.AppRunner(
-            make_app(self._state, self._settings.http, self._host.faults, control),
+            make_app(self._state, self._settings.http, self._host.faults, self._host.control),
             access_log=None,
             # Without it a handler runs on for a client that has gone.
             handler_cancellation=self._settings.engine.cancel_on_disconnect,
