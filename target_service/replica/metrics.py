@@ -32,6 +32,10 @@ class _FromState:
         yield build
         yield CounterMetricFamily("target_cache_hits", "Answers from the cache", value=self._cache.hits_total)
         yield CounterMetricFamily("target_cache_misses", "Answers computed past it", value=self._cache.misses_total)
+        starts = self._state.engine_starts
+        yield CounterMetricFamily(
+            "target_engine_starts", "Engines that began to load, the first included", value=starts
+        )
         # Before the model is loaded these are absent, not zero.
         if serving is None:
             return

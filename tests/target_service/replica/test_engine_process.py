@@ -70,11 +70,11 @@ class Replica:
         self.engines.add(pid)
         return int(pid)
 
-    async def running(self) -> float:
+    async def metric(self, name: str) -> float:
         url = f"http://127.0.0.1:{self.port}/metrics"
         async with aiohttp.ClientSession() as client, client.get(url) as response:
             rows = dict(row.rsplit(" ", 1) for row in (await response.text()).splitlines() if row[0] != "#")
-        return float(rows["target_running"])
+        return float(rows[name])
 
     async def ended(self) -> tuple[int, str]:
         _, log = await asyncio.to_thread(self.process.communicate, timeout=WITHIN_S)
@@ -117,7 +117,7 @@ async def open_requests(one: Replica) -> list[asyncio.Task[tuple[int, str]]]:
     asked = [asyncio.create_task(one.ask(**ENDLESS, stream=stream)) for stream in (True, False)]
 
     async def both_run() -> bool:
-        return await one.running() == 2
+        return await one.metric("target_running") == 2
 
     await until(both_run)
     return asked
@@ -144,7 +144,8 @@ async def test_with_a_restart_the_server_is_not_ready_until_a_new_engine_is_prov
     async with replica("--restart-engine", "on", "--slow-load-s", "0.5") as one:
         first = await one.ready()
         assert (await one.ask())[0] == 200
-        tokens = (await one.get("/counters"))[1]["answered"]
+        answered = (await one.get("/counters"))[1]["answered"]
+        tokens = await one.metric("target_generated_tokens_total")
         os.kill(first, signal.SIGABRT)
 
         async def refuses() -> bool:
@@ -158,7 +159,9 @@ async def test_with_a_restart_the_server_is_not_ready_until_a_new_engine_is_prov
         second = await one.ready()
         assert second != first
         assert (await one.ask())[0] == 200
-        assert (await one.get("/counters"))[1]["answered"] == tokens + 1
+        assert (await one.get("/counters"))[1]["answered"] == answered + 1
+        assert await one.metric("target_engine_starts_total") == 2
+        assert await one.metric("target_generated_tokens_total") > tokens > 0
 
 
 async def test_an_engine_that_dies_too_often_ends_the_server() -> None:
@@ -311,7 +314,7 @@ async def test_a_request_under_way_is_finished_when_both_processes_get_a_sigterm
         asked = asyncio.create_task(one.ask(messages=[{"role": "user", "content": "twenty letters or so"}]))
 
         async def runs() -> bool:
-            return await one.running() == 1
+            return await one.metric("target_running") == 1
 
         await until(runs)
         for pid in (engine, one.process.pid):
