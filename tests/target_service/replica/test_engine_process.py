@@ -18,6 +18,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from target_service.replica.memory import kept_bytes
+
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[3]
@@ -382,6 +384,19 @@ async def test_memory_that_leaks_in_the_engine_is_refused_and_ends_the_replica_w
         code, log = await one.ended()
         assert code == 75
         assert "the replica drains and ends" in log
+
+
+async def test_without_a_limit_memory_leaks_and_nobody_minds() -> None:
+    async with replica() as one:
+        await one.ready()
+        assert (await one.send("POST", "/faults/leak_memory", {"mb": 400}))[0] == 200
+
+        async def leaked() -> bool:
+            return kept_bytes([await one.engine()]) > 400 * 2**20
+
+        await until(leaked)
+        assert (await one.ask())[0] == 200
+        assert (await one.get("/ready"))[0] == 200
 
 
 async def test_memory_that_is_given_back_in_time_lets_requests_in_again() -> None:

@@ -49,6 +49,11 @@ def test_near_the_limit_garbage_is_collected_and_not_again_at_once() -> None:
     assert heard.said == ["collect", "collect"]
 
 
+def test_without_a_share_to_collect_at_nothing_happens_below_the_limit() -> None:
+    assert MemoryWatch(0.0, patience_s=5).look(0, 0.99) is Level.FINE
+    assert MemoryWatch(0.8, patience_s=5).look(0, 0.99) is Level.HIGH
+
+
 def test_above_the_limit_requests_are_refused_until_it_is_below_again() -> None:
     readings, heard = Readings(), Heard()
     guard = readings.guard(heard)
