@@ -74,8 +74,8 @@ class _Facts:
         serving = self._state.serving
         if serving is None:
             return error_reply(RequestRejectedError(503, "No model is loaded.", retry_after_s=1))
-        digest = await serving.loaded.digest()
-        return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
+        digests = await serving.loaded.digests()
+        return web.json_response({**digests, "incarnation": self._state.incarnation})
 
 
 def make_app(

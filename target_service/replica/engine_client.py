@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -57,6 +58,8 @@ class _RemoteJob:
     client: EngineClient
     number: int
     emit: Callable[[Event], None]
+    queued_s: float
+    begun_s: float = 0.0
 
     @property
     def cancelled(self) -> _RemoteJob:
@@ -75,11 +78,18 @@ class _NonFinite:
 class EngineClient(asyncio.Protocol):
     """One engine's process, as long as it lives; `before` are the totals of the engines before it."""
 
-    def __init__(self, settings: EngineSettings, hears: Hears, before: Totals | None = None) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        hears: Hears,
+        before: Totals | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self.hears = hears
         self.before = before or Totals()
         self.status = Status()
+        self._clock = clock
         self.closed = asyncio.Event()  # everything that the engine said has been read
         self._jobs: dict[int, _RemoteJob] = {}
         self._calls: dict[int, asyncio.Future[Any]] = {}
@@ -134,7 +144,8 @@ class EngineClient(asyncio.Protocol):
     def submit(self, request: ChatRequest, emit: Callable[[Event], None], *, express: bool = False) -> _RemoteJob:
         """Send a request; raises RequestRejectedError (429, 503) when the engine is owed too much already."""
         self._number += 1
-        job = _RemoteJob(self, self._number, emit)
+        now_s = self._clock()
+        job = _RemoteJob(self, self._number, emit, queued_s=now_s, begun_s=now_s)
         if self._given_up is not None:
             emit(Failed(_gone(self._given_up)))
             return job
@@ -161,14 +172,14 @@ class EngineClient(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode([message]))
 
-    async def call(self, what: str, within_s: float) -> Any:
-        """Ask for `digest` or `recheck`; raises EngineGoneError, TimeoutError or, with the reason, ValueError."""
+    async def call(self, what: str, within_s: float, argument: Any = None) -> Any:
+        """Ask for one of `engine_end.ANSWERS`; raises EngineGoneError, TimeoutError or, with the reason, ValueError."""
         if self._given_up is not None:
             raise EngineGoneError(self._given_up)
         self._number += 1
         number = self._number
         self._calls[number] = asyncio.get_running_loop().create_future()
-        self.send(["call", number, what])
+        self.send(["call", number, what, argument])
         try:
             return await asyncio.wait_for(self._calls[number], within_s)
         finally:
@@ -226,6 +237,10 @@ class EngineClient(asyncio.Protocol):
         match message:
             case ["event", int(number), *parts]:
                 self._event(number, event_from(parts))
+            case ["waited", int(number), float(waited_s)]:
+                waiting = self._jobs.get(number)
+                if waiting is not None:
+                    waiting.begun_s = waiting.queued_s + waited_s
             case ["status", dict(numbers)]:
                 self.status = Status(**numbers)
             case ["result", int(number), value]:
@@ -265,10 +280,10 @@ class RemoteModel:
     client: EngineClient
     versions: Mapping[str, str]
 
-    async def digest(self) -> str:
-        """SHA-256 of the parameters in the engine's memory; raises RequestRejectedError (503) without an answer."""
+    async def digests(self) -> Mapping[str, str]:
+        """SHA-256 of what is in the engine's memory; raises RequestRejectedError (503) without an answer."""
         try:
-            return str(await self.client.call("digest", DIGEST_WITHIN_S))
+            return cast(Mapping[str, str], await self.client.call("digests", DIGEST_WITHIN_S))
         except (EngineGoneError, TimeoutError, ValueError) as error:
             raise _gone(f"the engine says no digest: {error!r}") from error
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from target_service.model.loading import BadModelError
 from target_service.protocol.errors import RequestRejectedError
-from target_service.replica.engine import Event, Failed, Finished
+from target_service.replica.engine import Begun, Event, Failed, Finished
 from target_service.replica.engine_face import HeldModel, OpenJob
 from target_service.replica.faults import Crash, Faults, parse_fault
 from target_service.replica.outbox import Outbox
@@ -45,6 +45,19 @@ class _Open:
     """A request of the server's; `job` None until the engine has taken it."""
 
     job: OpenJob | None = None
+
+
+def _recheck(serving: Serving, _: Any) -> None:
+    if serving.recheck is None:
+        raise BadModelError("check: there is nothing to verify by")
+    serving.recheck()
+
+
+# What the server can ask for, each in a thread of its own; a BadModelError is an answer too.
+ANSWERS: dict[str, Callable[[Serving, Any], Any]] = {
+    "digests": lambda serving, _: dict(cast(HeldModel, serving.loaded).digests_now()),
+    "recheck": _recheck,
+}
 
 
 class EngineEnd:
@@ -164,8 +177,8 @@ class EngineEnd:
                     cancelled.job.cancelled.set()
             case ["fault", str(name), parameters]:
                 self._fault(name, parameters)
-            case ["call", int(number), str(what)]:
-                threading.Thread(target=self._call, args=(number, what), name=what, daemon=True).start()
+            case ["call", int(number), str(what), argument]:
+                threading.Thread(target=self._call, args=(number, what, argument), name=what, daemon=True).start()
             case ["collect"]:
                 gc.collect()
             case ["stop"]:
@@ -181,8 +194,11 @@ class EngineEnd:
                 wanted = self._open.pop(number, None) is not None
             else:
                 wanted = number in self._open
-            if wanted:  # else its client has left, and the engine goes on for nobody
-                self._outbox.put(event_message(number, event))
+            if not wanted:
+                return  # its client has left, and the engine goes on for nobody
+            if isinstance(event, Begun) and opened.job is not None:
+                self._outbox.put(["waited", number, float(opened.job.begun_s - opened.job.queued_s)])
+            self._outbox.put(event_message(number, event))
 
         assert self._serving is not None, "a request before the model was loaded"
         try:
@@ -213,25 +229,16 @@ class EngineEnd:
             sys.stderr.flush()
             self._end(fault.exit_code)
 
-    def _call(self, number: int, what: str) -> None:
+    def _call(self, number: int, what: str, argument: Any) -> None:
         try:
-            self._outbox.put(["result", number, self._answer(what)])
+            if self._serving is None or what not in ANSWERS:
+                raise BadModelError(f"{what!r} cannot be asked for")
+            self._outbox.put(["result", number, ANSWERS[what](self._serving, argument)])
         except BadModelError as error:
             self._outbox.put(["refused", number, str(error)])
         except Exception as error:
             log.exception("%s failed", what)
             self._outbox.put(["refused", number, f"{what}: {error!r}"])
-
-    def _answer(self, what: str) -> str | None:
-        serving = self._serving
-        if serving is None:
-            raise BadModelError("no model is loaded")
-        if what == "digest":
-            return cast(HeldModel, serving.loaded).digest_now()
-        if what == "recheck" and serving.recheck is not None:
-            serving.recheck()
-            return None
-        raise BadModelError(f"{what!r} cannot be asked for")
 
     def _stop(self) -> None:
         if self._serving is None:

@@ -22,6 +22,14 @@ class OpenJob(Protocol):
     def cancelled(self) -> _Settable:
         """Set it when the client has left."""
 
+    @property
+    def queued_s(self) -> float:
+        """When it was submitted, monotonic."""
+
+    @property
+    def begun_s(self) -> float:
+        """When it left the queue; right once its first event has come."""
+
 
 class _CountsNonFinite(Protocol):
     @property
@@ -64,12 +72,12 @@ class ModelFacts(Protocol):
     def versions(self) -> Mapping[str, str]:
         """Versions of the libraries that it was loaded with."""
 
-    async def digest(self) -> str:
-        """SHA-256 of the parameters as they are in memory now, as hex."""
+    async def digests(self) -> Mapping[str, str]:
+        """SHA-256 of what is in memory now, as hex: `params_sha256`."""
 
 
 class HeldModel(ModelFacts, Protocol):
     """A model in this process's memory."""
 
-    def digest_now(self) -> str:
-        """The digest, computed in the calling thread."""
+    def digests_now(self) -> Mapping[str, str]:
+        """The digests, computed in the calling thread."""

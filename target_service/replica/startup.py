@@ -54,13 +54,13 @@ class LocalModel:
         """Versions of the libraries that it was loaded with."""
         return self.loaded.versions
 
-    def digest_now(self) -> str:
+    def digests_now(self) -> Mapping[str, str]:
         """SHA-256 of the parameters in memory, as hex."""
-        return params_sha256(self.loaded.decoder.network)
+        return {"params_sha256": params_sha256(self.loaded.decoder.network)}
 
-    async def digest(self) -> str:
+    async def digests(self) -> Mapping[str, str]:
         """The same, in a thread."""
-        return await asyncio.to_thread(self.digest_now)
+        return await asyncio.to_thread(self.digests_now)
 
 
 def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Serving:

@@ -3,8 +3,10 @@
 A frame is 4 bytes of length, big-endian, and that many bytes of JSON: a list of messages, each a list that begins
 with its kind. JSON and not pickle: what one process sends can never be code in the other.
 
-server to engine: submit id request express · cancel id · fault name parameters|null · call id what · collect · stop
-engine to server: loaded facts · bad reason · event id event · status numbers · result id value · refused id reason
+server to engine: submit id request express · cancel id · fault name parameters|null · call id what argument ·
+collect · stop
+engine to server: loaded facts · bad reason · waited id seconds · event id event · status numbers · result id value ·
+refused id reason
 """
 
 from __future__ import annotations
@@ -92,14 +94,14 @@ def request_message(number: int, request: ChatRequest, *, express: bool) -> list
 
 def request_from(body: dict[str, Any]) -> ChatRequest:
     """The request of a submit message."""
-    messages = tuple(Message(**message) for message in body["messages"])
-    sampling = body["sampling"]
-    return ChatRequest(
-        messages,
-        Sampling(**{**sampling, "stop": tuple(sampling["stop"])}),
-        body["stream"],
-        body["include_usage"],
-    )
+    messages = tuple(Message(**_frozen(message)) for message in body["messages"])
+    sampling = Sampling(**_frozen(body["sampling"]))
+    return ChatRequest(**{**body, "messages": messages, "sampling": sampling})
+
+
+def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only, where the dataclasses have tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
 
 
 def event_message(number: int, event: Event) -> list[Any]:

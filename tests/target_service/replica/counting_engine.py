@@ -24,11 +24,11 @@ class Held:
     bad: str | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: {"torch": "none"})
 
-    def digest_now(self) -> str:
-        return "d1ge57"
+    def digests_now(self) -> Mapping[str, str]:
+        return {"params_sha256": "d1ge57"}
 
-    async def digest(self) -> str:
-        return self.digest_now()
+    async def digests(self) -> Mapping[str, str]:
+        return self.digests_now()
 
     def recheck(self) -> None:
         if self.bad is not None:

@@ -135,7 +135,7 @@ async def test_what_the_engine_says_of_itself_arrives(both: Both) -> None:
         "versions": {"torch": "none"},
         "can_recheck": True,
     }
-    assert await RemoteModel(both.client, {}).digest() == "d1ge57"
+    assert await RemoteModel(both.client, {}).digests() == {"params_sha256": "d1ge57"}
     assert await both.client.call("recheck", 10) is None
     both.held.bad = "manifest: changed"
     with pytest.raises(ValueError, match="manifest: changed"):
@@ -157,6 +157,20 @@ async def test_a_full_queue_in_the_engine_is_a_429_with_its_time_to_come_back(bo
     assert failure(seen[0]) == (429, "queue_full", 1)
     for job in jobs:
         job.cancelled.set()
+
+
+async def test_how_long_a_request_waited_is_known_when_it_has_begun(both: Both) -> None:
+    first = both.client.submit(ask("x", 10**6, ignore_eos=True), lambda _: None)
+    second = both.client.submit(ask("x", 10**6, ignore_eos=True), lambda _: None)
+    seen, emit, over = listening()
+    waiting = both.client.submit(ask("y"), emit)
+    await until(lambda: both.client.status.waiting == 1)
+    await asyncio.sleep(0.05)
+    assert seen == []
+    first.cancelled.set()
+    second.cancelled.set()
+    await asyncio.wait_for(over.wait(), 10)
+    assert 0.05 <= waiting.begun_s - waiting.queued_s < 10
 
 
 async def test_a_client_that_leaves_frees_the_engine(both: Both) -> None:
@@ -195,7 +209,7 @@ async def test_when_the_engine_is_given_up_everything_fails_at_once_and_later_to
     with pytest.raises(EngineGoneError):
         await asked
     with pytest.raises(RequestRejectedError):
-        await RemoteModel(both.client, {}).digest()
+        await RemoteModel(both.client, {}).digests()
     both.decoder.gate.set()
     assert EngineClient(LIMITS, both.server, Totals(tokens + 5, 1, 2)).tokens_total == tokens + 5
 
