@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from harness.record.clock import Clock
 from harness.stack.base import TargetProcess, Weights
 from harness.stack.http_get import get_json
 from harness.stack.model_source import pristine_params_sha256
-from harness.stack.serving_bytes import altered_mapping, mapped_weights
+from harness.stack.owned import children
+from harness.stack.serving_bytes import Mapping, altered_mapping, mapped_weights
 
 __all__ = ["Replica", "held_weights"]
 
@@ -29,16 +31,23 @@ def held_weights(replica: Replica, process: TargetProcess | None, last_exit: str
     """Its memory is asked first, then the replica itself."""
     if process is None:
         return Weights(None, f"no process: {last_exit}" if last_exit else "no process: it was never started")
-    mappings = mapped_weights(process.pid)
-    if mappings:
-        try:
-            altered = altered_mapping(process.pid, mappings, replica.pristine)
-        except ProcessLookupError:
-            return Weights(None, f"no process: {process.pid} has just ended")
-        except PermissionError as error:
-            return Weights(None, f"memory of process {process.pid} may not be read: {error.strerror}")
-        return Weights(altered, f"memory of process {process.pid}, mapped file")
+    # A server may hold the model itself, or in an engine process that it started.
+    for pid in (process.pid, *children(process.pid)):
+        mappings = mapped_weights(pid)
+        if mappings:
+            return _mapped(pid, mappings, replica)
     return _own_digest(replica, process, clock)
+
+
+def _mapped(pid: int, mappings: Sequence[Mapping], replica: Replica) -> Weights:
+    """What a process has mapped."""
+    try:
+        altered = altered_mapping(pid, mappings, replica.pristine)
+    except ProcessLookupError:
+        return Weights(None, f"no process: {pid} has just ended")
+    except PermissionError as error:
+        return Weights(None, f"memory of process {pid} may not be read: {error.strerror}")
+    return Weights(altered, f"memory of process {pid}, mapped file")
 
 
 def _own_digest(replica: Replica, process: TargetProcess, clock: Clock) -> Weights:

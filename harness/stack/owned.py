@@ -16,7 +16,16 @@ from pathlib import Path
 
 from harness.model.errors import BlastRadiusError
 
-__all__ = ["RUN_LABEL", "ProcessId", "identify", "kill_owned", "owned_processes", "process_state", "send_signal"]
+__all__ = [
+    "RUN_LABEL",
+    "ProcessId",
+    "children",
+    "identify",
+    "kill_owned",
+    "owned_processes",
+    "process_state",
+    "send_signal",
+]
 
 RUN_LABEL = "RELIABILITY_HARNESS_RUN"
 PASSES = 20
@@ -35,6 +44,16 @@ def identify(pid: int) -> ProcessId | None:
     """The identity of a running process; None when there is none (a zombie has ended and counts as none)."""
     stat = _stat(pid)
     return None if stat is None or stat[0] == "Z" else ProcessId(pid, int(stat[19]))
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started and that still have it as their parent; zombies are left out."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        stat = _stat(int(entry.name)) if entry.name.isdigit() else None
+        if stat is not None and stat[0] != "Z" and int(stat[1]) == pid:
+            found.append(int(entry.name))
+    return sorted(found)
 
 
 def process_state(process: ProcessId) -> str | None:

@@ -1,162 +1,38 @@
-"""Run a replica. Exit codes: 0 after SIGTERM or SIGINT, 2 usage, 70 the engine hung, 78 a bad model."""
+"""Run a replica. Exit codes: 0 after SIGTERM or SIGINT, 2 usage, 78 a bad model; by default 70 when the engine hung or
+died, and 75 when too much memory was used for too long.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable
-from functools import partial
 
-from aiohttp import web
-
-from target_service.model.loading import BadModelError, stay_offline
-from target_service.observability.logs import Logs
 from target_service.protocol.log import log_to_stderr
-from target_service.protocol.web import refuse_odd_expectations
-from target_service.replica.app import CHAT, make_app
-from target_service.replica.configuration import configuration_of
-from target_service.replica.faults import Faults
-from target_service.replica.following import Follower
-from target_service.replica.health import EngineHealth, Prober
-from target_service.replica.integrity import PeriodicCheck
-from target_service.replica.registration import Registrar
-from target_service.replica.settings import HttpSettings, ReplicaSettings, parse_arguments
-from target_service.replica.startup import identify, start_serving
-from target_service.replica.state import ReplicaState, Serving
-from target_service.replica.watchdog import Watchdog, end_process
-
-EXIT_BAD_MODEL = 78
-log = logging.getLogger("target_service.replica")
-
-
-class _Replica:
-    """The process: listen at once, load beside it, drain at the end."""
-
-    def __init__(self, settings: ReplicaSettings, logs: Logs) -> None:
-        self._settings = settings
-        self._logs = logs
-        self._exit_code = 0
-        self._end = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._tasks: list[asyncio.Task[None]] = []
-        identity = identify(settings.model)
-        self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
-        self._state.early_ready = settings.early_ready
-        self._state.configuration = configuration_of(settings)
-        self._faults = Faults()
-        self._registrar: Registrar | None = None
-
-    async def run(self) -> int:
-        app = make_app(self._state, self._settings.http, self._faults, self._logs)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            # Without it a handler runs on for a client that has gone.
-            handler_cancellation=self._settings.engine.cancel_on_disconnect,
-            shutdown_timeout=1,
-            keepalive_timeout=self._settings.http.keepalive_s,
-        )
-        await runner.setup()
-        refuse_odd_expectations(runner)
-        await web.TCPSite(runner, self._settings.host, self._settings.port).start()
-        log.info("listening on %s:%s", self._settings.host, self._settings.port)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._end.set)
-        self._meet(app[CHAT].adopt)
-        threading.Thread(target=self._load, name="load", daemon=True).start()
-        await self._end.wait()
-        if self._exit_code == 0:
-            await self._drain()
-        for task in self._tasks:
-            task.cancel()
-        await runner.cleanup()
-        if self._state.serving is not None:
-            self._state.serving.engine.stop()
-        return self._exit_code
-
-    def _meet(self, adopt: Callable[[HttpSettings], None]) -> None:
-        mine, configuration = self._settings.neighbours, self._state.configuration
-        if mine.register_with and mine.register_token:
-            name, url = self._settings.name, mine.advertise_url
-            self._registrar = Registrar(
-                mine.register_with, mine.register_token, name=name, url=url, lease_s=mine.lease_s
-            )
-            self._registrar.start()
-        if mine.follow and configuration is not None:
-            follower = Follower(mine.follow, self._settings.http, configuration, adopt)
-            self._tasks.append(asyncio.create_task(follower.run(mine.follow_every_s)))
-
-    def _load(self) -> None:
-        try:
-            serving = start_serving(self._settings, self._faults)
-        except BadModelError as error:
-            self._tell(self._bad, str(error))
-        except Exception as error:
-            log.exception("loading failed")
-            self._tell(self._bad, f"load: {error!r}")
-        else:
-            self._tell(self._good, serving)
-
-    def _tell(self, step: object, argument: object) -> None:
-        # The loop may have ended while the model was loading.
-        if not self._loop.is_closed() and callable(step):
-            self._loop.call_soon_threadsafe(step, argument)
-
-    def _good(self, serving: Serving) -> None:
-        self._state.serving = serving
-        self._watch(serving)
-        log.info("ready after %.2f s: %s", serving.load_s, serving.verified_note)
-
-    def _watch(self, serving: Serving) -> None:
-        watchdog, health = self._settings.watchdog, self._settings.health
-        if watchdog.limit_s > 0:
-            Watchdog(serving.engine, watchdog.limit_s, partial(end_process, watchdog.exit_code)).start()
-        if serving.verified:
-            self._state.verification.good(time.monotonic() - serving.load_s)
-        if serving.recheck is not None and self._settings.verify_weights == "periodic":
-            check = PeriodicCheck(serving.recheck, self._state.verification, self._bad)
-            self._tasks.append(asyncio.create_task(check.run(self._settings.verify_every_s)))
-        if health.deep:
-            self._state.health = EngineHealth(health.stall_s)
-            self._tasks.append(asyncio.create_task(Prober(serving.engine, self._state.health, health.probe_s).run()))
-
-    def _bad(self, reason: str) -> None:
-        self._state.reason = reason
-        log.error("the model is not served: %s", reason)
-        if self._settings.on_bad_model == "exit":
-            self._exit_code = EXIT_BAD_MODEL
-            self._end.set()
-
-    async def _drain(self) -> None:
-        self._state.draining = True
-        if self._registrar is not None:
-            await self._registrar.leave()
-        give_up_s = time.monotonic() + self._settings.drain_s
-        log.info("draining %s open requests", self._state.counters.open)
-        # Polled: a request ends in many places, and a drain happens once.
-        while self._state.counters.open and time.monotonic() < give_up_s:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        log.info("ends with %s open requests", self._state.counters.open)
-
-
-async def _run(settings: ReplicaSettings, logs: Logs) -> int:
-    return await _Replica(settings, logs).run()
+from target_service.replica.settings import parse_arguments
+from target_service.replica.spawn import spawn_engine
 
 
 def main() -> int:
-    """Run until a signal or a bad model; return the exit code."""
-    settings = parse_arguments()
+    """Run until a signal or the engine's end; return the exit code."""
+    options = sys.argv[1:]
+    settings = parse_arguments(options)
+    # Before everything that is slow to import: the engine's own imports are what a start waits for.
+    spawned = spawn_engine(options) if settings.process.child else None
+
+    from target_service.model.loading import stay_offline
+    from target_service.observability.logs import Logs
+    from target_service.replica.child_host import ChildHost
+    from target_service.replica.server import serve
+
     stay_offline()
     log_to_stderr(f"replica[{settings.name}]")
     logs = Logs(settings.observability, f"replica-{settings.name}", [settings.http.faults_token or ""])
     logs.attach(logging.getLogger())
+    host = None if spawned is None else ChildHost(settings, options, spawned)
     try:
-        return asyncio.run(_run(settings, logs))
+        return asyncio.run(serve(settings, host, logs))
     finally:
         logs.close()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 
 from aiohttp import web
 
-from target_service.model.loading import params_sha256
 from target_service.observability.access import access_log
 from target_service.observability.logs import Logs
 from target_service.observability.settings import ObservabilitySettings
@@ -23,7 +21,7 @@ from target_service.protocol.web import (
 )
 from target_service.replica.cache import AnswerCache
 from target_service.replica.chat import ChatHandler
-from target_service.replica.fault_endpoints import FaultEndpoints
+from target_service.replica.fault_endpoints import EngineControl, FaultEndpoints
 from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import HttpSettings
@@ -61,6 +59,7 @@ class _Facts:
         body = {
             "name": state.name,
             "pid": os.getpid(),
+            "engine_pid": state.engine_pid,
             "incarnation": state.incarnation,
             "started_monotonic_s": state.started_monotonic_s,
             "model": state.model,
@@ -86,13 +85,20 @@ class _Facts:
         serving = self._state.serving
         if serving is None:
             return error_reply(RequestRejectedError(503, "No model is loaded.", retry_after_s=1))
-        digest = await asyncio.to_thread(params_sha256, serving.loaded.decoder.network)
-        return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
+        digests = await serving.loaded.digests()
+        return web.json_response({**digests, "incarnation": self._state.incarnation})
 
 
-def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults, logs: Logs | None = None) -> web.Application:
-    """The application; `state` may still be loading and changes under it."""
-    cache = AnswerCache(settings.cache_size, settings.cache_ttl_s)
+def make_app(
+    state: ReplicaState,
+    settings: HttpSettings,
+    faults: Faults,
+    logs: Logs | None = None,
+    control: EngineControl | None = None,
+) -> web.Application:
+    """The application; `state` may still be loading and changes under it. `control`: of the engine's own process."""
+    cache = AnswerCache(settings.cache_size, settings.cache_ttl_s, stale=lambda: faults.cache_is_stale)
+    state.claims_ready = lambda: faults.claims_ready
     logs = logs or Logs(ObservabilitySettings(), state.name)
     metrics = ReplicaMetrics(state, cache, logs)
     facts, chat = _Facts(state, metrics), ChatHandler(state, metrics, settings, cache, faults)
@@ -103,7 +109,7 @@ def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults, logs: 
         app.router.add_get(f"/{path}", getattr(facts, path))
     app[CHAT] = chat
     if settings.faults_token:
-        FaultEndpoints(faults, settings.faults_token).add_to(app)
+        FaultEndpoints(faults, settings.faults_token, control=control, caches=settings.cache_size > 0).add_to(app)
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[SERVED_BY] = state.name

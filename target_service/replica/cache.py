@@ -41,10 +41,17 @@ def cache_key(kind: CacheKeyKind, request: ChatRequest, model_version: str) -> H
 class AnswerCache:
     """The `size` answers used last, each for `ttl_s`; and which are being computed now."""
 
-    def __init__(self, size: int, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        size: int,
+        ttl_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        stale: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._size = size
         self._ttl_s = ttl_s
         self._clock = clock
+        self._stale = stale
         self._known: OrderedDict[Hashable, tuple[KnownAnswer, float]] = OrderedDict()
         self.computing: dict[Hashable, Flight[Event]] = {}
         self.hits_total = 0
@@ -54,9 +61,9 @@ class AnswerCache:
         return len(self._known)
 
     def get(self, key: Hashable) -> KnownAnswer | None:
-        """A known answer that is not too old."""
+        """A known answer that is not too old, or of any age under the fault that makes it stale."""
         answer, until_s = self._known.get(key, (None, 0.0))
-        if answer is None or self._clock() >= until_s:
+        if answer is None or (self._clock() >= until_s and not self._stale()):
             self._known.pop(key, None)
             return None
         self._known.move_to_end(key)

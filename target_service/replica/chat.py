@@ -19,7 +19,8 @@ from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.rate_limit import TokenBucket
 from target_service.protocol.web import error_reply, is_probe, request_id
 from target_service.replica.cache import AnswerCache, answered_once, cache_key
-from target_service.replica.engine import Begun, Engine, Event, Failed, Finished, Piece
+from target_service.replica.engine import Begun, Event, Failed, Finished, Piece
+from target_service.replica.engine_face import EngineFace
 from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.observation import observed
@@ -47,6 +48,7 @@ class ChatHandler:
         self._cache = cache
         self._bucket = _bucket(settings.qps_limit)
         self._faults = faults
+        self._version = state.model_version
 
     def adopt(self, settings: HttpSettings) -> None:
         """Serve with other settings from the next request on; the cache itself stays as it is."""
@@ -120,15 +122,15 @@ class ChatHandler:
             raise RequestRejectedError(429, limit, code="rate_limited", retry_after_s=math.ceil(wait_s))
 
     def _answer(
-        self, engine: Engine, wanted: ChatRequest, facts: RequestFacts, *, probe: bool
+        self, engine: EngineFace, wanted: ChatRequest, facts: RequestFacts, *, probe: bool
     ) -> AsyncGenerator[Event]:
-        compute = partial(_events, engine, wanted, partial(self._queued, facts))
+        compute = partial(_events, engine, wanted, self._faults, partial(self._queued, facts))
         key = None
         # A probe asks what the model says now.
         if self._settings.cache_size > 0 and not probe:
-            # Without a hash of the weights, another start may be another model.
-            version = self._state.weights_sha256 or self._state.incarnation
-            key = cache_key(self._settings.cache_key, wanted, version)
+            if not self._faults.cache_is_stale:
+                self._version = self._state.model_version
+            key = cache_key(self._settings.cache_key, wanted, self._version)
         if key is None:
             return compute()
         return answered_once(self._cache, key, compute)
@@ -153,7 +155,9 @@ def _bucket(qps_limit: float) -> TokenBucket | None:
     return TokenBucket(qps_limit, burst=qps_limit) if qps_limit > 0 else None
 
 
-async def _events(engine: Engine, wanted: ChatRequest, queued: Callable[[float], None]) -> AsyncGenerator[Event]:
+async def _events(
+    engine: EngineFace, wanted: ChatRequest, faults: Faults, queued: Callable[[float], None]
+) -> AsyncGenerator[Event]:
     """Events of one job in order; leaving early cancels the job. `queued` hears how long it waited."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[Event] = asyncio.Queue()
@@ -161,6 +165,7 @@ async def _events(engine: Engine, wanted: ChatRequest, queued: Callable[[float],
     def emit(event: Event) -> None:
         loop.call_soon_threadsafe(arrived.put_nowait, event)
 
+    faults.taste(wanted)
     job = engine.submit(wanted, emit)
     try:
         while True:

@@ -1,108 +1,48 @@
-"""Faults that a replica does to itself on demand: which there are, which are active, what follows.
+"""What follows from the faults that are active (`fault_kinds` says which there are).
 
-Nothing here is reached without a token (`fault_endpoints`). The engine asks `before_round` and
-`slots_leaked`, streams ask `truncates` and `stalls`; without an active fault all of them say no.
+The engine asks `before_round` and `slots_leaked`, who submits a request `taste`, streams `truncates` and `stalls`;
+without an active fault all of them say no. With an engine in a process of its own there is one `Faults` in each
+process: the server's `ForwardedFaults` knows all that are active and sends on what happens in the engine.
 """
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import logging
 import math
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
+from target_service.protocol.chat import ChatRequest
 from target_service.protocol.errors import RequestRejectedError
+from target_service.replica.fault_kinds import (
+    KINDS,
+    Crash,
+    EarlyReady,
+    Fault,
+    Hang,
+    KillEngine,
+    LeakMemory,
+    LeakSlots,
+    Poison,
+    SlowLoad,
+    Spin,
+    StaleCache,
+    StallStream,
+    TruncateStream,
+    parse_fault,
+)
 
-__all__ = ["KINDS", "Crash", "Fault", "Faults", "Hang", "LeakMemory", "LeakSlots", "Spin", "StallStream",
-           "TruncateStream", "parse_fault"]  # fmt: skip
+__all__ = ["KINDS", "Crash", "Fault", "Faults", "ForwardedFaults", "Hang", "LeakMemory", "LeakSlots", "Spin",
+           "StallStream", "TruncateStream", "parse_fault"]  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 0.05
-NUMBER_MAX = 1e6
-
-
-@dataclass(frozen=True)
-class Hang:
-    """The engine's thread blocks; `for_s` 0: until cleared."""
-
-    for_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Spin:
-    """The engine's thread burns CPU and computes nothing; `for_s` 0: until cleared."""
-
-    for_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Crash:
-    """The process ends at once, without a goodbye; a moment is left for the reply."""
-
-    exit_code: int = 70
-    after_s: float = 0.05
-
-
-@dataclass(frozen=True)
-class LeakMemory:
-    """Memory that is touched and kept."""
-
-    mb: int = 64
-
-
-@dataclass(frozen=True)
-class LeakSlots:
-    """Places in the engine that no request gets any more."""
-
-    slots: int = 1
-
-
-@dataclass(frozen=True)
-class TruncateStream:
-    """Every stream ends in good order after that many pieces of text, without finish_reason and [DONE]."""
-
-    events: int = 1
-
-
-@dataclass(frozen=True)
-class StallStream:
-    """Every stream falls silent after that many pieces of text until cleared."""
-
-    events: int = 1
-
-
-Fault = Hang | Spin | Crash | LeakMemory | LeakSlots | TruncateStream | StallStream
-
-KINDS: dict[str, type[Fault]] = {
-    "hang": Hang,
-    "spin": Spin,
-    "crash": Crash,
-    "leak_memory": LeakMemory,
-    "leak_slots": LeakSlots,
-    "truncate_stream": TruncateStream,
-    "stall_stream": StallStream,
-}
-
-
-def parse_fault(name: str, body: object) -> Fault:
-    """The fault that a request names; raises RequestRejectedError with 404 or 400."""
-    kind = KINDS.get(name)
-    if kind is None:
-        raise RequestRejectedError(404, f"There is no fault {name!r}; there are {', '.join(KINDS)}.")
-    if not isinstance(body, Mapping):
-        raise RequestRejectedError(400, "The body must be a JSON object.")
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
-    for key, value in body.items():
-        if key not in defaults:
-            raise RequestRejectedError(400, f"{name} has no parameter {key!r}.", param=str(key))
-        whole = isinstance(defaults[key], int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise RequestRejectedError(400, f"{key} must be {'an integer' if whole else 'a number'}.", param=key)
-        if not 0 <= value <= NUMBER_MAX:
-            raise RequestRejectedError(400, f"{key} must be from 0 to {NUMBER_MAX:g}.", param=key)
-    return kind(**body)
 
 
 class Faults:
@@ -113,14 +53,19 @@ class Faults:
         self._active: dict[str, tuple[Fault, float]] = {}
         self._changed = threading.Condition()
         self._leaked = b""
+        self._dripped: list[bytes] = []
+        self._loop_is_poisoned = False
 
     def start(self, name: str, fault: Fault) -> None:
         """Make a fault active, in the place of one of its kind."""
-        for_s = fault.for_s if isinstance(fault, Hang | Spin) else 0.0
-        until_s = self._clock() + for_s if for_s > 0 else math.inf
         if isinstance(fault, LeakMemory):
             # Not zeros: pages that nobody wrote to are not in memory. First, as there may be no room.
-            self._leaked = b"\x01" * (fault.mb * 2**20)
+            self._leaked, self._dripped = b"\x01" * (fault.mb * 2**20), []
+        self._note(name, fault)
+
+    def _note(self, name: str, fault: Fault) -> None:
+        for_s = fault.for_s if isinstance(fault, Hang | Spin) else 0.0
+        until_s = self._clock() + for_s if for_s > 0 else math.inf
         with self._changed:
             self._active[name] = (fault, until_s)
             self._changed.notify_all()
@@ -131,7 +76,7 @@ class Faults:
         with self._changed:
             self._active.pop(name, None)
             if name == "leak_memory":
-                self._leaked = b""
+                self._leaked, self._dripped = b"", []
             self._changed.notify_all()
         return was_active
 
@@ -142,7 +87,7 @@ class Faults:
     @property
     def memory_leaked_bytes(self) -> int:
         """What is kept by `leak_memory`."""
-        return len(self._leaked)
+        return len(self._leaked) + sum(len(drop) for drop in self._dripped)
 
     @property
     def slots_leaked(self) -> int:
@@ -157,6 +102,42 @@ class Faults:
                 self._changed.wait(LOOK_AGAIN_S)
         while self._get("spin") is not None:
             pass
+        if self._loop_is_poisoned:
+            # Not an exception that a loop might survive: this one ends the thread, without a word.
+            sys.exit()
+
+    def taste(self, request: ChatRequest) -> None:
+        """Called before a request is submitted, in the engine's process; raises RequestRejectedError when it fails."""
+        leak, poison = self._get("leak_memory"), self._get("poison")
+        if isinstance(leak, LeakMemory) and leak.kb_per_request > 0:
+            self._dripped.append(b"\x01" * (leak.kb_per_request * 1024))
+        if not isinstance(poison, Poison) or not any(poison.marker in one.content for one in request.messages):
+            return
+        log.warning("a poisoned request: %s", poison.effect)
+        if poison.effect == "fail":
+            raise RequestRejectedError(500, "The request is poisoned.", code="poisoned")
+        if poison.effect == "kill_loop":
+            self._loop_is_poisoned = True
+        else:
+            sys.stderr.flush()
+            # A real null pointer: also process 1 of a container dies of it, which ignores signals it sends itself.
+            ctypes.string_at(0)
+
+    @property
+    def cache_is_stale(self) -> bool:
+        """Whether kept answers are given however old they are, and whatever model gave them."""
+        return isinstance(self._get("stale_cache"), StaleCache)
+
+    @property
+    def claims_ready(self) -> bool:
+        """Whether /ready says yes while there is no model."""
+        return isinstance(self._get("early_ready"), EarlyReady)
+
+    @property
+    def load_delay_s(self) -> float:
+        """How much longer the next engine's process takes to load."""
+        fault = self._get("slow_load")
+        return fault.delay_s if isinstance(fault, SlowLoad) else 0.0
 
     def truncates(self, sent: int) -> bool:
         """Whether a stream ends after `sent` pieces."""
@@ -171,3 +152,43 @@ class Faults:
     def _get(self, name: str) -> Fault | None:
         fault, until_s = self._active.get(name, (None, 0.0))
         return fault if fault is not None and self._clock() < until_s else None
+
+
+class ForwardedFaults(Faults):
+    """The server's side when the engine is another process: `send` takes a name, and parameters or, to end it, None."""
+
+    def __init__(
+        self, send: Callable[[str, dict[str, Any] | None], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(clock)
+        self._send = send
+
+    def start(self, name: str, fault: Fault) -> None:
+        """Make a fault active where it happens."""
+        if _in_engine(fault):
+            self._note(name, fault)
+            self._send(name, dataclasses.asdict(fault))
+        else:
+            super().start(name, fault)
+
+    def clear(self, name: str) -> bool:
+        """End a fault where it happens; False when it was not active."""
+        was_active = super().clear(name)
+        self._send(name, None)
+        return was_active
+
+    def taste(self, request: ChatRequest) -> None:
+        """Nothing here: the engine's process does it."""
+
+    def engine_gone(self) -> None:
+        """Its faults have gone with it."""
+        for name in KINDS:
+            fault = self._get(name)
+            if fault is not None and (_in_engine(fault) or isinstance(fault, KillEngine)):
+                super().clear(name)
+
+
+def _in_engine(fault: Fault) -> bool:
+    if isinstance(fault, Crash):
+        return fault.where == "engine"
+    return isinstance(fault, Hang | Spin | LeakMemory | LeakSlots | Poison)

@@ -69,6 +69,7 @@ TARGET = (
     Named("build", "target_build_info", "gauge", "What runs", ("name", "model", "weights_sha256")),
     Named("uptime_s", "target_uptime_seconds", "gauge", "Since the process began"),
     Named("starts", "target_starts", "gauge", "Starts of this process, this one included, as the supervisor counts"),
+    Named("engine_starts", "target_engine_starts", "counter", "Engines that began to load, the first included"),
     Named("requests", "target_requests", "counter", "Chat requests by how they ended", ("outcome", "traffic")),
     Named("refused", "target_rejected", "counter", "Requests of users that were not served, by reason", ("reason",)),
     Named("finished", "target_finished", "counter", "Whole answers by why they ended", ("finish_reason",)),

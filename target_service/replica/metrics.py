@@ -126,6 +126,7 @@ class ReplicaMetrics:
             "ready": float(state.ready),
             "healthy": float(state.engine_problem is None),
             "uptime_s": now_s - state.started_monotonic_s,
+            "engine_starts": state.engine_starts,
             "build": [Sample(1, (state.name, state.model, state.weights_sha256 or ""))],
             "verified": float(verification.problem is None) if looked else None,
             "verified_age_s": verification.age_s(now_s),

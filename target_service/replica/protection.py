@@ -31,6 +31,10 @@ FRAGILE: Mapping[str, object] = {
     "cache_key": "prompt-only",
     "log_guard": "off",
     "slow_request_s": 0.0,
+    "monitor_engine": "off",
+    "restart_engine": "off",
+    "orphan_engine": "on",
+    "mem_soft_limit_share": 0.0,
 }
 
 HARDENED: Mapping[str, object] = {
@@ -56,6 +60,10 @@ HARDENED: Mapping[str, object] = {
     "cache_key": "full",
     "log_guard": "on",
     "slow_request_s": 5.0,
+    "monitor_engine": "on",
+    "restart_engine": "on",
+    "orphan_engine": "off",
+    "mem_soft_limit_share": 0.9,
 }
 
 PROTECTIONS: Mapping[str, Mapping[str, object]] = {"default": {}, "fragile": FRAGILE, "hardened": HARDENED}

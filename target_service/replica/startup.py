@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from target_service.model.golden import GOLDEN, read_golden
-from target_service.model.loading import LoadOptions, load
+from target_service.model.loading import Loaded, LoadOptions, load, params_sha256
 from target_service.model.manifest import MANIFEST, read_manifest
 from target_service.replica.engine import Disturbance, Engine
 from target_service.replica.integrity import CheckedFiles, check_files, check_parameters, recheck
@@ -17,7 +19,7 @@ from target_service.replica.self_test import ask_golden, warm_up
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.state import Serving
 
-__all__ = ["Identity", "identify", "start_serving"]
+__all__ = ["Identity", "LocalModel", "identify", "start_serving"]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,26 @@ def identify(folder: Path) -> Identity:
     files = manifest["files"] if manifest else {}
     sha256 = files.get("model.safetensors", {}).get("sha256")
     return Identity(golden.model if golden else folder.name, sha256)
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """The model in this process."""
+
+    loaded: Loaded
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the libraries that it was loaded with."""
+        return self.loaded.versions
+
+    def digests_now(self) -> Mapping[str, str]:
+        """SHA-256 of the parameters in memory, as hex."""
+        return {"params_sha256": params_sha256(self.loaded.decoder.network)}
+
+    async def digests(self) -> Mapping[str, str]:
+        """The same, in a thread."""
+        return await asyncio.to_thread(self.digests_now)
 
 
 def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Serving:
@@ -65,7 +87,7 @@ def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Servin
     load_s = time.monotonic() - begin_s
     verified, note = _verified(files)
     again = None if files is None else partial(recheck, settings.model, files, loaded)
-    return Serving(engine, loaded, verified, note, load_s, again)
+    return Serving(engine, LocalModel(loaded), verified, note, load_s, again)
 
 
 def _verified(files: CheckedFiles | None) -> tuple[bool | None, str]:

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from target_service.model.loading import Loaded
 from target_service.protocol.counting import DistinctCounter
 from target_service.replica.configuration import Configuration
-from target_service.replica.engine import Engine
+from target_service.replica.engine_face import EngineFace, ModelFacts
 from target_service.replica.health import EngineHealth
 from target_service.replica.integrity import Verification
 
@@ -25,8 +24,8 @@ class Serving:
     `recheck` verifies again and raises BadModelError; None where verification is off.
     """
 
-    engine: Engine
-    loaded: Loaded
+    engine: EngineFace
+    loaded: ModelFacts
     verified: bool | None
     verified_note: str
     load_s: float
@@ -73,6 +72,10 @@ class ReplicaState:
     early_ready: bool = False
     verification: Verification = field(default_factory=Verification)
     configuration: Configuration | None = None
+    memory_problem: str | None = None
+    engine_pid: int | None = None
+    engine_starts: int = 0
+    claims_ready: Callable[[], bool] = lambda: False
 
     @property
     def ready(self) -> bool:
@@ -84,7 +87,12 @@ class ReplicaState:
         """Why requests are refused, or None."""
         if self.draining:
             return "draining"
-        return self.reason if self.serving is None else self.verification.problem
+        return self.reason if self.serving is None else self.verification.problem or self.memory_problem
+
+    @property
+    def model_version(self) -> str:
+        """What answers of one model have in common; without a hash of the weights, another start may be another."""
+        return self.weights_sha256 or f"{self.incarnation}/{self.engine_starts}"
 
     @property
     def engine_problem(self) -> str | None:
@@ -97,7 +105,7 @@ class ReplicaState:
     def ready_body(self) -> dict[str, Any]:
         """The JSON of /ready."""
         problem = self.refusal or self.engine_problem
-        early = self.early_ready and self.serving is None and not self.draining
+        early = (self.early_ready or self.claims_ready()) and self.serving is None and not self.draining
         body: dict[str, Any] = {"ready": problem is None or early, "name": self.name, "incarnation": self.incarnation}
         if self.configuration is not None:
             body |= self.configuration.ready_keys()

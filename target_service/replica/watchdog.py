@@ -64,11 +64,16 @@ class Watchdog:
         self._trip = trip
         self._look_s = min(limit_s / LOOKS_PER_LIMIT, LOOK_S_MAX)
         self._watch = ProgressWatch(2 * self._look_s)
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; it ends with the process."""
+        """Start the thread; it ends with the process, or after `stop`."""
         self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more: the engine is another one now."""
+        self._stopped.set()
 
     def look(self, now_s: float) -> bool:
         """Look once; True, after tripping, when the engine is dead or stands still for too long."""
@@ -84,7 +89,8 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self.look(time.monotonic()):
-            time.sleep(self._look_s)
+            if self._stopped.wait(self._look_s):
+                return
 
 
 def end_process(exit_code: int) -> None:

@@ -12,6 +12,7 @@ from harness.record.clock import SystemClock
 from harness.stack.base import RunContext
 from harness.stack.local import LocalStack
 from harness.stack.local_settings import LocalSettings
+from harness.stack.owned import children, owned_processes
 
 
 @pytest.mark.model
@@ -36,8 +37,13 @@ def test_the_reference_target_serves_golden_answers_and_survives_a_kill(
         assert not any(stack.held_weights(name).altered for name in ("primary", "standby"))
         old = stack.process("primary")
         assert old is not None
+        (engine,) = children(old.pid)
+        assert str(engine) in stack.held_weights("primary").source
+        assert engine in {process.pid for process in owned_processes("test-real-target")}
         assert stack.signal(old, "SIGKILL")
         eventually(lambda: stack.exit_report(old) == "terminated by SIGKILL")
+        eventually(lambda: engine not in {process.pid for process in owned_processes("test-real-target")})
         eventually(lambda: stack.ready() is None, 120.0)
     finally:
         stack.down()
+    assert not list(owned_processes("test-real-target"))

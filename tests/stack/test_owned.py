@@ -95,3 +95,17 @@ def test_one_process_that_cannot_be_signalled_does_not_keep_the_others_alive(
         process.wait(timeout=5)
     assert sleepers[0].poll() is None
     assert all(process_state(other) is None for other in others)
+
+
+def test_an_engine_that_outlived_its_server_is_gone_when_the_run_is(run_id: str) -> None:
+    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'input()']).pid, flush=True); input()"
+    environ = {**os.environ, RUN_LABEL: run_id}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        orphan = int(server.stdout.readline())
+        server.kill()
+        server.wait()
+        assert [process.pid for process in owned_processes(run_id)] == [orphan]
+        assert kill_owned(run_id) == 1
+    assert identify(orphan) is None

@@ -9,10 +9,11 @@ import pytest
 from target_service.gateway import settings as gateway
 from target_service.protocol.environment import Repeated, variable
 from target_service.replica import settings as replica
+from target_service.replica.options import make_parser
 
 GATEWAY = ["--port", "1", "--replica", "a=http://h:2"]
 REPLICA = ["--model", "m", "--port", "1"]
-PARSERS = {"TARGET_GATEWAY": gateway._parser, "TARGET_REPLICA": replica._parser}
+PARSERS = {"TARGET_GATEWAY": gateway._parser, "TARGET_REPLICA": make_parser}
 
 
 def changed(action: object, folder: Path) -> str:

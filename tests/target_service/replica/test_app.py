@@ -45,6 +45,16 @@ async def test_a_replica_that_still_loads_is_alive_and_not_ready_however_deep_on
     assert (await replica.get("/ready"))[1]["reason"] == "the model is loading"
 
 
+async def test_too_much_memory_is_a_503_with_a_time_to_come_back_and_not_ready(replica: Replica) -> None:
+    replica.state.memory_problem = "memory: 120% of the soft limit is used"
+    status, text, headers = await replica.ask("hi")
+    assert (status, "120% of the soft limit" in text, headers["Retry-After"]) == (503, True, "1")
+    assert (await replica.get("/ready"))[0] == 503
+    assert (await replica.get("/health"))[0] == 200
+    replica.state.memory_problem = None
+    assert (await replica.ask("hi"))[0] == 200
+
+
 async def test_a_replica_that_is_ready_too_early_still_refuses(replica: Replica) -> None:
     replica.state.serving = None
     assert (await replica.get("/ready"))[0] == 503

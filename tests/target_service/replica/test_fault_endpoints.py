@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from target_service.gateway.app import make_app as make_gateway
 from target_service.gateway.settings import GatewaySettings, ReplicaAddress
+from target_service.protocol.web import with_error_bodies
 from target_service.replica.fault_endpoints import FaultEndpoints
 from target_service.replica.faults import Faults
 from target_service.replica.settings import HttpSettings, parse_arguments
@@ -47,7 +48,10 @@ async def test_a_wrong_token_opens_nothing(replica: Replica, method: str, path: 
 async def test_faults_are_listed_and_cleared(replica: Replica) -> None:
     await replica.send("POST", "/faults/leak_slots", {"slots": 2})
     status, body = await replica.send("POST", "/faults/leak_memory", {"mb": 1})
-    assert (status, body["active"]) == (200, {"leak_memory": {"mb": 1}, "leak_slots": {"slots": 2}})
+    assert (status, body["active"]) == (
+        200,
+        {"leak_memory": {"mb": 1, "kb_per_request": 0}, "leak_slots": {"slots": 2}},
+    )
     assert (await replica.send("GET", "/faults"))[1] == body
     assert (await replica.send("DELETE", "/faults/leak_memory"))[1]["active"] == {"leak_slots": {"slots": 2}}
     assert (await replica.send("DELETE", "/faults/leak_memory"))[0] == 404
@@ -88,6 +92,79 @@ async def test_a_crash_ends_with_its_code_after_the_reply_unless_it_is_cleared_b
             assert response.status == 200
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(codes.get(), 0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "code"),
+    [
+        ("kill_engine", {}, "no_engine_process"),
+        ("slow_load", {}, "no_engine_process"),
+        ("crash", {"where": "engine"}, "no_engine_process"),
+        ("stale_cache", {}, "no_cache"),
+    ],
+)
+async def test_what_cannot_happen_here_is_refused_and_not_listed(
+    replica: Replica, name: str, body: dict[str, object], code: str
+) -> None:
+    status, answer = await replica.send("POST", f"/faults/{name}", body)
+    assert (status, answer["error"]["code"]) == (409, code)
+    assert replica.faults.active() == {}
+
+
+class Engine:
+    """Takes note of signals; there is a process while `alive`."""
+
+    def __init__(self) -> None:
+        self.signals: list[int] = []
+        self.alive = True
+
+    def signal(self, number: int) -> bool:
+        if self.alive:
+            self.signals.append(number)
+        return self.alive
+
+
+async def test_a_signal_to_the_engine_is_over_at_once_but_a_stop_lasts_until_it_is_continued() -> None:
+    engine, app = Engine(), web.Application(middlewares=[with_error_bodies])
+    FaultEndpoints(Faults(), "sesame", control=engine).add_to(app)
+    async with TestClient(TestServer(app)) as client:
+
+        async def send(method: str, body: object = None) -> tuple[int, object]:
+            async with client.request(method, "/faults/kill_engine", json=body, headers=TOKEN) as response:
+                return response.status, (await response.json()).get("active")
+
+        assert await send("POST", {}) == (200, {})
+        assert await send("DELETE") == (404, None)
+        assert await send("POST", {"signal": 19}) == (200, {"kill_engine": {"signal": 19}})
+        assert await send("DELETE") == (200, {})
+        engine.alive = False
+        assert await send("POST", {}) == (409, None)
+    assert engine.signals == [9, 19, 18]
+
+
+async def test_a_stale_cache_gives_answers_of_any_age_and_of_a_model_that_has_gone() -> None:
+    replica = Replica(HttpSettings(faults_token="sesame", cache_size=9, cache_ttl_s=0.01))
+    await replica.start()
+    replica.state.weights_sha256 = "old"
+    await replica.ask("aa")
+    await replica.send("POST", "/faults/stale_cache")
+    await asyncio.sleep(0.02)
+    replica.state.weights_sha256 = "new"
+    await replica.ask("aa")
+    assert replica.engine.tokens_total == 3
+    await replica.send("DELETE", "/faults/stale_cache")
+    await replica.ask("aa")
+    assert replica.engine.tokens_total == 6
+    await replica.close()
+
+
+async def test_ready_can_be_said_too_early(replica: Replica) -> None:
+    replica.state.serving = None
+    assert (await replica.get("/ready"))[0] == 503
+    await replica.send("POST", "/faults/early_ready")
+    assert (await replica.get("/ready"))[0] == 200
+    await replica.send("DELETE", "/faults/early_ready")
+    assert (await replica.get("/ready"))[0] == 503
 
 
 async def test_a_token_is_nowhere_in_the_log(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:

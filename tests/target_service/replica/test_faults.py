@@ -12,9 +12,11 @@ import pytest
 from target_service.protocol.chat import Usage
 from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.engine import Begun, Engine, Event, Finished, Piece
+from target_service.replica.fault_kinds import KillEngine, Poison
 from target_service.replica.faults import (
     Crash,
     Faults,
+    ForwardedFaults,
     Hang,
     LeakMemory,
     LeakSlots,
@@ -52,6 +54,12 @@ def test_parameters_have_defaults_and_are_read_by_name() -> None:
         pytest.param("crash", {"exit_code": True}, 400, id="a bool"),
         pytest.param("leak_memory", {"mb": -1}, 400, id="negative"),
         pytest.param("hang", [], 400, id="a list"),
+        pytest.param("crash", {"exit_code": 256}, 400, id="no exit code"),
+        pytest.param("crash", {"where": "moon"}, 400, id="no such place"),
+        pytest.param("kill_engine", {"signal": 0}, 400, id="no signal"),
+        pytest.param("poison", {"marker": ""}, 400, id="an empty marker"),
+        pytest.param("poison", {"marker": 7}, 400, id="a marker that is no text"),
+        pytest.param("poison", {"effect": "explode"}, 400, id="no such effect"),
     ],
 )
 def test_what_is_not_a_fault_is_refused(name: str, body: object, status: int) -> None:
@@ -109,6 +117,57 @@ def test_leaked_memory_is_held_until_cleared_and_never_adds_up_unseen() -> None:
     assert faults.memory_leaked_bytes == 2**20
     assert faults.clear("leak_memory")
     assert faults.memory_leaked_bytes == 0
+
+
+def test_memory_can_leak_with_every_request_until_it_is_cleared() -> None:
+    faults = Faults()
+    faults.taste(ask("before"))
+    faults.start("leak_memory", LeakMemory(mb=0, kb_per_request=4))
+    for _ in range(3):
+        faults.taste(ask("during"))
+    assert faults.memory_leaked_bytes == 3 * 4096
+    faults.clear("leak_memory")
+    faults.taste(ask("after"))
+    assert faults.memory_leaked_bytes == 0
+
+
+def test_only_a_marked_request_is_poison_and_only_while_the_fault_is_active() -> None:
+    faults = Faults()
+    faults.start("poison", Poison(marker="arsenic", effect="fail"))
+    faults.taste(ask("water"))
+    with pytest.raises(RequestRejectedError) as caught:
+        faults.taste(ask("some arsenic here"))
+    assert (caught.value.status, caught.value.code) == (500, "poisoned")
+    faults.clear("poison")
+    faults.taste(ask("some arsenic here"))
+
+
+def test_what_happens_in_the_engine_is_sent_there_and_what_does_not_stays() -> None:
+    sent: list[tuple[str, Any]] = []
+    faults = ForwardedFaults(lambda name, parameters: sent.append((name, parameters)))
+    faults.start("leak_memory", LeakMemory(5))
+    faults.start("poison", Poison(effect="fail"))
+    faults.start("truncate_stream", TruncateStream(2))
+    faults.start("crash", Crash(3, where="server"))
+    faults.start("crash", Crash(4, where="engine"))
+    faults.taste(ask("a poison-pill"))
+    assert faults.memory_leaked_bytes == 0
+    assert [(name, parameters and sorted(parameters)) for name, parameters in sent] == [
+        ("leak_memory", ["kb_per_request", "mb"]),
+        ("poison", ["effect", "marker"]),
+        ("crash", ["after_s", "exit_code", "where"]),
+    ]
+    assert set(faults.active()) == {"leak_memory", "poison", "truncate_stream", "crash"}
+    assert faults.clear("leak_memory")
+    assert sent[-1] == ("leak_memory", None)
+
+
+def test_an_engine_that_has_gone_takes_its_faults_along() -> None:
+    faults = ForwardedFaults(lambda *_: None)
+    for name, fault in {"hang": Hang(), "kill_engine": KillEngine(19), "stall_stream": StallStream()}.items():
+        faults.start(name, fault)
+    faults.engine_gone()
+    assert set(faults.active()) == {"stall_stream"}
 
 
 async def _answer() -> AsyncIterator[Event]:

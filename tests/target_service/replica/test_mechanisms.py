@@ -25,9 +25,11 @@ async def post_fault(replica: Replica, name: str, body: dict[str, object] | None
         assert response.status == 200
 
 
-async def test_a_hung_engine_is_seen_by_deep_health_and_ended_by_the_watchdog(model_folder: Path) -> None:
+@pytest.mark.parametrize("process", ["child", "same"])
+async def test_a_hung_engine_is_seen_by_deep_health_and_ended_by_the_watchdog(model_folder: Path, process: str) -> None:
     deep = ("--health-mode", "deep", "--health-probe-s", "0.1", "--health-stall-s", "0.3")
-    replica = Replica(model_folder, "--watchdog-s", "3", "--faults-token", "sesame", *deep)
+    where = ("--engine-process", process)
+    replica = Replica(model_folder, "--watchdog-s", "3", "--faults-token", "sesame", *deep, *where)
     try:
         await ready(replica)
         busy = [asyncio.create_task(ask(replica, ENDLESS)) for _ in range(20)]

@@ -170,7 +170,9 @@ def test_every_quantity_that_has_a_name_can_be_measured(monkeypatch: pytest.Monk
     cuda = SimpleNamespace(is_available=lambda: True, memory_allocated=lambda: 1)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))  # type: ignore[arg-type]
     state = ReplicaState("a", "m")
-    engine = SimpleNamespace(waiting=1, running=2, tokens_total=3, nan_guard=SimpleNamespace(non_finite_total=4))
+    engine = SimpleNamespace(
+        waiting=1, running=2, running_max=16, tokens_total=3, nan_guard=SimpleNamespace(non_finite_total=4)
+    )
     state.serving = SimpleNamespace(engine=engine, load_s=1.0, verified=True, verified_note="")  # type: ignore[assignment]
     metrics = metrics_of(state=state)
     known: dict[str, Any] = {

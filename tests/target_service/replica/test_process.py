@@ -49,9 +49,10 @@ def status_of(connection: socket.socket, path: str) -> int:
     return int(connection.recv(65536).split()[1])
 
 
+@pytest.mark.parametrize("process", ["child", "same"])
 @pytest.mark.parametrize("keepalive_s", ["0.2", "3630"])
-def test_an_idle_connection_is_closed_after_the_keep_alive(tmp_path: Path, keepalive_s: str) -> None:
-    with loading(tmp_path, "--keepalive-s", keepalive_s) as connection:
+def test_an_idle_connection_is_closed_after_the_keep_alive(tmp_path: Path, keepalive_s: str, process: str) -> None:
+    with loading(tmp_path, "--keepalive-s", keepalive_s, "--engine-process", process) as connection:
         assert status_of(connection, "/health") == 200
         connection.settimeout(5 if keepalive_s == "0.2" else 1)
         if keepalive_s == "0.2":
@@ -61,11 +62,12 @@ def test_an_idle_connection_is_closed_after_the_keep_alive(tmp_path: Path, keepa
                 connection.recv(1)
 
 
+@pytest.mark.parametrize("process", ["child", "same"])
 @pytest.mark.parametrize(("options", "status"), [([], 503), (["--early-ready"], 200)])
 def test_a_replica_that_loads_is_not_ready_unless_told_to_say_so(
-    tmp_path: Path, options: list[str], status: int
+    tmp_path: Path, options: list[str], status: int, process: str
 ) -> None:
-    with loading(tmp_path, *options) as connection:
+    with loading(tmp_path, "--engine-process", process, *options) as connection:
         assert status_of(connection, "/ready") == status
 
 

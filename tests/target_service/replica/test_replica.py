@@ -178,9 +178,12 @@ async def test_a_full_queue_is_429_and_a_client_that_leaves_frees_the_engine(goo
     await until(idle, within_s=3)
 
 
-async def test_overwriting_the_mapped_file_changes_answers_at_once(model_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("process", ["child", "same"])
+async def test_overwriting_the_mapped_file_changes_answers_at_once(
+    model_folder: Path, tmp_path: Path, process: str
+) -> None:
     folder = copied(model_folder, tmp_path / "model")
-    replica = Replica(folder)
+    replica = Replica(folder, "--engine-process", process)
     try:
         await ready(replica)
         expected = json.loads((folder / "golden.json").read_text())["params_sha256"]
@@ -197,15 +200,16 @@ async def test_overwriting_the_mapped_file_changes_answers_at_once(model_folder:
     assert code == 0, log
 
 
+@pytest.mark.parametrize("process", ["child", "same"])
 async def test_damaged_weights_are_refused_by_default_and_served_silently_without_verification(
-    model_folder: Path, tmp_path: Path
+    model_folder: Path, tmp_path: Path, process: str
 ) -> None:
     folder = copied(model_folder, tmp_path / "model")
     damage(folder)
-    code, log = _wait(Replica(folder))
+    code, log = _wait(Replica(folder, "--engine-process", process))
     assert code == 78
     assert "the model is not served: manifest: model.safetensors sha256 differs" in log
-    silent = Replica(folder, "--verify-weights", "off", "--disable-mmap")
+    silent = Replica(folder, "--verify-weights", "off", "--disable-mmap", "--engine-process", process)
     try:
         assert (await ready(silent))["verified"] is None
         entry = golden(folder)[0]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from target_service.replica import settings
+from target_service.replica.options import make_parser
+from target_service.replica.process_settings import MemorySettings, ProcessSettings
 from target_service.replica.protection import PROTECTIONS
 from target_service.replica.settings import EngineSettings, HealthSettings, HttpSettings, WatchdogSettings
 
@@ -18,7 +20,7 @@ MECHANISMS = Path(settings.__file__).with_name("README.md")
 
 
 def options() -> dict[str, argparse.Action]:
-    return {action.dest: action for action in settings._parser()._actions}
+    return {action.dest: action for action in make_parser()._actions}
 
 
 def test_without_options_every_part_has_its_own_defaults() -> None:
@@ -27,6 +29,8 @@ def test_without_options_every_part_has_its_own_defaults() -> None:
     assert parsed.watchdog == WatchdogSettings()
     assert parsed.health == HealthSettings()
     assert parsed.http == HttpSettings()
+    assert parsed.process == ProcessSettings()
+    assert parsed.memory == MemorySettings()
     assert (parsed.verify_weights, parsed.on_bad_model, parsed.drain_s) == ("start", "exit", 5.0)
 
 
