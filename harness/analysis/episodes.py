@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from harness.analysis.corruption import observed_corruptions
 from harness.analysis.frame import OUTCOMES, RunFrame, percentile_ms
 from harness.analysis.incidents import Incident, Sample, allowed_bad, find_incident
 from harness.analysis.sli import count_outcomes
@@ -107,6 +108,7 @@ def _episode(
         stages=stages,
         latency_ms_p99=percentile_ms(users["latency_s"].to_numpy()[good], 0.99),
         dispatch_lag_ms_p99=lag_ms,
+        corruptions=observed_corruptions(events, target_events, users, min(end_s, frame.end_s)),
     )
 
 

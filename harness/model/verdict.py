@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 __all__ = [
+    "Corruption",
     "EpisodeResult",
     "Estimate",
     "Finding",
@@ -79,6 +80,18 @@ class Stages:
 
 
 @dataclass(frozen=True)
+class Corruption:
+    """What became of one fault of a model's files. Times are seconds after the fault's begin."""
+
+    fault: str  # e.g. "weights.bit_flip on primary"
+    detector: str | None  # the first that fired: the replica's own word, or "gateway_golden"; None: none did
+    detected_s: float | None
+    served: str  # what shows that users were served from it, or that nothing does
+    silent_s: Interval | None  # how long they were, before anything noticed; None: it was not shown that they were
+    ended_by: str | None  # detector, isolation, inverse; None: it was not shown, or it went on to the end
+
+
+@dataclass(frozen=True)
 class EpisodeResult:
     """One fault with its consequences. Times are seconds from the run's origin unless the name says otherwise."""
 
@@ -101,6 +114,7 @@ class EpisodeResult:
     stages: Stages
     latency_ms_p99: float | None
     dispatch_lag_ms_p99: float | None
+    corruptions: tuple[Corruption, ...] = ()  # of faults of the model's files
 
 
 @dataclass(frozen=True)

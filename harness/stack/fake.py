@@ -20,15 +20,15 @@ from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.fake_links import LINKS, FakeLinks
+from harness.stack.fake_model import PRISTINE, altered_model, parts_of, write_model
 
-__all__ = ["FakeStack", "FakeTarget"]
+__all__ = ["PRISTINE", "FakeStack", "FakeTarget"]
 
 BEAT_S = 0.25
 MISSED_BEATS = 3
 BEAT_TIMEOUT_S = 0.25
 RESTART_S = 3.0
 VERIFY_S = 0.25
-PRISTINE = (8).to_bytes(8, "little") + b'{"a":{}}' + bytes(range(256))
 
 
 @dataclass
@@ -114,9 +114,8 @@ class FakeTarget:
             self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
     def file_altered(self, name: str) -> bool | None:
-        """Whether the weights file differs from the pristine one; None: there is none."""
-        path = self.folder / name / "model" / "model.safetensors"
-        return path.read_bytes() != PRISTINE if path.exists() else None
+        """Whether a model file differs from the pristine one; None: the weights are missing."""
+        return altered_model(self.folder / name / "model")
 
     def _load(self, replica: _Replica, at_s: float) -> None:
         replica.pid = next(self._pids)
@@ -226,9 +225,7 @@ class FakeStack:
         self._origin_s = run.origin_monotonic_s
         self._target = FakeTarget(run.folder / "stack", fragile=run.target.protection == "fragile")
         for name in self._target.replicas:
-            folder = self.model_folder(name)
-            folder.mkdir(parents=True)
-            (folder / "model.safetensors").write_bytes(PRISTINE)
+            write_model(self.model_folder(name))
 
     def ready(self) -> str | None:
         return None
@@ -298,3 +295,6 @@ class FakeStack:
         if found.status == "dead":
             return Weights(None, f"no process: {found.last_exit}")
         return Weights(self.target.file_altered(replica) is not False, f"memory of process {found.pid}, mapped file")
+
+    def held_parts(self, replica: str) -> Mapping[str, str]:
+        return {} if self.target.replicas[replica].status == "dead" else parts_of(self.model_folder(replica))

@@ -81,6 +81,9 @@ class Monitor:
         else:
             if not green:
                 self._miss(replica, begin_s, f"not ready: {body.get('reason')}")
+                if body.get("detector"):
+                    found = str(body["detector"]), str(body.get("reason"))
+                    self._admission.integrity_failed(replica.name, *found, body.get("detected_monotonic_s"))
                 return
             ticket = self._admission.beat_ok(replica.name, begin_s, body.get("incarnation"))
             if ticket is not None and replica.name not in self._verifying:

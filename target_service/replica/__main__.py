@@ -38,7 +38,7 @@ class _Replica:
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         identity = identify(settings.model)
-        self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
+        self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256, identity.version)
         self._state.early_ready = settings.early_ready
         self._faults = Faults()
 
@@ -103,6 +103,7 @@ class _Replica:
 
     def _bad(self, reason: str) -> None:
         self._state.reason = reason
+        self._state.verification.bad(reason)
         log.error("the model is not served: %s", reason)
         if self._settings.on_bad_model == "exit":
             self._exit_code = EXIT_BAD_MODEL

@@ -7,7 +7,7 @@ import os
 
 from aiohttp import web
 
-from target_service.model.loading import params_sha256
+from target_service.model.loading import params_sha256, parts_sha256
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.web import (
     REQUEST_ID,
@@ -57,6 +57,7 @@ class _Facts:
             "incarnation": state.incarnation,
             "started_monotonic_s": state.started_monotonic_s,
             "model": state.model,
+            "version": state.version,
             "weights_sha256": state.weights_sha256,
             "torch": versions.get("torch"),
             "transformers": versions.get("transformers"),
@@ -75,8 +76,11 @@ class _Facts:
         serving = self._state.serving
         if serving is None:
             return error_reply(RequestRejectedError(503, "No model is loaded.", retry_after_s=1))
-        digest = await asyncio.to_thread(params_sha256, serving.loaded.decoder.network)
-        return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
+        decoder = serving.loaded.decoder
+        digest = await asyncio.to_thread(params_sha256, decoder.network)
+        parts = await asyncio.to_thread(parts_sha256, decoder)
+        body = {"params_sha256": digest, **{f"{part}_sha256": value for part, value in parts.items()}}
+        return web.json_response({**body, "incarnation": self._state.incarnation})
 
 
 def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web.Application:

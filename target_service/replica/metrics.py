@@ -32,6 +32,10 @@ class _FromState:
         yield build
         yield CounterMetricFamily("target_cache_hits", "Answers from the cache", value=self._cache.hits_total)
         yield CounterMetricFamily("target_cache_misses", "Answers computed past it", value=self._cache.misses_total)
+        failed = CounterMetricFamily("target_integrity_failures", "Times a detector fired", labels=["detector"])
+        for detector, times in self._state.verification.failures.items():
+            failed.add_metric([detector], times)
+        yield failed
         # Before the model is loaded these are absent, not zero.
         if serving is None:
             return

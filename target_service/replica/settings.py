@@ -103,7 +103,8 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         nan_guard=args.nan_guard,
     )
     return ReplicaSettings(
-        model=args.model,
+        # A link is followed once: a switch of `current` must not mix the files of two releases.
+        model=args.model.resolve(),
         port=args.port,
         host=args.host,
         name=args.name,

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from target_service.model.fingerprint import FINGERPRINT
 from target_service.model.golden import GOLDEN, read_golden
 from target_service.model.loading import LoadOptions, load
 from target_service.model.manifest import MANIFEST, read_manifest
 from target_service.replica.engine import Disturbance, Engine
-from target_service.replica.integrity import CheckedFiles, check_files, check_parameters, recheck
+from target_service.replica.integrity import (
+    CheckedFiles,
+    check_files,
+    check_fingerprint,
+    check_parameters,
+    recheck,
+)
 from target_service.replica.self_test import ask_golden, warm_up
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.state import Serving
@@ -28,6 +35,8 @@ class Identity:
 
     model: str
     weights_sha256: str | None
+    version: str | None = None
+    """The tag under which it was released; see `target_service.releases`."""
 
 
 def identify(folder: Path) -> Identity:
@@ -38,7 +47,8 @@ def identify(folder: Path) -> Identity:
         return Identity(folder.name, None)
     files = manifest["files"] if manifest else {}
     sha256 = files.get("model.safetensors", {}).get("sha256")
-    return Identity(golden.model if golden else folder.name, sha256)
+    version = manifest.get("version") if manifest else None
+    return Identity(golden.model if golden else folder.name, sha256, version if isinstance(version, str) else None)
 
 
 def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Serving:
@@ -55,22 +65,27 @@ def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Servin
         check_length=settings.http.validate,
     )
     loaded = load(options)
+    compared = False
     if files is not None:
         check_parameters(loaded)
+        compared = files.fingerprint is not None and check_fingerprint(loaded, files.fingerprint)
     engine = Engine(loaded.decoder, settings.engine, disturbance=disturbance)
     engine.start()
     if files is not None and files.golden is not None:
         ask_golden(engine, files.golden)
     warm_up(engine, settings.warmup_tokens)
     load_s = time.monotonic() - begin_s
-    verified, note = _verified(files)
+    verified, note = _verified(files, compared=compared)
     again = None if files is None else partial(recheck, settings.model, files, loaded)
     return Serving(engine, loaded, verified, note, load_s, again)
 
 
-def _verified(files: CheckedFiles | None) -> tuple[bool | None, str]:
+def _verified(files: CheckedFiles | None, *, compared: bool) -> tuple[bool | None, str]:
     if files is None:
         return None, "verification is off (--verify-weights off)"
     if files.manifest is None or files.golden is None:
         return None, f"the model folder has no {GOLDEN if files.manifest else MANIFEST}"
-    return True, "manifest, parameters and golden prompts are right"
+    if not compared:
+        why = f"the folder has no {FINGERPRINT}" if files.fingerprint is None else "another --dtype"
+        return True, f"manifest, parameters and golden prompts are right; no fingerprint was compared ({why})"
+    return True, "manifest, parameters, fingerprint and golden prompts are right"
