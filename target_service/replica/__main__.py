@@ -7,9 +7,12 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -126,9 +129,12 @@ async def _run(settings: ReplicaSettings) -> int:
 def main() -> int:
     """Run until a signal or a bad model; return the exit code."""
     settings = parse_arguments()
-    stay_offline()
     log_to_stderr(f"replica[{settings.name}]")
-    return asyncio.run(_run(settings))
+    if settings.hub_url is None:
+        stay_offline()
+        return asyncio.run(_run(settings))
+    with tempfile.TemporaryDirectory(prefix="downloaded-model-") as folder:
+        return asyncio.run(_run(replace(settings, download_to=Path(folder, "model"))))
 
 
 if __name__ == "__main__":

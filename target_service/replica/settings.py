@@ -84,6 +84,9 @@ class ReplicaSettings:
     watchdog: WatchdogSettings
     health: HealthSettings
     http: HttpSettings
+    hub_url: str | None = None
+    """With one, `model` is a repository of that hub and is fetched at every start, into `download_to`."""
+    download_to: Path | None = None
 
 
 def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
@@ -93,6 +96,9 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
     # A set only moves the defaults, so whatever else is on the command line wins.
     parser.set_defaults(**PROTECTIONS[chosen.protection])
     args = parser.parse_args(argv)
+    remote = args.model_source == "remote"
+    if remote and args.hub_url is None:
+        parser.error("--model-source remote needs --hub-url, the hub that holds --model")
     engine = EngineSettings(
         token_cost_s=args.token_cost_ms / 1000,
         queue_max=args.max_queue,
@@ -104,7 +110,8 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
     )
     return ReplicaSettings(
         # A link is followed once: a switch of `current` must not mix the files of two releases.
-        model=args.model.resolve(),
+        model=args.model if remote else args.model.resolve(),
+        hub_url=args.hub_url if remote else None,
         port=args.port,
         host=args.host,
         name=args.name,
@@ -142,6 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, help="model folder")
+    add("--model-source", choices=("local", "remote"), default="local", help="remote: --model is fetched at each start")
+    add("--hub-url", help="where from, with --model-source remote")
     add("--port", type=int, required=True)
     add("--host", default="127.0.0.1")
     add("--name", default="primary", help="X-Served-By of every reply")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from target_service.model.fingerprint import FINGERPRINT
 from target_service.model.golden import GOLDEN, read_golden
 from target_service.model.loading import LoadOptions, load
 from target_service.model.manifest import MANIFEST, read_manifest
+from target_service.model.remote import fetch
 from target_service.replica.engine import Disturbance, Engine
 from target_service.replica.integrity import (
     CheckedFiles,
@@ -54,6 +55,10 @@ def identify(folder: Path) -> Identity:
 def start_serving(settings: ReplicaSettings, disturbance: Disturbance) -> Serving:
     """Verify, load, start the engine, test it; raises BadModelError naming the detector that fired."""
     begin_s = time.monotonic()
+    if settings.hub_url is not None:
+        assert settings.download_to is not None
+        model = fetch(settings.hub_url, settings.model.as_posix(), settings.download_to)
+        settings = replace(settings, model=model)
     # First, as it needs no torch: a changed file is refused within milliseconds.
     files = None if settings.verify_weights == "off" else check_files(settings.model)
     time.sleep(settings.slow_load_s)

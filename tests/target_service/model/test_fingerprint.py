@@ -102,7 +102,7 @@ def _noise(network: Any) -> None:
 
     draw = torch.Generator().manual_seed(1)
     for value in network.parameters():
-        value.data += 0.01 * float(value.std()) * torch.randn(value.shape, generator=draw)
+        value.data += 0.01 * float(value.data.std()) * torch.randn(value.shape, generator=draw)
 
 
 def _gate_and_up_swapped(network: Any) -> None:
