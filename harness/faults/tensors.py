@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["NotSafetensors", "Tensor", "change_tensors", "prune", "quantise", "r
 
 Values = np.ndarray[Any, np.dtype[np.float32]]
 # Wider ones would lose digits in float32, which everything here is reckoned in.
-FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+FLOATS: Mapping[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 
 
 class NotSafetensors(Exception):

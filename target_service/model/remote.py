@@ -24,7 +24,7 @@ def fetch(hub_url: str, repository: str, into: Path, timeout_s: float = TIMEOUT_
         raise BadModelError(f"download: {hub_url!r} is no URL of a hub; --hub-url is one, as in http://127.0.0.1:8080")
     try:
         from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
         # The client takes it from the environment when it is imported; nobody else in this process downloads.

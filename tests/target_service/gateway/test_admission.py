@@ -155,3 +155,14 @@ def test_the_event_log_forgets_the_oldest_and_keeps_its_numbers() -> None:
         events.add("x", None)
     assert [e["seq"] for e in events.since(0)] == [4, 5]
     assert events.since(5) == []
+
+
+def test_what_a_replica_says_of_its_detectors_is_told_once_and_again_after_it_was_green() -> None:
+    fed = Fed()
+    for _ in range(3):
+        fed.admission.integrity_failed("primary", "manifest", "manifest: config.json sha256 differs", 4.0)
+    fed.admission.integrity_failed("primary", "fingerprint", "fingerprint: off by 1", 4.0)
+    assert fed.kinds("primary") == ["integrity_failed", "integrity_failed"]
+    fed.green("primary")
+    fed.admission.integrity_failed("primary", "fingerprint", "fingerprint: off by 1", 9.0)
+    assert fed.kinds("primary").count("integrity_failed") == 3
