@@ -71,7 +71,7 @@ class WeightsPrune(WeightsFault):
 
     kind: Literal["weights.prune"] = "weights.prune"
     share: Annotated[float, Gt(0), Interval(le=1)] = 0.6
-    """Which part of each matrix becomes zero. Above 0.6 accuracy suffers; a small model breaks earlier."""
+    """Which part of each matrix becomes zero. Of the small model 0.4 spoil no answer, 0.8 a fifth, 0.95 all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class WeightsQuantise(WeightsFault):
 
     kind: Literal["weights.quantise"] = "weights.quantise"
     bits: Annotated[int, Interval(ge=2, le=16)] = 4
-    """Bits a weight keeps. 8 change no answer of the small model; 2 leave nothing of it."""
+    """Bits a weight keeps. Of the small model 4 spoil no answer, 3 a few, 2 all."""
 
 
 @dataclass(frozen=True, kw_only=True)
