@@ -96,9 +96,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
     # A set only moves the defaults, so whatever else is on the command line wins.
     parser.set_defaults(**PROTECTIONS[chosen.protection])
     args = parser.parse_args(argv)
-    remote = args.model_source == "remote"
-    if remote and args.hub_url is None:
-        parser.error("--model-source remote needs --hub-url, the hub that holds --model")
+    model, hub_url = _source(parser, args)
     engine = EngineSettings(
         token_cost_s=args.token_cost_ms / 1000,
         queue_max=args.max_queue,
@@ -109,9 +107,8 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         nan_guard=args.nan_guard,
     )
     return ReplicaSettings(
-        # A link is followed once: a switch of `current` must not mix the files of two releases.
-        model=args.model if remote else args.model.resolve(),
-        hub_url=args.hub_url if remote else None,
+        model=model,
+        hub_url=hub_url,
         port=args.port,
         host=args.host,
         name=args.name,
@@ -140,6 +137,16 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
             keepalive_s=args.keepalive_s,
         ),
     )
+
+
+def _source(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tuple[Path, str | None]:
+    """Where the model is: a folder, or a repository and the hub that holds it."""
+    if args.model_source == "local":
+        # A link is followed once: a switch of `current` must not mix the files of two releases.
+        return args.model.resolve(), None
+    if args.hub_url is None:
+        parser.error("--model-source remote needs --hub-url, the hub that holds --model")
+    return args.model, args.hub_url
 
 
 def _parser() -> argparse.ArgumentParser:

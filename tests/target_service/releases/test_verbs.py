@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from target_service import releases
 from target_service.model.golden import GOLDEN
 from target_service.releases.__main__ import main
 from target_service.releases.fleet import HttpFleet
@@ -132,3 +135,30 @@ def test_a_replica_is_asked_over_http(tmp_path: Path, replica: str, monkeypatch:
     for command in ("false", "no-such-program-here"):
         with pytest.raises(ReleaseError, match="the restart command"):
             HttpFleet(store.root, {}, command).restart("standby")
+
+
+README = Path(releases.__file__).with_name("README.md")
+
+
+def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = README.read_text().replace("\\\n", " ")
+    lines = [
+        line.partition(" # ")[0]
+        for line in re.findall(r"^\$ python -m target_service\.releases (.+)$", text, re.MULTILINE)
+    ]
+    assert len(lines) == 8
+    root, source = tmp_path / "store", model(tmp_path / "source", "new")
+    places = {"ROOT": str(root), ".model": str(model(tmp_path / "model")), "SOURCE": str(source)}
+    expected = {"check-update": 3, "rollback": 1, "archive": 1, "roll-out": 4}
+    for line in lines:
+        words = [places.get(word, word) for word in shlex.split(line)]
+        if words[1] == "rollback":
+            assert call(*words) == 1  # there is only one release yet
+            call(root, "publish", source, "v1.1.0")
+            call(root, "switch", "v1.1.0")
+            expected |= {"rollback": 0, "archive": 0}
+        if words[1] == "roll-out":
+            words = [{"supervisorctl restart {replica}": "false", "86400": "0"}.get(word, word) for word in words]
+        assert call(*words) == expected.get(words[1], 0), line
+    assert Store(root).linked("current") == "v1.0.0"
+    assert "the restart command ended with 1" in capsys.readouterr().out
