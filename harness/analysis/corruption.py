@@ -19,9 +19,9 @@ from harness.model.event import Event
 from harness.model.request import Outcome
 from harness.model.verdict import Corruption, Interval
 
-__all__ = ["GATEWAY_GOLDEN", "observed_corruptions"]
+__all__ = ["GATEWAY_FINGERPRINT", "GATEWAY_GOLDEN", "observed_corruptions"]
 
-GATEWAY_GOLDEN = "gateway_golden"
+GATEWAY_GOLDEN, GATEWAY_FINGERPRINT = "gateway_golden", "gateway_fingerprint"
 _FAMILY = "weights."
 _OK, _WRONG = OUTCOMES.index(Outcome.OK), OUTCOMES.index(Outcome.WRONG_ANSWER)
 
@@ -79,7 +79,8 @@ def _detected(mine: Sequence[Event], begin_s: float, over_s: float) -> tuple[flo
             at_s = event.fields.get("detected_s")
             found.append((event.at_s if at_s is None else float(at_s), str(event.fields["detector"])))
         elif event.kind == "target.golden_failed":
-            found.append((event.at_s, GATEWAY_GOLDEN))
+            by_fingerprint = str(event.fields.get("reason", "")).startswith("fingerprint")
+            found.append((event.at_s, GATEWAY_FINGERPRINT if by_fingerprint else GATEWAY_GOLDEN))
     return min((one for one in found if begin_s <= one[0] <= over_s), default=None)
 
 

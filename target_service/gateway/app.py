@@ -115,7 +115,9 @@ def make_app(settings: GatewaySettings) -> web.Application:
     traffic = Traffic()
     admission = _admission(settings, events)
     dispatcher = _dispatcher(settings, events, admission)
-    verifier = Verifier(settings.golden, settings.golden_prompts, settings.golden_timeout_s)
+    verifier = Verifier(
+        settings.golden, settings.golden_prompts, settings.golden_timeout_s, texts=settings.fingerprint_texts
+    )
     monitor = Monitor(settings, admission, verifier, dispatcher.readmitted)
     own = _Own(settings, events, admission, dispatcher.breakers, traffic)
     upstream = Upstream(settings.request_timeout_s)

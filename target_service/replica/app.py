@@ -20,6 +20,7 @@ from target_service.replica.cache import AnswerCache
 from target_service.replica.chat import ChatHandler
 from target_service.replica.fault_endpoints import FaultEndpoints
 from target_service.replica.faults import Faults
+from target_service.replica.fingerprint_endpoint import FingerprintEndpoint
 from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
@@ -91,6 +92,7 @@ def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web
     app = web.Application(middlewares=[with_error_bodies], client_max_size=4 * 2**20)
     app.router.add_post("/v1/chat/completions", chat.handle)
     app.router.add_get("/v1/models", facts.models)
+    app.router.add_post("/fingerprint", FingerprintEndpoint(state).handle)
     for path in ("health", "ready", "metrics", "version", "counters", "weights"):
         app.router.add_get(f"/{path}", getattr(facts, path))
     if settings.faults_token:

@@ -102,6 +102,15 @@ def test_where_nobody_says_who_served_only_wrong_answers_show_anything() -> None
     assert one([DAMAGE, HELD, BACK], [], frame).silent_s == Interval(25.0, 30.0)
 
 
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [("wrong answer", "gateway_golden"), ("fingerprint", "gateway_fingerprint"), (None, "gateway_golden")],
+)
+def test_what_the_gateway_found_is_told_from_what_the_replica_did(reason: str | None, name: str) -> None:
+    failed = Event(112.0, "target.golden_failed", {"replica": "primary", "reason": reason})
+    assert one([DAMAGE, BACK], [failed], users()).detector == name
+
+
 def test_a_fault_of_another_family_is_no_damage() -> None:
     killed = Event(BEGIN_S, "fault_begin", {**DAMAGE.fields, "fault_kind": "process.kill"})
     assert observed_corruptions([killed], [], users(), END_S) == ()
