@@ -19,7 +19,7 @@ from harness.model.event import Event
 from harness.model.request import Outcome
 from harness.model.verdict import Corruption, Interval
 
-__all__ = ["GATEWAY_FINGERPRINT", "GATEWAY_GOLDEN", "observed_corruptions"]
+__all__ = ["GATEWAY_FINGERPRINT", "GATEWAY_GOLDEN", "observed_corruptions", "unnoticed_s"]
 
 GATEWAY_GOLDEN, GATEWAY_FINGERPRINT = "gateway_golden", "gateway_fingerprint"
 _FAMILY = "weights."
@@ -35,6 +35,26 @@ def observed_corruptions(
     """
     begun = [event for event in events if event.kind == "fault_begin" and _is_damage(event)]
     return tuple(_corruption(begin, events, target_events, (users, end_s)) for begin in begun)
+
+
+def unnoticed_s(corruptions: Sequence[Corruption]) -> Interval | None:
+    """How long damage can have been served before the target noticed: of the longest. None: it cannot be said.
+
+    What only the harness ended would have gone on, so it is open; what a detector refused before any answer was shown
+    to come from it lasted no longer than until that detector fired.
+    """
+    found = [_unnoticed_s(one) for one in corruptions]
+    known = [interval for interval in found if interval is not None]
+    if not known or len(known) < len(found):
+        return None
+    highs = [interval.high for interval in known if interval.high is not None]
+    return Interval(max(one.low for one in known), max(highs) if len(highs) == len(known) else None)
+
+
+def _unnoticed_s(one: Corruption) -> Interval | None:
+    if one.silent_s is None:
+        return None if one.detected_s is None else Interval(0.0, one.detected_s)
+    return one.silent_s if one.ended_by in ("detector", "isolation") else Interval(one.silent_s.low, None)
 
 
 def _is_damage(event: Event) -> bool:

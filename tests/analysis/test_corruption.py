@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from harness.analysis.corruption import observed_corruptions
+from harness.analysis.corruption import observed_corruptions, unnoticed_s
 from harness.analysis.frame import OUTCOMES
+from harness.analysis.judge import judge
 from harness.model.event import Event
 from harness.model.verdict import Corruption, Interval
+from tests.fake_run import history_of, verdict_of
 
 BEGIN_S, END_S = 100.0, 160.0
 DAMAGE = Event(BEGIN_S, "fault_begin", {"episode": 1, "fault": 0, "fault_kind": "weights.bit_flip", "on": "primary"})
@@ -125,3 +129,54 @@ def test_two_damages_of_one_episode_are_told_apart() -> None:
         ("weights.bit_flip on primary", "manifest", 4.0),
         ("weights.nan on standby", "finite_check", 1.0),
     ]
+
+
+def known(silent: Interval | None, ended_by: str | None, detected_s: float | None = None) -> Corruption:
+    return Corruption("weights.nan on primary", None, detected_s, "", silent, ended_by)
+
+
+@pytest.mark.parametrize(
+    ("corruptions", "unnoticed"),
+    [
+        ([], None),
+        ([known(Interval(3.0, 6.0), "detector", 6.0)], Interval(3.0, 6.0)),
+        ([known(Interval(3.0, 6.0), "isolation")], Interval(3.0, 6.0)),
+        # Only the harness ended it: it would have gone on.
+        ([known(Interval(3.0, 6.0), "inverse")], Interval(3.0, None)),
+        ([known(Interval(3.0, None), None)], Interval(3.0, None)),
+        ([known(None, None, 1.5)], Interval(0.0, 1.5)),
+        ([known(None, None)], None),
+        ([known(None, None, 1.5), known(Interval(3.0, 6.0), "detector", 6.0)], Interval(3.0, 6.0)),
+        ([known(Interval(1.0, 2.0), "detector", 2.0), known(None, None)], None),
+        ([known(Interval(1.0, 2.0), "detector", 2.0), known(Interval(0.5, 9.0), "inverse")], Interval(1.0, None)),
+    ],
+)
+def test_what_an_objective_is_judged_on_never_claims_more_than_was_seen(
+    corruptions: list[Corruption], unnoticed: Interval | None
+) -> None:
+    assert unnoticed_s(corruptions) == unnoticed
+
+
+DAMAGED = "faults:\n  - {kind: weights.prune, restart_after_s: null, for_s: 6}\n"
+
+
+@pytest.mark.parametrize(("max_s", "outcome"), [(4, "fail"), (20, "inconclusive")])
+def test_a_whole_run_in_which_nothing_noticed_never_passes(tmp_path: Path, max_s: float, outcome: str) -> None:
+    verdict = verdict_of(tmp_path, f"{DAMAGED}observe:\n  silent_s: {{max: {max_s}}}\n")
+    (found,) = verdict.episodes[0].corruptions
+    assert (found.fault, found.detector, found.ended_by) == ("weights.prune on primary", None, "inverse")
+    assert found.silent_s is not None
+    assert found.silent_s.high == pytest.approx(6.0, abs=0.1)
+    assert verdict.outcome == outcome, verdict.reason
+
+
+def test_a_whole_run_in_which_a_detector_fired_in_time_passes(tmp_path: Path) -> None:
+    history = history_of(tmp_path, f"{DAMAGED}observe:\n  silent_s: {{max: 4}}\n")
+    (begin,) = [event for event in history.events if event.kind == "fault_begin"]
+    fired = detector(begin.at_s + 2.2, begin.at_s + 2.0)
+    verdict = judge(dataclasses.replace(history, events=[*history.events, fired]))
+    assert verdict.outcome == "pass", verdict.reason
+    (found,) = verdict.episodes[0].corruptions
+    assert (found.detector, found.detected_s) == ("manifest", pytest.approx(2.0))
+    assert found.silent_s is not None
+    assert found.silent_s.low < found.silent_s.high == pytest.approx(2.0)
