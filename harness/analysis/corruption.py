@@ -9,6 +9,7 @@ damaged and not loaded is latent, and a replica that refuses to load it serves n
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = ["GATEWAY_FINGERPRINT", "GATEWAY_GOLDEN", "observed_corruptions", "unn
 
 GATEWAY_GOLDEN, GATEWAY_FINGERPRINT = "gateway_golden", "gateway_fingerprint"
 _FAMILY = "weights."
+_FAILED_EXIT = re.compile(r"exit status [1-9][0-9]*")
 _OK, _WRONG = OUTCOMES.index(Outcome.OK), OUTCOMES.index(Outcome.WRONG_ANSWER)
 
 
@@ -101,6 +103,11 @@ def _detected(mine: Sequence[Event], begin_s: float, over_s: float) -> tuple[flo
         elif event.kind == "target.golden_failed":
             by_fingerprint = str(event.fields.get("reason", "")).startswith("fingerprint")
             found.append((event.at_s, GATEWAY_FINGERPRINT if by_fingerprint else GATEWAY_GOLDEN))
+        elif event.kind == "target.exited" and not event.fields.get("asked_for"):
+            # It ended itself with an error: that it refused is seen, which of its detectors did is not.
+            how = str(event.fields.get("how"))
+            if _FAILED_EXIT.fullmatch(how):
+                found.append((event.at_s, how))
     return min((one for one in found if begin_s <= one[0] <= over_s), default=None)
 
 

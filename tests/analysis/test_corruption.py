@@ -180,3 +180,20 @@ def test_a_whole_run_in_which_a_detector_fired_in_time_passes(tmp_path: Path) ->
     assert (found.detector, found.detected_s) == ("manifest", pytest.approx(2.0))
     assert found.silent_s is not None
     assert found.silent_s.low < found.silent_s.high == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("how", "asked_for", "detector"),
+    [
+        ("exit status 78", False, "exit status 78"),
+        ("exit status 78", True, None),
+        ("exit status 0", False, None),
+        ("terminated by SIGKILL", False, None),
+        (None, False, None),
+    ],
+)
+def test_a_replica_that_ends_itself_with_an_error_has_refused_without_saying_why(
+    how: str | None, asked_for: bool, detector: str | None
+) -> None:
+    ended = Event(103.0, "target.exited", {"replica": "primary", "pid": 9, "how": how, "asked_for": asked_for})
+    assert one([DAMAGE, BACK], [ended], users()).detector == detector
