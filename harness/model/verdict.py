@@ -84,7 +84,7 @@ class Corruption:
     """What became of one fault of a model's files. Times are seconds after the fault's begin."""
 
     fault: str  # e.g. "weights.bit_flip on primary"
-    # The first that fired, by the replica's own word; gateway_golden, gateway_fingerprint; "exit status 78". None: none.
+    # The first that fired: the replica's own word, gateway_golden, gateway_fingerprint, "exit status 78"; None: none.
     detector: str | None
     detected_s: float | None
     served: str  # what shows that users were served from it, or that nothing does
