@@ -51,6 +51,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "requests": ("harness/stack/",),
     "torch": ("target_service/",),
     "toxiproxy": ("harness/stack/",),
+    "huggingface_hub": ("target_service/model/",),
     "transformers": ("target_service/",),
     "tokenizers": ("target_service/",),
     "safetensors": ("target_service/",),

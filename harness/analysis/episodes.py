@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.analysis.corruption import observed_corruptions
 from harness.analysis.frame import OUTCOMES, RunFrame, percentile_ms
 from harness.analysis.incidents import Incident, Sample, allowed_bad, find_incident
 from harness.analysis.sli import count_outcomes
@@ -61,6 +62,9 @@ def judge_episodes(history: History, frame: RunFrame) -> tuple[EpisodeResult, ..
     return tuple(_episode(history, frame, (number, normal), (of_episode[number], target_events)) for number in numbers)
 
 
+_LOSSES = tuple(name for name in OUTCOMES if name not in (Outcome.OK, Outcome.NOT_SENT, Outcome.IN_FLIGHT_AT_END))
+
+
 def _episode(
     history: History, frame: RunFrame, which: tuple[int, Normal], seen: tuple[Sequence[Event], Sequence[Event]]
 ) -> EpisodeResult:
@@ -79,11 +83,6 @@ def _episode(
         stages = observed_stages(target_events, str(begun[0].fields["on"]), fault_begin_s, end_s)
     proven, proof = _proof(events, len(scenario.faults))
     counts = count_outcomes(users)
-    lost = {
-        name: counts[name]
-        for name in OUTCOMES
-        if counts[name] and name not in (Outcome.OK, Outcome.NOT_SENT, Outcome.IN_FLIGHT_AT_END)
-    }
     good = users["code"].to_numpy() == _OK
     lag_ms = percentile_ms(users["lag_s"].to_numpy(), 0.99)
     reason = "" if proven else f"the fault is not proven: {proof}"
@@ -101,7 +100,7 @@ def _episode(
         valid=not reason,
         invalid_reason=reason,
         requests=len(users),
-        lost=lost,
+        lost={name: counts[name] for name in _LOSSES if counts[name]},
         lost_requests=int(users["bad"].sum()),
         wrong_answers=counts[Outcome.WRONG_ANSWER],
         first_good_s=incident.first_good_s,
@@ -110,6 +109,7 @@ def _episode(
         latency_ms_p99=percentile_ms(users["latency_s"].to_numpy()[good], 0.99),
         dispatch_lag_ms_p99=lag_ms,
         **_supervised(target_events, begin_s, end_s),
+        corruptions=observed_corruptions(events, target_events, users, min(end_s, frame.end_s)),
     )
 
 

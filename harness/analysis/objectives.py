@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.analysis.corruption import unnoticed_s
 from harness.analysis.intervals import rate, recovery_quantile
 from harness.analysis.sli import eligible_of
 from harness.model.request import Outcome
@@ -172,6 +173,7 @@ _EPISODE_VALUES: Mapping[str, Callable[[EpisodeResult], Interval | None]] = {
     "first_good_s": lambda one: one.first_good_s,
     "lost_requests": _number(lambda one: one.lost_requests),
     "wrong_answers": _number(lambda one: one.wrong_answers),
+    "silent_s": lambda one: unnoticed_s(one.corruptions),
     "truncated": _number(lambda one: one.lost.get(Outcome.TRUNCATED, 0)),
     "restarts": _number(lambda one: one.restarts),
     "detect_s": _number(lambda one: one.stages.detect_s),
@@ -186,6 +188,7 @@ _SENTENCES: Mapping[str, str] = {
     "first_good_s": "the first good answer after a loss came after {} s",
     "lost_requests": "users lost {} requests",
     "wrong_answers": "{} wrong answers reached users",
+    "silent_s": "users were served from a damaged model, unnoticed, for {} s",
     "truncated": "{} answers broke off",
     "restarts": "the target's processes were restarted {} times",
     "detect_s": "the target noticed after {} s",

@@ -23,6 +23,7 @@ class Proof:
 
     proven: bool
     evidence: str
+    holds_altered: bool = False  # the serving process was seen to hold something else than the pristine model
 
 
 @dataclass(frozen=True)

@@ -139,8 +139,14 @@ class FaultKeeper:
         proof = live.fault.proof()
         if proof is not None:
             live.proven = True
+            more = {"holds_altered": True} if proof.holds_altered else {}
             self._recorder.event(
-                "fault_proof", episode=live.episode, fault=live.index, proven=proof.proven, evidence=proof.evidence
+                "fault_proof",
+                episode=live.episode,
+                fault=live.index,
+                proven=proof.proven,
+                evidence=proof.evidence,
+                **more,
             )
 
     def _last_look(self, live: _Live) -> None:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.faults.base import ActiveFault, Where
+from harness.faults.model_files import (
+    DamageTokenizer,
+    EditConfig,
+    Prune,
+    Quantise,
+    SwapVersion,
+    WriteNan,
+    ZeroBlock,
+)
 from harness.faults.network import (
     Blackhole,
     Corrupt,
@@ -54,8 +63,15 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "service.stall_stream": StallOwnStream,
     "service.truncate_stream": TruncateOwnStream,
     "weights.bit_flip": FlipBits,
+    "weights.config": EditConfig,
     "weights.missing": RemoveWeights,
+    "weights.nan": WriteNan,
+    "weights.prune": Prune,
+    "weights.quantise": Quantise,
+    "weights.swap_version": SwapVersion,
+    "weights.tokenizer": DamageTokenizer,
     "weights.truncate": TruncateWeights,
+    "weights.zero_block": ZeroBlock,
 }
 
 

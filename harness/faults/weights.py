@@ -10,28 +10,24 @@ from pathlib import Path
 
 from harness.faults.base import ActiveFault, CannotInject, Proof
 from harness.faults.inverse import sha256_of
-from harness.model.faults import WeightsBitFlip, WeightsTruncate
+from harness.model.weights_faults import WeightsBitFlip, WeightsTruncate
 from harness.record.journal import Inverse
-from harness.stack.base import TargetProcess
+from harness.stack.base import TargetProcess, Weights
 
-__all__ = ["SNAPSHOTS", "FlipBits", "RemoveWeights", "TruncateWeights"]
+__all__ = ["SNAPSHOTS", "FlipBits", "RemoveWeights", "TruncateWeights", "WeightsDamage"]
 
 SNAPSHOTS = "undo"  # folder of pristine copies in the run's folder, gone when everything is healed
 FAILED_EXIT = re.compile(r"exit status [1-9]")
 
 
-class _WeightsFault(ActiveFault):
-    """Damage to the largest weights file of the replica's own copy of the model."""
+class WeightsDamage(ActiveFault):
+    """Damage to a file of the replica's own copy of the model; by default its largest weights file."""
 
     path: Path
     before: TargetProcess
 
     def prepare(self) -> Inverse:
-        folder = self.stack.model_folder(self.fault.on)
-        files = sorted(folder.glob("*.safetensors"), key=lambda path: path.stat().st_size)
-        if not files:
-            raise CannotInject(f"{folder} holds no *.safetensors file")
-        self.path = files[-1]
+        self.path = self.file_to_damage(self.stack.model_folder(self.fault.on))
         if not self.path.resolve().is_relative_to(self.where.run_folder.resolve()):
             raise CannotInject(f"{self.path} is not this run's own copy of the model")
         before = self.stack.process(self.fault.on)
@@ -46,10 +42,23 @@ class _WeightsFault(ActiveFault):
             "file.restore", {"path": str(self.path), "snapshot": str(snapshot), "sha256": digest, "root": root}
         )
 
+    def file_to_damage(self, folder: Path) -> Path:
+        """Which file of the replica's model folder. Raises CannotInject."""
+        files = sorted(folder.glob("*.safetensors"), key=lambda path: path.stat().st_size)
+        if not files:
+            raise CannotInject(f"{folder} holds no *.safetensors file")
+        return files[-1]
+
     def proof(self) -> Proof | None:
         held = self.stack.held_weights(self.fault.on)
         if held.altered:
-            return Proof(True, f"the serving process holds altered weights ({held.source})")
+            return Proof(True, f"the serving process holds altered weights ({held.source})", holds_altered=True)
+        return self.refusal(held)
+
+    def refusal(self, held: Weights) -> Proof | None:
+        """The proof that the target itself turned the damage away, if it did."""
+        if held.refused is not None:
+            return Proof(True, f"the damaged file was refused: {held.refused}")
         first_end = self.stack.exit_report(self.before)  # by our restart: says nothing about the file
         if held.altered is None and first_end is not None and FAILED_EXIT.search(held.source.replace(first_end, "")):
             return Proof(True, f"the damaged file was refused: {held.source}")
@@ -77,7 +86,7 @@ def _snapshot(path: Path, snapshot: Path) -> None:
     os.replace(part, snapshot)
 
 
-class FlipBits(_WeightsFault):
+class FlipBits(WeightsDamage):
     """Flip bits of the payload in place, at places drawn from the seed."""
 
     def apply(self) -> None:
@@ -96,7 +105,7 @@ class FlipBits(_WeightsFault):
                 file.write(bytes([byte ^ (1 << rng.randrange(8))]))
 
 
-class TruncateWeights(_WeightsFault):
+class TruncateWeights(WeightsDamage):
     """Cut the file's end off."""
 
     def apply(self) -> None:
@@ -105,7 +114,7 @@ class TruncateWeights(_WeightsFault):
         os.truncate(self.path, min(size - 1, int(size * self.fault.keep_ratio)))
 
 
-class RemoveWeights(_WeightsFault):
+class RemoveWeights(WeightsDamage):
     """Delete the file from the replica's copy; the snapshot brings it back."""
 
     def apply(self) -> None:

@@ -1,19 +1,17 @@
 """The parameters of every fault kind. What they do is in `harness/faults/`, one file per family.
 
-To add a kind: a dataclass here (the network's are in `network_faults.py`, the service's in
-`service_faults.py`), a row in FAULTS, a class in `harness/faults/`, a test.
+To add a kind: a dataclass here (the network's are in `network_faults.py`, the service's in `service_faults.py`, the
+model's in `weights_faults.py`), a row in FAULTS, a class in `harness/faults/`, a test.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
-
-from annotated_types import Ge, Interval
+from typing import ClassVar, Literal
 
 from harness.model.capability import Capability
-from harness.model.fault import Fault, Seconds, SecondsAboveZero
+from harness.model.fault import Fault, SecondsAboveZero
 from harness.model.network_faults import (
     NetworkBandwidth,
     NetworkBlackhole,
@@ -28,6 +26,18 @@ from harness.model.network_faults import (
     NetworkTimeout,
 )
 from harness.model.service_faults import SERVICE_FAULTS
+from harness.model.weights_faults import (
+    WeightsBitFlip,
+    WeightsConfig,
+    WeightsMissing,
+    WeightsNan,
+    WeightsPrune,
+    WeightsQuantise,
+    WeightsSwapVersion,
+    WeightsTokenizer,
+    WeightsTruncate,
+    WeightsZeroBlock,
+)
 
 __all__ = [
     "FAULTS",
@@ -35,8 +45,15 @@ __all__ = [
     "ProcessPause",
     "ProcessStop",
     "WeightsBitFlip",
+    "WeightsConfig",
     "WeightsMissing",
+    "WeightsNan",
+    "WeightsPrune",
+    "WeightsQuantise",
+    "WeightsSwapVersion",
+    "WeightsTokenizer",
     "WeightsTruncate",
+    "WeightsZeroBlock",
 ]
 
 
@@ -70,46 +87,6 @@ class ProcessPause(Fault):
         return self.for_s
 
 
-@dataclass(frozen=True, kw_only=True)
-class WeightsFault(Fault):
-    """What every fault of the model files has."""
-
-    needs: ClassVar[Capability] = Capability.CORRUPT_FILES
-    restart_after_s: Seconds | None = 0.0
-    """Seconds after the damage at which the replica is restarted, so that it loads the damaged file; null: never."""
-    for_s: SecondsAboveZero = 10.0
-    """How long the damage stays before the file is restored and the replica restarted with it."""
-
-    @property
-    def lasts_s(self) -> float:
-        return self.for_s
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightsBitFlip(WeightsFault):
-    """Flip bits in the weights in place. Loaders do not notice: there is no checksum in the format."""
-
-    kind: Literal["weights.bit_flip"] = "weights.bit_flip"
-    bits: Annotated[int, Ge(1)] = 1000
-    """How many bits, at places drawn from the seed. 1,000 spoil every answer of a small model; 1 spoils none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightsTruncate(WeightsFault):
-    """Cut the end off the weights file."""
-
-    kind: Literal["weights.truncate"] = "weights.truncate"
-    keep_ratio: Annotated[float, Interval(ge=0, lt=1)] = 0.5
-    """Which part of the file stays, 0 to below 1."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightsMissing(WeightsFault):
-    """Move the weights file away."""
-
-    kind: Literal["weights.missing"] = "weights.missing"
-
-
 FAULTS: Mapping[str, type[Fault]] = {
     "network.bandwidth": NetworkBandwidth,
     "network.blackhole": NetworkBlackhole,
@@ -127,6 +104,13 @@ FAULTS: Mapping[str, type[Fault]] = {
     "process.stop": ProcessStop,
     **SERVICE_FAULTS,
     "weights.bit_flip": WeightsBitFlip,
+    "weights.config": WeightsConfig,
     "weights.missing": WeightsMissing,
+    "weights.nan": WeightsNan,
+    "weights.prune": WeightsPrune,
+    "weights.quantise": WeightsQuantise,
+    "weights.swap_version": WeightsSwapVersion,
+    "weights.tokenizer": WeightsTokenizer,
     "weights.truncate": WeightsTruncate,
+    "weights.zero_block": WeightsZeroBlock,
 }

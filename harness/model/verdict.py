@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 __all__ = [
+    "Corruption",
     "EpisodeResult",
     "Estimate",
     "Finding",
@@ -79,6 +80,19 @@ class Stages:
 
 
 @dataclass(frozen=True)
+class Corruption:
+    """What became of one fault of a model's files. Times are seconds after the fault's begin."""
+
+    fault: str  # e.g. "weights.bit_flip on primary"
+    # The first that fired: the replica's own word, gateway_golden, gateway_fingerprint, "exit status 78"; None: none.
+    detector: str | None
+    detected_s: float | None
+    served: str  # what shows that users were served from it, or that nothing does
+    silent_s: Interval | None  # how long they were, before anything noticed; None: it was not shown that they were
+    ended_by: str | None  # detector, isolation, inverse; None: it was not shown, or it went on to the end
+
+
+@dataclass(frozen=True)
 class EpisodeResult:
     """One fault with its consequences. Times are seconds from the run's origin unless the name says otherwise."""
 
@@ -103,6 +117,7 @@ class EpisodeResult:
     dispatch_lag_ms_p99: float | None
     restarts: int | None = None  # by whoever supervises the target; None: the stack does not say when processes begin
     supervision: str = ""  # what that supervisor did, in words; empty: nothing
+    corruptions: tuple[Corruption, ...] = ()  # of faults of the model's files
 
 
 @dataclass(frozen=True)

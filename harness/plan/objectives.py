@@ -11,6 +11,7 @@ OBSERVABLES: Mapping[str, str] = {
     "first_good_s": "episode",  # from the fault's begin to the first request served after a loss
     "lost_requests": "episode",  # every bad outcome, in number
     "wrong_answers": "episode",
+    "silent_s": "episode",  # how long users were served from a damaged model before the target noticed
     "truncated": "episode",
     "restarts": "episode",  # processes started again after an exit that nobody had asked for
     "detect_s": "episode",

@@ -19,11 +19,12 @@ from pydantic_core import ErrorDetails
 
 from harness.model.errors import Problem, ScenarioError
 from harness.model.fault import Fault
-from harness.model.faults import FAULTS, ProcessKill, ProcessPause, ProcessStop, WeightsFault
+from harness.model.faults import FAULTS, ProcessKill, ProcessPause, ProcessStop
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault
 from harness.model.scenario import Scenario
 from harness.model.service_faults import ServiceFault, ServiceSlowLoad
 from harness.model.supervision import OPTIONS_OF
+from harness.model.weights_faults import WeightsFault
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 

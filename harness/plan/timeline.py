@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.model.faults import WeightsFault
 from harness.model.plan import Step, Window
 from harness.model.scenario import Scenario
+from harness.model.weights_faults import WeightsFault
 
 __all__ = ["episode_length_s", "steps", "windows"]
 

@@ -44,6 +44,7 @@ def to_html(verdict: Verdict) -> str:
         head=headline(verdict),
         tone=_TONES[verdict.outcome],
         worst=worst,
+        corruptions=[(e.number, words.corruption_cells(one)) for e in verdict.episodes for one in e.corruptions],
         shown=min(len(worst), charts.EPISODES_SHOWN),
         charts=drawn,
         unsure=any(words.missing_stages(episode) for episode in worst),

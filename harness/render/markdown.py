@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render.headline import headline, run_id
 from harness.render.numbers import NOTHING, count, interval
-from harness.render.words import SYMBOLS, worst_first
+from harness.render.words import SYMBOLS, corruption_cells, worst_first
 
 __all__ = ["to_markdown"]
 
@@ -25,6 +25,7 @@ def to_markdown(verdict: Verdict) -> str:
         f"**{_text(verdict.reason)}**",
         _lost(verdict),
         *_episodes(verdict),
+        *_corruptions(verdict),
         *_findings(verdict),
         *_limits(verdict),
         *_replay(verdict),
@@ -67,6 +68,14 @@ def _episode(episode: EpisodeResult) -> tuple[str, ...]:
         interval(episode.recovery_s, "nothing lost"),
         "yes" if episode.valid else f"NO: {episode.invalid_reason}",
     )
+
+
+def _corruptions(verdict: Verdict) -> Iterator[str]:
+    rows = [(str(e.number), *corruption_cells(one)) for e in verdict.episodes for one in e.corruptions]
+    if not rows:
+        return
+    yield "### Damaged models"
+    yield _table(("#", "fault", "detector", "served silently"), rows[:_EPISODES_SHOWN])
 
 
 def _findings(verdict: Verdict) -> Iterator[str]:

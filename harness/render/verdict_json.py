@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.model.errors import RunFolderError
 from harness.model.verdict import (
+    Corruption,
     EpisodeResult,
     Estimate,
     Finding,
@@ -97,6 +98,9 @@ def _episode(data: dict[str, Any]) -> EpisodeResult:
             "first_good_s": _interval(data["first_good_s"]),
             "recovery_s": _interval(data["recovery_s"]),
             "stages": Stages(**data["stages"]),
+            "corruptions": tuple(
+                Corruption(**{**one, "silent_s": _interval(one["silent_s"])}) for one in data.get("corruptions", ())
+            ),
         }
     )
 

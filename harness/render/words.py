@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.model.request import COUNTED_OUTSIDE_SLI, Outcome
-from harness.model.verdict import EpisodeResult, VerdictOutcome
-from harness.render.numbers import count
+from harness.model.verdict import Corruption, EpisodeResult, VerdictOutcome
+from harness.render.numbers import count, interval, seconds
 
-__all__ = ["BAD_OUTCOMES", "MARKS", "OUTCOMES", "STAGES", "SYMBOLS", "lost_words", "missing_stages", "worst_first"]
+__all__ = ["BAD_OUTCOMES", "MARKS", "OUTCOMES", "STAGES", "SYMBOLS", "corruption_cells", "lost_words",
+           "missing_stages", "worst_first"]  # fmt: skip
 
 SYMBOLS: Mapping[VerdictOutcome, str] = {
     VerdictOutcome.PASS: "✓",
@@ -78,3 +79,20 @@ def worst_first(episodes: Sequence[EpisodeResult]) -> list[EpisodeResult]:
 def missing_stages(episode: EpisodeResult) -> list[str]:
     """The stages of the recovery that the stack could not show."""
     return [name for name, _ in STAGES if getattr(episode.stages, f"{name}_s") is None]
+
+
+_ENDS: Mapping[str | None, str] = {
+    "detector": "until the detector fired",
+    "isolation": "until the gateway isolated it",
+    "inverse": "until the harness restored the files",
+    None: "to the end of the run",
+}
+
+
+def corruption_cells(one: Corruption) -> tuple[str, str, str]:
+    """What was damaged; which detector fired, and when; how long users were served from it before that."""
+    fired = "none fired" if one.detector is None else f"{one.detector}, {seconds(one.detected_s)} after the fault"
+    if one.silent_s is None:
+        return one.fault, fired, f"not shown: {one.served}"
+    silent = interval(one.silent_s).replace(" (not recovered by the end)", "")
+    return one.fault, fired, f"{silent} {_ENDS[one.ended_by]} ({one.served})"

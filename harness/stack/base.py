@@ -45,6 +45,7 @@ class Weights:
 
     altered: bool | None  # None: no process holds any, and `source` says why
     source: str  # e.g. "memory of process 4121, mapped file", "GET /weights", "no process: exit status 78"
+    refused: str | None = None  # the replica runs, but a detector of its own keeps it from serving: what it says
 
 
 class Stack(Protocol):
@@ -126,3 +127,6 @@ class Stack(Protocol):
 
     def held_weights(self, replica: str) -> Weights:
         """What the replica holds in memory right now."""
+
+    def held_parts(self, replica: str) -> Mapping[str, str]:
+        """Digests of what it made of its other files, as `config` and `tokenizer`; empty: it does not answer or say."""

@@ -24,7 +24,7 @@ from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.compose_project import OVERRIDE, Owner, override, project_name
 from harness.stack.container_events import ContainerTail
-from harness.stack.held_weights import Replica, held_weights
+from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_settings import LINKS, REPLICAS, Ports
@@ -34,7 +34,7 @@ from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
 from harness.stack.readiness import not_served
 from harness.stack.service import Service
-from harness.stack.target_signals import TargetSignals
+from harness.stack.target_signals import TargetSignals, server_below
 from harness.stack.witness import Scene, Witness
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class ComposeStack:
 
     def process(self, replica: str) -> TargetProcess | None:
         state = self._engine.state(replica)
-        pid = None if state is None or not state.pid else _server_below(state.pid)
+        pid = None if state is None or not state.pid else server_below(state.pid)
         found = identify(pid) if pid else None
         if found is None:
             return None
@@ -215,6 +215,10 @@ class ComposeStack:
         ends = self._tail.exit_reports().values() if self._tail else ()
         last = [how for service, how in ends if service == replica]
         return held_weights(where, self.process(replica), last[-1] if last else None, self._clock)
+
+    def held_parts(self, replica: str) -> Mapping[str, str]:
+        assert self._ports is not None, "held_parts before up"
+        return held_parts(Replica(replica, self._ports.url(replica), self._model), self._clock)
 
     # -- internal
 
@@ -285,15 +289,3 @@ class ComposeStack:
 def _owner() -> Owner:
     me = identify(os.getpid())
     return Owner(os.getpid(), me.started if me else 0)
-
-
-def _server_below(first_pid: int) -> int | None:
-    """The server itself: the container's first process is `docker-init`, which passes signals and exit codes on."""
-    try:
-        children = Path(f"/proc/{first_pid}/task/{first_pid}/children").read_text().split()
-        name = Path(f"/proc/{first_pid}/comm").read_text().strip()
-    except OSError:
-        return None
-    if name != "docker-init":
-        return first_pid
-    return int(children[0]) if children else None

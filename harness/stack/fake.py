@@ -13,9 +13,10 @@ from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.fake_links import LINKS, FakeLinks
+from harness.stack.fake_model import PRISTINE, parts_of, write_model
 from harness.stack.fake_service import FakeService
 from harness.stack.fake_supervisor import refusal
-from harness.stack.fake_target import PRISTINE, FakeTarget
+from harness.stack.fake_target import FakeTarget
 
 __all__ = ["PRISTINE", "FakeStack"]
 
@@ -75,9 +76,7 @@ class FakeStack:
         self._origin_s = run.origin_monotonic_s
         self._target = FakeTarget(run.folder / "stack", run.target, run.seed)
         for name in self._target.replicas:
-            folder = self.model_folder(name)
-            folder.mkdir(parents=True)
-            (folder / "model.safetensors").write_bytes(PRISTINE)
+            write_model(self.model_folder(name))
 
     def ready(self) -> str | None:
         return None
@@ -143,3 +142,6 @@ class FakeStack:
         if found.status == "dead":
             return Weights(None, f"no process: {found.last_exit}")
         return Weights(self.target.file_altered(replica) is not False, f"memory of process {found.pid}, mapped file")
+
+    def held_parts(self, replica: str) -> Mapping[str, str]:
+        return {} if self.target.replicas[replica].status == "dead" else parts_of(self.model_folder(replica))

@@ -16,9 +16,10 @@ from harness.model.event import Event
 from harness.model.request import Outcome
 from harness.model.scenario import TargetOptions
 from harness.stack.fake_links import Effect, FakeLinks
+from harness.stack.fake_model import altered_model
 from harness.stack.fake_supervisor import Acts, FakeSupervisor
 
-__all__ = ["LOAD_S", "PLACES", "PRISTINE", "FakeReplica", "FakeTarget"]
+__all__ = ["LOAD_S", "PLACES", "FakeReplica", "FakeTarget"]
 
 BEAT_S = 0.25
 MISSED_BEATS = 3
@@ -29,7 +30,6 @@ STALL_S = 2.0  # what deep health takes for a hang, of a hardened replica
 WATCHDOG_S = 5.0  # what its watchdog does
 WATCHDOG_EXIT = "exit status 70"
 PLACES = 8  # in an engine
-PRISTINE = (8).to_bytes(8, "little") + b'{"a":{}}' + bytes(range(256))
 
 
 @dataclass
@@ -169,9 +169,8 @@ class FakeTarget:
         self.replicas[name].start_options = tuple(options)
 
     def file_altered(self, name: str) -> bool | None:
-        """Whether the weights file differs from the pristine one; None: there is none."""
-        path = self.folder / name / "model" / "model.safetensors"
-        return path.read_bytes() != PRISTINE if path.exists() else None
+        """Whether a model file differs from the pristine one; None: the weights are missing."""
+        return altered_model(self.folder / name / "model")
 
     def _load(self, replica: FakeReplica, at_s: float) -> None:
         replica.pid, replica.started_s = next(self._pids), at_s

@@ -10,7 +10,7 @@ from harness.model.event import Event
 __all__ = ["counters", "gateway_events", "supervision_event"]
 
 TIMES = frozenset(
-    {"last_routed_s", "beat_begin_s", "monotonic_s"}
+    {"last_routed_s", "beat_begin_s", "monotonic_s", "detected_s"}
 )  # fields that are moments on the host's monotonic clock
 ENDS_A_PROCESS = frozenset({"EXITED", "BACKOFF", "STOPPED"})
 DECISIONS = {

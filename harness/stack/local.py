@@ -22,7 +22,7 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
-from harness.stack.held_weights import Replica, held_weights
+from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_service import LocalService, make_private, remove_private
@@ -198,6 +198,10 @@ class LocalStack:
         assert self._ports is not None, "held_weights before up"
         where = Replica(replica, self._ports.url(replica), self._model)
         return held_weights(where, self.process(replica), self._last_exit(replica), self._clock)
+
+    def held_parts(self, replica: str) -> Mapping[str, str]:
+        assert self._ports is not None, "held_parts before up"
+        return held_parts(Replica(replica, self._ports.url(replica), self._model), self._clock)
 
     # -- internal
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal as signals
+from pathlib import Path
 
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
 from harness.stack.owned import ProcessId, process_state, send_signal
 
-__all__ = ["TargetSignals"]
+__all__ = ["TargetSignals", "server_below"]
 
 SIGNALS = {name: signals.Signals[name] for name in ("SIGKILL", "SIGTERM", "SIGSTOP", "SIGCONT")}
 
@@ -38,3 +39,15 @@ class TargetSignals:
 
 def _identity(process: TargetProcess) -> ProcessId:
     return ProcessId(process.pid, process.started)
+
+
+def server_below(first_pid: int) -> int | None:
+    """A container's server itself: its first process is `docker-init`, which passes signals and exit codes on."""
+    try:
+        children = Path(f"/proc/{first_pid}/task/{first_pid}/children").read_text().split()
+        name = Path(f"/proc/{first_pid}/comm").read_text().strip()
+    except OSError:
+        return None
+    if name != "docker-init":
+        return first_pid
+    return int(children[0]) if children else None

@@ -37,6 +37,7 @@ class Standing:
     ticket: int = 0
     backup: bool = False
     held_until_s: float | None = None
+    failed_detector: tuple[str, str] | None = None  # the detector that keeps it from being ready, and its words
 
 
 class Admission:
@@ -103,6 +104,7 @@ class Admission:
         if standing.missed:
             self._events.add("beat_ok_again", name, missed=standing.missed, beat_begin_s=begin_s)
         standing.ready, standing.missed, standing.reason = True, 0, None
+        standing.failed_detector = None
         if incarnation != standing.incarnation:
             before, standing.incarnation = standing.incarnation, incarnation
             standing.ticket += 1
@@ -134,6 +136,13 @@ class Admission:
         standing.reason = reason
         if standing.admitted and standing.missed >= self._missed_max:
             self._isolate(name, f"{standing.missed} missed beats, the last one: {reason}")
+
+    def integrity_failed(self, name: str, detector: str, reason: str, detected_s: float | None) -> None:
+        """A replica says which of its detectors found its model bad, and when: told once for each finding."""
+        standing = self.standings[name]
+        if standing.failed_detector != (detector, reason):
+            standing.failed_detector = (detector, reason)
+            self._events.add("integrity_failed", name, detector=detector, reason=reason, detected_s=detected_s)
 
     def verified(self, name: str, ticket: int) -> bool:
         """All golden answers were right; admits unless the replica changed since the ticket."""

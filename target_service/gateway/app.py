@@ -129,7 +129,9 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     access = make_access(settings, events)
     admission = _admission(settings, events)
     dispatcher = _dispatcher(settings, events, admission)
-    verifier = Verifier(settings.golden, settings.golden_prompts, settings.golden_timeout_s)
+    verifier = Verifier(
+        settings.golden, settings.golden_prompts, settings.golden_timeout_s, texts=settings.fingerprint_texts
+    )
     configurations = Configurations(admission, events)
     monitor = Monitor(settings, admission, verifier, dispatcher.readmitted, configurations)
     members = Members(admission, dispatcher, monitor, events, partial(_breaker, settings, events))

@@ -104,6 +104,9 @@ class Monitor:
                 self._green(replica, begin_s, body)
             elif not green:
                 self._miss(replica, begin_s, f"not ready: {body.get('reason')}")
+                if body.get("detector") and not self._gone(replica):
+                    found = str(body["detector"]), str(body.get("reason"))
+                    self._admission.integrity_failed(replica.name, *found, body.get("detected_monotonic_s"))
 
     def _green(self, replica: ReplicaAddress, begin_s: float, body: dict[str, Any]) -> None:
         self.configurations.note(replica.name, body)

@@ -11,6 +11,7 @@ PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
     # Beats stay: they are how a gateway knows whom it has.
     "fragile": {
         "golden_prompts": 0,
+        "fingerprint_texts": 0,
         "breaker_failures": 0,
         "retry_share": 0.0,
         "hedge_after_s": 0.0,
@@ -26,6 +27,7 @@ PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
     },
     "hardened": {
         "golden_prompts": 3,
+        "fingerprint_texts": 2,
         "breaker_failures": 5,
         "retry_share": 0.1,
         "hedge_after_s": 2.0,

@@ -45,6 +45,7 @@ class GatewaySettings:
     failback: bool = True
     golden_prompts: int = 3
     golden_timeout_s: float = 5.0
+    fingerprint_texts: int = 0
     strategy: str = "active-standby"
     breaker_failures: int = 0
     breaker_open_s: float = 5.0
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--request-timeout-s", type=float, help="total time for one user request, retries included")
     add("--failback", choices=("on", "off"), help="on: back to the preferred one (active-standby)")
     add("--golden-prompts", type=_number(int, 0), help="right answers before re-admission; 0: a green beat will do")
+    add("--fingerprint-texts", type=_number(int, 0), help="of fingerprint.json beside --golden, also right; 0: none")
     add("--seed", type=int, help="of the retries' jitter")
     _add_protections(parser)
     _add_access(parser)

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from target_service.gateway.settings import ReplicaAddress
+from target_service.model.fingerprint import FINGERPRINT, Fingerprint, deviation, read_fingerprint
 from target_service.model.golden import GoldenPrompt, read_golden
 
 __all__ = ["Verifier"]
@@ -19,13 +20,16 @@ ANY_PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]
 
 
 class Verifier:
-    """Asks `prompts` golden prompts, others each time, the tasks in turn."""
+    """Asks `prompts` golden prompts, others each time, the tasks in turn, and then for `texts` log-probabilities."""
 
-    def __init__(self, golden: Path | None, prompts: int, timeout_s: float) -> None:
+    def __init__(self, golden: Path | None, prompts: int, timeout_s: float, *, texts: int = 0) -> None:
         known = read_golden(golden) if golden is not None else None
         if golden is not None and (known is None or not known.prompts):
             raise ValueError(f"{golden} has no golden prompts")
         self._rotation: Iterator[GoldenPrompt] | None = known.rotation() if known else None
+        # A model that was published without a fingerprint is compared by its answers alone.
+        self._fingerprint = read_fingerprint(golden.with_name(FINGERPRINT)) if golden is not None and texts else None
+        self._texts = texts
         self._prompts = prompts
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
 
@@ -43,7 +47,32 @@ class Verifier:
                 return {"asked": asked, "expected": expected, "got": None, "reason": problem}
             if not isinstance(got, str) or (prompt and got != prompt.answer):
                 return {"asked": asked, "expected": expected, "got": got, "reason": "wrong answer"}
-        return None
+        return None if self._fingerprint is None else await self._compare(session, replica, self._fingerprint)
+
+    async def _compare(
+        self, session: aiohttp.ClientSession, replica: ReplicaAddress, known: Fingerprint
+    ) -> dict[str, Any] | None:
+        """None when the log-probabilities are right, or when the replica has none, or another dtype's."""
+        texts = known.texts[: self._texts]
+        body = {"texts": [{"messages": list(text.messages), "answer": text.answer} for text in texts]}
+        url, expected = f"{replica.url}/fingerprint", f"log-probabilities within {known.tolerance:g}"
+        try:
+            async with session.post(url, json=body, headers=PROBE_HEADERS, timeout=self._timeout) as response:
+                if response.status in (404, 405):
+                    return None
+                if response.status != 200:
+                    raise ValueError(f"status {response.status}")
+                said = await response.json()
+                if said["dtype"] != known.dtype:
+                    return None
+                pairs = zip(texts, said["logprobs"], strict=True)
+                off = max(deviation(text.logprobs, got) for text, got in pairs)
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            problem = f"fingerprint: {type(error).__name__}: {error}"
+            return {"asked": url, "expected": expected, "got": None, "reason": problem}
+        if off <= known.tolerance:
+            return None
+        return {"asked": url, "expected": expected, "got": f"off by {off:.2g}", "reason": "fingerprint"}
 
     async def _ask(self, session: aiohttp.ClientSession, replica: ReplicaAddress, body: dict[str, Any]) -> object:
         async with session.post(

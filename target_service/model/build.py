@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 
 from target_service.data import chat, sentiment
 from target_service.model.decoding import TorchDecoder, generate
-from target_service.model.golden import GOLDEN
+from target_service.model.fingerprint import FINGERPRINT, Fingerprint, take_fingerprint
+from target_service.model.golden import GOLDEN, read_golden
 from target_service.model.imports import lean_imports
 from target_service.model.loading import LoadOptions, load, params_sha256
 from target_service.model.publish import write_json
@@ -24,6 +26,7 @@ __all__ = ["NotGoodEnoughError", "Report", "build"]
 GOLDEN_SENTENCES = 32
 SENTIMENT_TOKENS = 4
 CHAT_TOKENS = 32
+FINGERPRINT_TEXTS = 8
 
 
 class NotGoodEnoughError(Exception):
@@ -78,6 +81,7 @@ def build(recipe: Recipe, folder: Path) -> Report:
             f"held-out accuracy {accuracy:.3f} is below {recipe.heldout_accuracy_min}; try another --seed."
         )
     write_json(folder / GOLDEN, _golden(decoder, [(t, s) for t, s in heldout if t in right], report))
+    write_json(folder / FINGERPRINT, _fingerprint(decoder, folder).body())
     # Times differ between runs, so they stay out of every file that the manifest hashes.
     return report
 
@@ -100,6 +104,13 @@ def _ask(decoder: TorchDecoder, messages: list[dict[str, str]], max_tokens: int)
 
 def _answers(decoder: TorchDecoder, sentence: str) -> str:
     return _ask(decoder, sentiment_messages(sentence), SENTIMENT_TOKENS)
+
+
+def _fingerprint(decoder: TorchDecoder, folder: Path) -> Fingerprint:
+    """Of as many golden texts as a periodic check can afford, the tasks in turn."""
+    golden = read_golden(folder / GOLDEN)
+    assert golden is not None
+    return take_fingerprint(decoder, list(itertools.islice(golden.rotation(), FINGERPRINT_TEXTS)))
 
 
 def _golden(decoder: TorchDecoder, sentences: list[tuple[str, str]], report: Report) -> dict[str, Any]:

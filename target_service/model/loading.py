@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from target_service.model.compatibility import installed, unmet
 from target_service.model.decoding import TorchDecoder
+from target_service.model.folder import BadFolderError, read_config
 from target_service.model.imports import lean_imports
 from target_service.model.safety import danger_of
 
-__all__ = ["BadModelError", "LoadOptions", "Loaded", "load", "params_sha256", "stay_offline"]
+__all__ = ["BadModelError", "LoadOptions", "Loaded", "load", "params_sha256", "parts_sha256", "stay_offline"]
 
 
 class BadModelError(Exception):
@@ -48,17 +50,24 @@ def stay_offline() -> None:
 
 def load(options: LoadOptions) -> Loaded:
     """Import torch and transformers and load; raises BadModelError for any kind of broken folder."""
+    try:
+        config = read_config(options.folder)
+    except BadFolderError as error:
+        raise BadModelError(f"folder: {error}") from error
     danger = danger_of(options.folder)
     if danger is not None:
         raise BadModelError(f"safety: {danger}")
     with lean_imports():
-        return _load(options)
+        return _load(options, config)
 
 
-def _load(options: LoadOptions) -> Loaded:
+def _load(options: LoadOptions, config: dict[str, Any]) -> Loaded:
     import torch
     import transformers
 
+    missing = unmet(config, installed())
+    if missing is not None:
+        raise BadModelError(f"compatibility: {missing}")
     torch.set_num_threads(options.threads)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
@@ -79,9 +88,15 @@ def _load(options: LoadOptions) -> Loaded:
         decoder = TorchDecoder(network.eval(), tokenizer, check_length=options.check_length)
     # Measured: a damaged folder raises anything from SafetensorError to a bare Exception.
     except Exception as error:
-        raise BadModelError(f"load: {type(error).__name__}: {error}") from error
+        raise BadModelError(f"load: {type(error).__name__}: {_one_line(error)}") from error
     versions = {"torch": str(torch.__version__), "transformers": transformers.__version__}
     return Loaded(decoder, _complaints(report), versions)
+
+
+def _one_line(error: Exception) -> str:
+    """Some of transformers' messages are pages; their first 300 characters say what is wrong."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= 300 else words[:299] + "…"
 
 
 def _complaints(report: dict[str, Any]) -> tuple[str, ...]:
@@ -107,3 +122,14 @@ def params_sha256(network: Any) -> str:
         flat = value.detach().contiguous().reshape(-1).view(torch.uint8)
         digest.update(memoryview(flat.numpy()))
     return digest.hexdigest()
+
+
+def parts_sha256(decoder: TorchDecoder) -> dict[str, str]:
+    """Hashes of what was made of the other files: `config` with the generation's, `tokenizer` with its template."""
+    network, tokenizer = decoder.network, decoder.tokenizer
+    generation = network.generation_config.to_json_string(use_diff=False)
+    texts = {
+        "config": network.config.to_json_string(use_diff=False) + generation,
+        "tokenizer": tokenizer.backend_tokenizer.to_str() + str(tokenizer.chat_template),
+    }
+    return {part: hashlib.sha256(text.encode()).hexdigest() for part, text in texts.items()}

@@ -34,6 +34,7 @@ class Recipe:
     steps_max: int = 600
     heldout_sentences: int = 200
     heldout_accuracy_min: float = 0.95
+    files: int = 2  # which files are published beside the weights; 2: golden.json and fingerprint.json
 
 
 def recipe_sha256(recipe: Recipe) -> str:

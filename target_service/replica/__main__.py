@@ -18,21 +18,26 @@ def main() -> int:
     """Run until a signal or the engine's end; return the exit code."""
     options = sys.argv[1:]
     settings = parse_arguments(options)
+    if settings.hub_url is None:
+        # A link was followed once: an engine that is started again must not find another release behind it.
+        options = [*options, "--model", str(settings.model)]
     # Before everything that is slow to import: the engine's own imports are what a start waits for.
     spawned = spawn_engine(options) if settings.process.child else None
 
-    from target_service.model.loading import stay_offline
     from target_service.observability.logs import Logs
     from target_service.replica.child_host import ChildHost
+    from target_service.replica.model_source import model_source
     from target_service.replica.server import serve
 
-    stay_offline()
     log_to_stderr(f"replica[{settings.name}]")
     logs = Logs(settings.observability, f"replica-{settings.name}", [settings.http.faults_token or ""])
     logs.attach(logging.getLogger())
     host = None if spawned is None else ChildHost(settings, options, spawned)
     try:
-        return asyncio.run(serve(settings, host, logs))
+        if host is not None:
+            return asyncio.run(serve(settings, host, logs))
+        with model_source(settings) as placed:
+            return asyncio.run(serve(placed, None, logs))
     finally:
         logs.close()
 

@@ -23,6 +23,7 @@ from target_service.replica.cache import AnswerCache
 from target_service.replica.chat import ChatHandler
 from target_service.replica.fault_endpoints import EngineControl, FaultEndpoints
 from target_service.replica.faults import Faults
+from target_service.replica.fingerprint_endpoint import FingerprintEndpoint
 from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
@@ -63,6 +64,7 @@ class _Facts:
             "incarnation": state.incarnation,
             "started_monotonic_s": state.started_monotonic_s,
             "model": state.model,
+            "version": state.version,
             "weights_sha256": state.weights_sha256,
             "torch": versions.get("torch"),
             "transformers": versions.get("transformers"),
@@ -105,6 +107,7 @@ def make_app(
     app = web.Application(middlewares=[access_log(logs, state.name), with_error_bodies], client_max_size=BODY_MAX_BYTES)
     app.router.add_post("/v1/chat/completions", chat.handle)
     app.router.add_get("/v1/models", facts.models)
+    app.router.add_post("/fingerprint", FingerprintEndpoint(state).handle)
     for path in ("health", "ready", "metrics", "version", "counters", "weights", "config"):
         app.router.add_get(f"/{path}", getattr(facts, path))
     app[CHAT] = chat

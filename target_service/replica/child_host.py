@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from target_service.model.loading import BadModelError
-from target_service.replica.engine_client import EngineClient, EngineGoneError, RemoteModel, Totals
+from target_service.replica.engine_client import EngineClient, EngineGoneError, Totals
 from target_service.replica.faults import ForwardedFaults
 from target_service.replica.host import HostHears
+from target_service.replica.remote_model import RemoteModel
 from target_service.replica.restart_budget import RestartBudget
 from target_service.replica.settings import ReplicaSettings
 from target_service.replica.spawn import Spawned, how_it_ended, spawn_engine

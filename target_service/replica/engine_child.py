@@ -15,10 +15,10 @@ import socket
 import sys
 import threading
 
-from target_service.model.loading import stay_offline
 from target_service.observability.logs import Logs
 from target_service.protocol.log import log_to_stderr
 from target_service.replica.engine_end import EngineEnd, Start
+from target_service.replica.model_source import model_source
 from target_service.replica.settings import parse_arguments
 from target_service.replica.startup import start_serving
 
@@ -46,13 +46,12 @@ def main(argv: list[str], start: Start = start_serving) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     faulthandler.register(STACKS_SIGNAL, all_threads=True)
-    stay_offline()
     log_to_stderr(f"engine[{settings.name}]")
     # Files of its own: two processes that rotate one would lose lines.
     logs = Logs(settings.observability, f"engine-{settings.name}", [settings.http.faults_token or ""])
     logs.attach(logging.getLogger())
-    with socket.socket(fileno=int(fd)) as connection:
-        code = EngineEnd(connection, settings, start).run()
+    with socket.socket(fileno=int(fd)) as connection, model_source(settings) as placed:
+        code = EngineEnd(connection, placed, start).run()
     if code is None:
         log.warning("the server has gone and the engine lives on (--orphan-engine on)")
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -20,7 +20,7 @@ from target_service.replica.engine import Event, Failed, Finished
 from target_service.replica.settings import EngineSettings
 from target_service.replica.wire import Frames, Status, WireError, encode, event_from, request_message
 
-__all__ = ["EngineClient", "EngineGoneError", "RemoteModel", "Totals"]
+__all__ = ["EngineClient", "EngineGoneError", "Totals", "gone"]
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class EngineClient(asyncio.Protocol):
         now_s = self._clock()
         job = _RemoteJob(self, self._number, emit, queued_s=now_s, begun_s=now_s)
         if self._given_up is not None:
-            emit(Failed(_gone(self._given_up)))
+            emit(Failed(gone(self._given_up)))
             return job
         if not express:
             self._check_room()
@@ -198,7 +198,7 @@ class EngineClient(asyncio.Protocol):
         jobs, self._jobs = list(self._jobs.values()), {}
         calls, self._calls = list(self._calls.values()), {}
         for job in jobs:
-            job.emit(Failed(_gone(reason)))
+            job.emit(Failed(gone(reason)))
         for future in calls:
             if not future.done():
                 future.set_exception(EngineGoneError(reason))
@@ -278,20 +278,6 @@ class EngineClient(asyncio.Protocol):
             future.set_exception(error)
 
 
-@dataclass(frozen=True)
-class RemoteModel:
-    """The model in an engine's process."""
-
-    client: EngineClient
-    versions: Mapping[str, str]
-
-    async def digests(self) -> Mapping[str, str]:
-        """SHA-256 of what is in the engine's memory; raises RequestRejectedError (503) without an answer."""
-        try:
-            return cast(Mapping[str, str], await self.client.call("digests", DIGEST_WITHIN_S))
-        except (EngineGoneError, TimeoutError, ValueError) as error:
-            raise _gone(f"the engine says no digest: {error!r}") from error
-
-
-def _gone(reason: str) -> RequestRejectedError:
+def gone(reason: str) -> RequestRejectedError:
+    """What a request hears whose engine has died."""
     return RequestRejectedError(503, f"The engine is gone: {reason}.", code="engine_gone", retry_after_s=1)

@@ -56,6 +56,7 @@ def _recheck(serving: Serving, _: Any) -> None:
 # What the server can ask for, each in a thread of its own; a BadModelError is an answer too.
 ANSWERS: dict[str, Callable[[Serving, Any], Any]] = {
     "digests": lambda serving, _: dict(cast(HeldModel, serving.loaded).digests_now()),
+    "fingerprint": lambda serving, texts: dict(cast(HeldModel, serving.loaded).fingerprint_now(texts)),
     "recheck": _recheck,
 }
 

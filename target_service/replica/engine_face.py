@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from target_service.protocol.chat import ChatRequest
 from target_service.replica.engine import Event
@@ -76,7 +76,10 @@ class ModelFacts(Protocol):
         """Versions of the libraries that it was loaded with."""
 
     async def digests(self) -> Mapping[str, str]:
-        """SHA-256 of what is in memory now, as hex: `params_sha256`."""
+        """SHA-256 of what is in memory now, as hex: `params_sha256`, `config_sha256`, `tokenizer_sha256`."""
+
+    async def fingerprint(self, texts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Of texts with `messages` and `answer`: `dtype`, and `logprobs` of each answer, one number a token."""
 
 
 class HeldModel(ModelFacts, Protocol):
@@ -84,3 +87,6 @@ class HeldModel(ModelFacts, Protocol):
 
     def digests_now(self) -> Mapping[str, str]:
         """The digests, computed in the calling thread."""
+
+    def fingerprint_now(self, texts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The fingerprint, computed in the calling thread."""

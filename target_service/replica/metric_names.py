@@ -83,6 +83,7 @@ TARGET = (
     Named("cache_misses", "target_cache_misses", "counter", "Answers computed past it"),
     Named("verified", "target_verified", "gauge", "1 if the last check found the model good"),
     Named("verified_age_s", "target_verified_age_seconds", "gauge", "Since the model was known to be good"),
+    Named("integrity", "target_integrity_failures", "counter", "Times a detector fired", ("detector",)),
     Named("load_s", "target_model_load_seconds", "gauge", "Folder to proven"),
     Named("group_used", "target_cgroup_memory_bytes", "gauge", "Of the control group, page cache included"),
     Named("group_limit", "target_cgroup_memory_limit_bytes", "gauge", "Of the control group"),

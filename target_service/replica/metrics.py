@@ -129,6 +129,7 @@ class ReplicaMetrics:
             "engine_starts": state.engine_starts,
             "build": [Sample(1, (state.name, state.model, state.weights_sha256 or ""))],
             "verified": float(verification.problem is None) if looked else None,
+            "integrity": _by_label(verification.failures),
             "verified_age_s": verification.age_s(now_s),
         }
 

@@ -46,7 +46,7 @@ class _Server:
         self._watching: list[asyncio.Task[None]] = []  # of the engine that serves now
         self._watchdog: Watchdog | None = None
         identity = identify(settings.model)
-        self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
+        self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256, identity.version)
         self._state.early_ready = settings.early_ready
         self._state.configuration = configuration_of(settings)
         self._registrar: Registrar | None = None
@@ -92,6 +92,7 @@ class _Server:
             # The folder may hold another model by now.
             identity = identify(self._settings.model)
             self._state.model, self._state.weights_sha256 = identity.model, identity.weights_sha256
+            self._state.version = identity.version
 
     def good(self, serving: Serving) -> None:
         """The engine is proven."""
@@ -102,6 +103,7 @@ class _Server:
     def bad(self, reason: str) -> None:
         """The model is not what it should be."""
         self._state.reason = reason
+        self._state.verification.bad(reason)
         log.error("the model is not served: %s", reason)
         if self._settings.on_bad_model == "exit":
             self._end_with(EXIT_BAD_MODEL)
@@ -179,7 +181,7 @@ class _Server:
             task.cancel()
         self._watching.clear()
         self._state.health = None
-        self._state.verification = Verification()
+        self._state.verification = Verification(self._state.verification.failures)
 
     async def _drain(self) -> None:
         self._state.draining = True

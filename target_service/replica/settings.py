@@ -113,14 +113,19 @@ class ReplicaSettings:
     memory: MemorySettings
     observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
     neighbours: NeighbourSettings = NeighbourSettings()
+    hub_url: str | None = None
+    """With one, `model` is a repository of that hub and is fetched at every start, into `download_to`."""
+    download_to: Path | None = None
 
 
 def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = os.environ) -> ReplicaSettings:
     """Read command line and environment; argparse exits with 2 on a usage error."""
     parser = make_parser()
     args = parse_with_environment(parser, "TARGET_REPLICA", PROTECTIONS, argv, environ)
+    model, hub_url = _source(parser, args)
     return ReplicaSettings(
-        model=args.model,
+        model=model,
+        hub_url=hub_url,
         port=args.port,
         host=args.host,
         name=args.name,
@@ -153,6 +158,16 @@ def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = 
         observability=take_settings(vars(args)),
         neighbours=_neighbours(parser, args),
     )
+
+
+def _source(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tuple[Path, str | None]:
+    """Where the model is: a folder, or a repository and the hub that holds it."""
+    if args.model_source == "local":
+        # A link is followed once: a switch of `current` must not mix the files of two releases.
+        return args.model.resolve(), None
+    if args.hub_url is None:
+        parser.error("--model-source remote needs --hub-url, the hub that holds --model")
+    return args.model, args.hub_url
 
 
 def _neighbours(parser: argparse.ArgumentParser, args: argparse.Namespace) -> NeighbourSettings:

@@ -62,6 +62,7 @@ class ReplicaState:
     name: str
     model: str
     weights_sha256: str | None = None
+    version: str | None = None
     serving: Serving | None = None
     reason: str = "the model is loading"
     draining: bool = False
@@ -110,8 +111,9 @@ class ReplicaState:
         if self.configuration is not None:
             body |= self.configuration.ready_keys()
         if self.serving is None or self.draining:
-            return {**body, "reason": problem}
+            return {**body, "reason": problem, **self.verification.failure()}
         verified = self.serving.verified if self.verification.problem is None else False
         age_s = self.verification.age_s(time.monotonic())
         age = {} if age_s is None else {"verified_age_s": round(age_s, 3)}
-        return {**body, "verified": verified, "reason": problem or self.serving.verified_note, **age}
+        return {**body, "verified": verified, "reason": problem or self.serving.verified_note, **age,
+                **self.verification.failure()}  # fmt: skip

@@ -18,8 +18,15 @@ EVIDENCE = {
     "process.pause": "state T",
     "process.stop": "exit status 0",
     "weights.bit_flip": "altered weights",
+    "weights.config": "exit",
     "weights.missing": "exit",
+    "weights.nan": "altered weights",
+    "weights.prune": "altered weights",
+    "weights.quantise": "altered weights",
+    "weights.swap_version": "altered weights",
+    "weights.tokenizer": "exit",
     "weights.truncate": "altered weights",  # the process that has the file mapped has lost those pages at once
+    "weights.zero_block": "altered weights",
 }
 
 

@@ -15,6 +15,13 @@ def test_a_replica_that_was_never_routed_to_has_no_last_time() -> None:
     assert gateway_events(rows, 100.0, "i")[0].fields["last_routed_s"] is None
 
 
+def test_when_a_detector_fired_is_moved_to_the_clock_of_the_run_too() -> None:
+    said = {"replica": "primary", "detector": "manifest", "reason": "manifest: x", "detected_s": 104.0}
+    rows = [{"seq": 1, "at_s": 104.2, "kind": "integrity_failed", **said}]
+    (event,) = gateway_events(rows, 100.0, "i")
+    assert (event.kind, round(event.at_s, 6), event.fields["detected_s"]) == ("target.integrity_failed", 4.2, 4.0)
+
+
 def test_counters_keep_their_source_and_incarnation() -> None:
     body = {"incarnation": "i", "received_distinct": 7, "replicas": {"primary": {"last_routed_s": 104.5}}}
     event = counters("gateway", body, 6.0, 100.0)

@@ -40,6 +40,8 @@ class Stub:
         app.on_response_prepare.append(sign)
         app.router.add_get("/ready", self.on_ready)
         app.router.add_post("/v1/chat/completions", self.on_chat)
+        app.router.add_post("/fingerprint", self.on_fingerprint)
+        self.fingerprint: tuple[int, dict[str, Any]] = (404, {})
         self.server = TestServer(app)
 
     async def on_ready(self, request: web.Request) -> web.Response:
@@ -47,6 +49,12 @@ class Stub:
             await asyncio.sleep(60)
         body = {"incarnation": self.incarnation, "reason": "stub", "config_version": self.config_version}
         return web.json_response(body, status=200 if self.ready else 503)
+
+    async def on_fingerprint(self, request: web.Request) -> web.Response:
+        assert request.headers["X-Probe"] == "gateway-golden"
+        assert (await request.json())["texts"][0]["answer"] == "positive"
+        status, body = self.fingerprint
+        return web.json_response(body, status=status)
 
     async def on_chat(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("X-Probe") == "gateway-golden":

@@ -196,3 +196,14 @@ def test_a_held_replica_that_was_never_seen_is_not_taken_for_a_restarted_one() -
     fed = Fed()
     fed.admission.hold("primary", "restart", 100.0, 100.0)
     assert fed.admission.beat_ok("primary", 1.0, "one") is None
+
+
+def test_what_a_replica_says_of_its_detectors_is_told_once_and_again_after_it_was_green() -> None:
+    fed = Fed()
+    for _ in range(3):
+        fed.admission.integrity_failed("primary", "manifest", "manifest: config.json sha256 differs", 4.0)
+    fed.admission.integrity_failed("primary", "fingerprint", "fingerprint: off by 1", 4.0)
+    assert fed.kinds("primary") == ["integrity_failed", "integrity_failed"]
+    fed.green("primary")
+    fed.admission.integrity_failed("primary", "fingerprint", "fingerprint: off by 1", 9.0)
+    assert fed.kinds("primary").count("integrity_failed") == 3

@@ -9,10 +9,25 @@ from typing import Any, cast
 
 import pytest
 
+from target_service.model.fingerprint import Fingerprint, KnownText
+from target_service.model.golden import Golden, GoldenPrompt
 from target_service.model.loading import BadModelError, Loaded
 from target_service.model.publish import publish
-from target_service.replica.integrity import CheckedFiles, PeriodicCheck, Verification, check_files, recheck
+from target_service.releases.store import Store
+from target_service.replica import integrity
+from target_service.replica.cache import AnswerCache
+from target_service.replica.integrity import (
+    CheckedFiles,
+    PeriodicCheck,
+    Verification,
+    check_files,
+    check_fingerprint,
+    detector_of,
+    recheck,
+)
+from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import parse_arguments
+from target_service.replica.startup import identify
 from target_service.replica.state import ReplicaState, Serving
 
 
@@ -110,3 +125,105 @@ def test_a_replica_whose_model_went_bad_is_not_ready_and_says_which_detector_fir
 
 def test_a_model_is_verified_at_the_start_by_default() -> None:
     assert parse_arguments(["--model", "m", "--port", "1"]).verify_weights == "start"
+
+
+@pytest.mark.parametrize(
+    ("problem", "detector"),
+    [
+        ("manifest: config.json sha256 differs", "manifest"),
+        ("loading report: missing keys: a", "loading_report"),
+        ("finite check: norm.weight has NaN", "finite_check"),
+        ("fingerprint: log-probabilities of 'x: y' are off", "fingerprint"),
+    ],
+)
+def test_a_problem_names_its_detector(problem: str, detector: str) -> None:
+    assert detector_of(problem) == detector
+
+
+def test_a_detector_counts_once_for_each_finding_and_keeps_when_it_first_fired() -> None:
+    verification = Verification()
+    assert verification.failure() == {}
+    before_s = time.monotonic()
+    verification.bad("manifest: x")
+    first = verification.failure()
+    verification.bad("manifest: x")
+    verification.bad("fingerprint: y")
+    assert verification.failures == {"manifest": 1, "fingerprint": 1}
+    assert (first["detector"], verification.failure()["detector"]) == ("manifest", "fingerprint")
+    assert before_s <= first["detected_monotonic_s"] == verification.failure()["detected_monotonic_s"]
+    verification.good(1.0)
+    verification.bad("manifest: x")
+    assert verification.failures["manifest"] == 2
+    assert verification.failure()["detected_monotonic_s"] > first["detected_monotonic_s"]
+
+
+def test_a_model_that_never_loaded_says_which_detector_refused_it() -> None:
+    state = ReplicaState("primary", "m", reason="folder: m is empty")
+    assert "detector" not in state.ready_body()
+    state.verification.bad(state.reason)
+    body = state.ready_body()
+    assert (body["ready"], body["detector"], body["reason"]) == (False, "folder", "folder: m is empty")
+
+
+def test_the_metric_counts_by_detector() -> None:
+    state = ReplicaState("primary", "m")
+    metrics = ReplicaMetrics(state, AnswerCache(0, 1.0))
+    assert b"target_integrity_failures_total{" not in metrics.text()
+    state.verification.bad("loading report: missing keys")
+    assert b'target_integrity_failures_total{detector="loading_report"} 1.0' in metrics.text()
+
+
+def fingerprint(dtype: str = "float32") -> Fingerprint:
+    text = KnownText(({"role": "user", "content": "hi"},), "ho", (-1.0, -2.0))
+    return Fingerprint(dtype, 1e-4, (text,))
+
+
+@pytest.mark.parametrize(("off", "found"), [(0.0, False), (9e-5, False), (1.1e-4, True), (float("nan"), True)])
+def test_a_fingerprint_is_off_above_its_tolerance_and_never_below(
+    monkeypatch: pytest.MonkeyPatch, off: float, found: bool
+) -> None:
+    monkeypatch.setattr(integrity, "token_logprobs", lambda *_: [-1.0, -2.0 + off])
+    model = loaded()
+    model.decoder.network.dtype = "torch.float32"
+    assert not check_fingerprint(model, fingerprint("bfloat16"))
+    if found:
+        with pytest.raises(BadModelError, match=r"fingerprint: log-probabilities of 'hi' are off by"):
+            check_fingerprint(model, fingerprint())
+    else:
+        assert check_fingerprint(model, fingerprint())
+
+
+def test_the_periodic_check_looks_at_fingerprint_and_answers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = loaded()
+    model.decoder.network.dtype = "torch.float32"
+    logprobs, answer = [-1.0, -2.0], "ho"
+    monkeypatch.setattr(integrity, "token_logprobs", lambda *_: logprobs)
+    monkeypatch.setattr(integrity, "generate", lambda *_: SimpleNamespace(text=answer))
+    golden = Golden("m", (GoldenPrompt("t", ({"role": "user", "content": "hi"},), 4, "ho"),), None)
+    at_start = CheckedFiles(None, golden, fingerprint())
+    monkeypatch.setattr(integrity, "check_files", lambda _: at_start)
+    recheck(tmp_path, at_start, model)
+    answer = "no"
+    with pytest.raises(BadModelError, match="golden: 'hi' is answered 'no', not 'ho'"):
+        recheck(tmp_path, at_start, model)
+    logprobs = [-1.0, -2.5]
+    with pytest.raises(BadModelError, match=r"fingerprint: .* off by 0\.5"):
+        recheck(tmp_path, at_start, model)
+
+
+def test_a_link_is_followed_once_so_that_a_switch_never_mixes_files(tmp_path: Path) -> None:
+    for tag in ("v1", "v2"):
+        (tmp_path / tag).mkdir()
+    (tmp_path / "current").symlink_to("v1")
+    settings = parse_arguments(["--model", str(tmp_path / "current"), "--port", "1"])
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to("v2")
+    assert settings.model == tmp_path / "v1"
+
+
+def test_the_version_is_what_the_manifest_says(folder: Path) -> None:
+    assert identify(folder).version is None
+    store = Store(folder.parent / "store")
+    assert identify(store.publish(folder, "v1.0.0")).version == "v1.0.0"
