@@ -27,6 +27,7 @@ from target_service.gateway.tries import Tries
 from target_service.gateway.upstream import Upstream
 from target_service.gateway.verification import Verifier
 from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.paths import USER_PATHS
 from target_service.protocol.web import REQUEST_ID, request_id, with_error_bodies
 
 __all__ = ["DRAINING", "TRAFFIC", "make_app"]
@@ -125,6 +126,8 @@ def make_app(settings: GatewaySettings) -> web.Application:
     app[TRAFFIC] = traffic
     app[DRAINING] = asyncio.Event()
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
+    for path in USER_PATHS:
+        app.router.add_post(path, proxy.handle)
     for path in ("health", "ready", "metrics", "version"):
         app.router.add_get(f"/{path}", getattr(own, path))
     app.router.add_get("/gateway/state", own.state)

@@ -68,16 +68,30 @@ class TorchDecoder:
         self.check_length = check_length
         self.network = network
         self.tokenizer = tokenizer
-        self.positions_max = int(network.config.max_position_embeddings)
+        self.positions_max = int(network.config.get_text_config().max_position_embeddings)
         ends = network.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         self.ends = frozenset(end for end in (*ends, tokenizer.eos_token_id) if end is not None)
 
     def begin(self, messages: Sequence[Message], sampling: Sampling) -> TorchGeneration:
         """Tokenize with the model's chat template and check the length."""
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+        if any(message.images for message in messages):
+            raise RequestRejectedError(400, "This model takes text only, no images.", param="messages")
+        ids = self.tokenized([{"role": message.role, "content": message.content} for message in messages])
+        self.check_fits(ids)
+        return TorchGeneration(self, ids, sampling)
+
+    def tokenized(self, turns: Sequence[dict[str, Any]]) -> list[int]:
+        """The conversation as token ids, up to where the answer begins."""
         prompt = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        ids = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        # JSON can carry half of a character, which no tokenizer takes.
+        if any("\ud800" <= character <= "\udfff" for character in prompt):
+            raise RequestRejectedError(400, "The text holds half of a surrogate pair.", param="messages")
+        ids: list[int] = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def check_fits(self, ids: Sequence[int]) -> None:
+        """Refuse a prompt that leaves no room for an answer; raises RequestRejectedError (400)."""
         # RoPE extrapolates without an error, so nobody but the server would notice.
         if self.check_length and len(ids) >= self.positions_max:
             raise RequestRejectedError(
@@ -86,7 +100,6 @@ class TorchDecoder:
                 param="messages",
                 code="context_length_exceeded",
             )
-        return TorchGeneration(self, ids, sampling)
 
 
 class TorchGeneration:

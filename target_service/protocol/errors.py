@@ -11,8 +11,8 @@ from typing import Any
 __all__ = ["RequestRejectedError", "error_body"]
 
 _KINDS = {400: "invalid_request_error", 404: "not_found_error", 413: "invalid_request_error",
-          429: "overloaded_error", 502: "upstream_error", 503: "unavailable_error",
-          504: "timeout_error"}  # fmt: skip
+          422: "invalid_request_error", 429: "overloaded_error", 502: "upstream_error",
+          503: "unavailable_error", 504: "timeout_error"}  # fmt: skip
 
 
 def error_body(status: int, message: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:

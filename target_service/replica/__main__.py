@@ -23,6 +23,7 @@ from target_service.replica.settings import ReplicaSettings, parse_arguments
 from target_service.replica.startup import identify, start_serving
 from target_service.replica.state import ReplicaState, Serving
 from target_service.replica.watchdog import Watchdog, end_process
+from target_service.services.choice import service_of, splitter_of
 
 EXIT_BAD_MODEL = 78
 log = logging.getLogger("target_service.replica")
@@ -40,11 +41,13 @@ class _Replica:
         identity = identify(settings.model)
         self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256)
         self._state.early_ready = settings.early_ready
+        self._state.service = service_of(settings.model, settings.service)
+        self._state.splitter = splitter_of(settings.model, self._state.service)
         self._faults = Faults()
 
     async def run(self) -> int:
         runner = web.AppRunner(
-            make_app(self._state, self._settings.http, self._faults),
+            make_app(self._state, self._settings.http, self._faults, self._settings.model),
             access_log=None,
             # Without it a handler runs on for a client that has gone.
             handler_cancellation=self._settings.engine.cancel_on_disconnect,

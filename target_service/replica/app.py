@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ from target_service.replica.faults import Faults
 from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
+from target_service.services.endpoints import add_endpoints
 
 __all__ = ["make_app"]
 
@@ -57,6 +59,7 @@ class _Facts:
             "incarnation": state.incarnation,
             "started_monotonic_s": state.started_monotonic_s,
             "model": state.model,
+            "service": state.service,
             "weights_sha256": state.weights_sha256,
             "torch": versions.get("torch"),
             "transformers": versions.get("transformers"),
@@ -79,8 +82,10 @@ class _Facts:
         return web.json_response({"params_sha256": digest, "incarnation": self._state.incarnation})
 
 
-def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web.Application:
-    """The application; `state` may still be loading and changes under it."""
+def make_app(
+    state: ReplicaState, settings: HttpSettings, faults: Faults, folder: Path | None = None
+) -> web.Application:
+    """The application; `state` may still be loading and changes under it. `folder`: also its service's endpoints."""
     cache = AnswerCache(settings.cache_size, settings.cache_ttl_s)
     metrics = ReplicaMetrics(state, cache)
     facts, chat = _Facts(state, metrics), ChatHandler(state, metrics, settings, cache, faults)
@@ -89,6 +94,8 @@ def make_app(state: ReplicaState, settings: HttpSettings, faults: Faults) -> web
     app.router.add_get("/v1/models", facts.models)
     for path in ("health", "ready", "metrics", "version", "counters", "weights"):
         app.router.add_get(f"/{path}", getattr(facts, path))
+    if folder is not None:
+        add_endpoints(app, state.service, folder, chat)
     if settings.faults_token:
         FaultEndpoints(faults, settings.faults_token).add_to(app)
 

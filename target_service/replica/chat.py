@@ -7,9 +7,10 @@ import json
 import math
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -48,6 +49,12 @@ class ChatHandler:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one request; aiohttp cancels this when the client goes away."""
+        return await self.counted(request, self._serve)
+
+    async def counted(
+        self, request: web.Request, serve: Callable[[web.Request], Awaitable[tuple[web.StreamResponse, str]]]
+    ) -> web.StreamResponse:
+        """Count a request exactly once, however `serve` ends; it returns the reply and its outcome."""
         probe, counters = is_probe(request), self._state.counters
         if probe:
             counters.probe_received += 1
@@ -57,7 +64,7 @@ class ChatHandler:
         counters.open += 1
         outcome = "cancelled"
         try:
-            response, outcome = await self._serve(request)
+            response, outcome = await serve(request)
             return response
         except RequestRejectedError as rejected:
             outcome = str(rejected.status)
@@ -72,24 +79,17 @@ class ChatHandler:
 
     async def _serve(self, request: web.Request) -> tuple[web.StreamResponse, str]:
         begin_s = time.monotonic()
-        serving, refusal = self._state.serving, self._state.refusal
-        if serving is None or refusal is not None:
-            raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
-        if not is_probe(request):
-            self._limit_rate(begin_s)
-        try:
-            body = await request.json()
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise RequestRejectedError(400, f"The body is not JSON: {error}.") from error
+        engine, body = await self.admitted(request)
         wanted = parse_chat(body, self._state.model, bounded=self._settings.validate)
-        events = self._answer(serving.engine, wanted, probe=is_probe(request))
+        events = self._answer(engine, wanted, probe=is_probe(request))
         try:
             # The status line waits for the first token, so that an early failure has a status.
             first = await anext(events)
             if isinstance(first, Failed):
                 raise first.rejected
             self._metrics.ttft_s.observe(time.monotonic() - begin_s)
-            reply = Reply(f"chatcmpl-{uuid.uuid4().hex}", self._state.model, int(time.time()))
+            name = f"chatcmpl-{uuid.uuid4().hex}"
+            reply = Reply(name, self._state.model, int(time.time()), self._state.splitter())
             if wanted.stream:
                 stream = EventStream(request, reply, self._settings, include_usage=wanted.include_usage)
                 async with aclosing(disturbed(events, self._faults)) as sent:
@@ -98,6 +98,26 @@ class ChatHandler:
         finally:
             await events.aclose()
             self._metrics.e2e_s.observe(time.monotonic() - begin_s)
+
+    async def admitted(self, request: web.Request) -> tuple[Engine, Any]:
+        """The engine and the body's JSON; raises RequestRejectedError when not ready, too often, or no JSON."""
+        serving, refusal = self._state.serving, self._state.refusal
+        if serving is None or refusal is not None:
+            raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
+        if not is_probe(request):
+            self._limit_rate(time.monotonic())
+        try:
+            return serving.engine, await request.json()
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RequestRejectedError(400, f"The body is not JSON: {error}.") from error
+
+    async def ask(self, engine: Engine, wanted: ChatRequest, *, probe: bool) -> tuple[str, Finished]:
+        """A whole answer's text and end, for a service with replies of its own; raises RequestRejectedError."""
+        begin_s = time.monotonic()
+        async with aclosing(self._answer(engine, wanted, probe=probe)) as events:
+            answer = await _whole_text(events)
+        self._metrics.e2e_s.observe(time.monotonic() - begin_s)
+        return answer
 
     def _limit_rate(self, now_s: float) -> None:
         wait_s = self._bucket.take(now_s) if self._bucket is not None else 0
@@ -117,15 +137,20 @@ class ChatHandler:
         return answered_once(self._cache, key, partial(_events, engine, wanted))
 
     async def _whole(self, reply: Reply, events: AsyncIterator[Event]) -> tuple[web.StreamResponse, str]:
-        text = ""
-        async for event in events:
-            if isinstance(event, Failed):
-                raise event.rejected
-            if isinstance(event, Piece):
-                text += event.text
-            if isinstance(event, Finished):
-                return web.json_response(reply.whole(text, event.finish_reason, event.usage)), "ok"
-        raise RequestRejectedError(500, "The engine ended without an answer.")
+        text, end = await _whole_text(events)
+        return web.json_response(reply.whole(text, end.finish_reason, end.usage)), "ok"
+
+
+async def _whole_text(events: AsyncIterator[Event]) -> tuple[str, Finished]:
+    text = ""
+    async for event in events:
+        if isinstance(event, Failed):
+            raise event.rejected
+        if isinstance(event, Piece):
+            text += event.text
+        if isinstance(event, Finished):
+            return text, event
+    raise RequestRejectedError(500, "The engine ended without an answer.")
 
 
 async def _events(engine: Engine, wanted: ChatRequest) -> AsyncGenerator[Event]:

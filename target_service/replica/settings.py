@@ -9,6 +9,7 @@ from typing import Literal
 
 from target_service.replica.nan_guard import NanGuardMode
 from target_service.replica.protection import PROTECTIONS
+from target_service.services.choice import SERVICES
 
 __all__ = ["CacheKeyKind", "EngineSettings", "HealthSettings", "HttpSettings", "ReplicaSettings", "WatchdogSettings",
            "parse_arguments"]  # fmt: skip
@@ -80,6 +81,7 @@ class ReplicaSettings:
     warmup_tokens: int
     early_ready: bool
     slow_load_s: float
+    service: str
     engine: EngineSettings
     watchdog: WatchdogSettings
     health: HealthSettings
@@ -117,6 +119,7 @@ def parse_arguments(argv: list[str] | None = None) -> ReplicaSettings:
         warmup_tokens=args.warmup_tokens,
         early_ready=args.early_ready,
         slow_load_s=args.slow_load_s,
+        service=args.service,
         engine=engine,
         watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
         health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),
@@ -143,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", type=Path, required=True, help="model folder")
     add("--port", type=int, required=True)
     add("--host", default="127.0.0.1")
+    add("--service", choices=("auto", *SERVICES), default="auto", help="auto: as the model folder says")
     add("--name", default="primary", help="X-Served-By of every reply")
     add("--dtype", choices=("auto", "float32", "float16", "bfloat16"), default="auto")
     add("--disable-mmap", action="store_true", help="copy the parameters instead of mapping them")

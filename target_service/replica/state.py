@@ -10,6 +10,7 @@ from typing import Any
 
 from target_service.model.loading import Loaded
 from target_service.protocol.counting import DistinctCounter
+from target_service.protocol.reasoning import Plain, Splitter
 from target_service.replica.engine import Engine
 from target_service.replica.health import EngineHealth
 from target_service.replica.integrity import Verification
@@ -62,6 +63,8 @@ class ReplicaState:
     name: str
     model: str
     weights_sha256: str | None = None
+    service: str = "all-in-one"
+    splitter: Callable[[], Splitter] = Plain
     serving: Serving | None = None
     reason: str = "the model is loading"
     draining: bool = False
