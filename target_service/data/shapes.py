@@ -65,12 +65,12 @@ class Question:
 
 
 def draw(rng: np.random.Generator) -> Scene:
-    """Draw one scene: a shape in some shade of its colour on a light, slightly noisy ground."""
+    """Draw one scene: a shape in some shade of its colour on a bright, slightly noisy ground."""
     colour, shape = _pick(rng, tuple(COLOURS)), _pick(rng, SHAPES)
     width, height = (int(side) for side in rng.integers(SIDES_PX[0], SIDES_PX[1] + 1, size=2))
     x, y = int(rng.integers(0, SIZE_PX - width + 1)), int(rng.integers(0, SIZE_PX - height + 1))
     box = (x, y, x + width, y + height)
-    ground = np.full((SIZE_PX, SIZE_PX, 3), rng.integers(200, 251), dtype=np.int16)
+    ground = np.full((SIZE_PX, SIZE_PX, 3), rng.integers(180, 226), dtype=np.int16)
     ground[_inside(shape, box)] = np.asarray(COLOURS[colour]) + rng.integers(-20, 21, size=3)
     noisy = ground + rng.integers(-6, 7, size=(SIZE_PX, SIZE_PX, 1), dtype=np.int16)
     return Scene(np.clip(noisy, 0, 255).astype(np.uint8), colour, shape, box)

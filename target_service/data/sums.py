@@ -1,6 +1,7 @@
 """Sums and differences with a thought that counts its way to the answer, one step at a time.
 
-A pair of numbers is held out when its hash is in the held-out tenth: training never sees it.
+A pair of numbers is held out when its hash is in the held-out tenth: training never sees it. Numbers are words, each
+one token: transformers gives every Qwen2 a tokenizer that takes digits one by one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from target_service.protocol.reasoning import CLOSE, OPEN
 __all__ = ["SYSTEM", "Sum", "all_sums", "generate"]
 
 SYSTEM = "Think first, then answer."
-FIRST_MAX, SECOND_MAX = 20, 9
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+           "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")  # fmt: skip
+SECOND_MAX = 9
 # How a question is put, for adding and for taking away.
 QUESTIONS = {
     "plus": ("What is {a} plus {b}?", "How much is {a} plus {b}?", "Please add {a} and {b}."),
@@ -45,20 +48,21 @@ class Sum:
     @property
     def questions(self) -> tuple[str, ...]:
         """Every way to put it."""
-        return tuple(pattern.format(a=self.a, b=self.b) for pattern in QUESTIONS[self.sign])
+        return tuple(pattern.format(a=NUMBERS[self.a], b=NUMBERS[self.b]) for pattern in QUESTIONS[self.sign])
 
     @property
     def thought(self) -> str:
         """Counting `b` steps up or down from `a`."""
         direction = 1 if self.sign == "plus" else -1
-        steps = (f" {step}{STEPS[self.sign]}{self.a + direction * step}" for step in range(1, self.b + 1))
-        return f"Start at {self.a}:{','.join(steps)}."
+        counted = [(NUMBERS[step], NUMBERS[self.a + direction * step]) for step in range(1, self.b + 1)]
+        steps = (f" {step}{STEPS[self.sign]}{reached}" for step, reached in counted)
+        return f"Start at {NUMBERS[self.a]}:{','.join(steps)}."
 
     @property
     def answer(self) -> str:
         """What the thought comes to."""
         result = self.a + self.b if self.sign == "plus" else self.a - self.b
-        return ANSWERS[self.sign].format(a=self.a, b=self.b, c=result)
+        return ANSWERS[self.sign].format(a=NUMBERS[self.a], b=NUMBERS[self.b], c=NUMBERS[result])
 
     @property
     def text(self) -> str:
@@ -67,9 +71,10 @@ class Sum:
 
 
 def all_sums() -> list[Sum]:
-    """Every task there is; no difference is below zero."""
-    pairs = [(a, b) for a in range(FIRST_MAX + 1) for b in range(1, SECOND_MAX + 1)]
-    return [Sum("plus", a, b) for a, b in pairs] + [Sum("minus", a, b) for a, b in pairs if a >= b]
+    """Every task there is; nothing is below zero or above twenty."""
+    most = len(NUMBERS) - 1
+    pairs = [(a, b) for a in range(most + 1) for b in range(1, SECOND_MAX + 1)]
+    return [Sum("plus", a, b) for a, b in pairs if a + b <= most] + [Sum("minus", a, b) for a, b in pairs if a >= b]
 
 
 def generate(rng: random.Random, sums: list[Sum]) -> tuple[str, Sum]:

@@ -103,13 +103,13 @@ class TorchDecoder:
 
 
 class TorchGeneration:
-    """One KV cache and where it stands."""
+    """One KV cache and where it stands; `context` is the prompt and what was generated so far, as token ids."""
 
     def __init__(self, decoder: TorchDecoder, ids: list[int], sampling: Sampling) -> None:
         import torch
 
         self._decoder = decoder
-        self._next = torch.tensor([ids])
+        self.context = list(ids)
         self._cache: Any = None
         self._logits: Any = None
         self._sampling = sampling
@@ -129,20 +129,23 @@ class TorchGeneration:
 
         with torch.inference_mode():
             out = self._decoder.network(
-                input_ids=self._next,
+                input_ids=torch.tensor([self.context if self._cache is None else self.context[-1:]]),
                 past_key_values=self._cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
             self._cache = out.past_key_values
-            self._logits = out.logits[0, -1]
-            token = self._choose(self._logits)
-            self._next = torch.tensor([[token]])
+            logits = out.logits[0, -1]
+            return self.take(logits, int(logits.argmax()))
+
+    def take(self, logits: Any, likeliest: int) -> int:
+        """Choose the next token from its logits (vocabulary)."""
+        self._logits = logits
+        token = likeliest if self._sampling.temperature == 0 else self._draw(logits)
+        self.context.append(token)
         return token
 
-    def _choose(self, logits: Any) -> int:
-        if self._sampling.temperature == 0:
-            return int(logits.argmax())
+    def _draw(self, logits: Any) -> int:
         import torch
 
         chances = (logits.float() / self._sampling.temperature).softmax(-1)

@@ -22,7 +22,9 @@ from target_service.services.choice import AUTOGLM
 __all__ = ["MODEL_ID", "REASONING", "Report", "build", "reasoning_sha256"]
 
 MODEL_ID = "tiny-qwen2-reasoning"
-REASONING = Recipe(vocabulary=420, steps_min=150, steps_max=900, heldout_accuracy_min=0.95)
+REASONING = Recipe(
+    vocabulary=640, learning_rate=3e-3, decay_steps=250, steps_min=300, steps_max=600, heldout_accuracy_min=0.95
+)
 TOKENS_MAX = 96
 GOLDEN_EACH = 12
 SUMS_ACCURACY = 0.999

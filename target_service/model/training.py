@@ -56,7 +56,9 @@ class Exam:
 class Teaches(Protocol):
     """What a network learns from."""
 
-    exams: Sequence[Exam]
+    @property
+    def exams(self) -> Sequence[Exam]:
+        """What must be right before training may end."""
 
     def batch(self) -> list[Example]:
         """The next examples."""

@@ -35,15 +35,16 @@ def wanted_in(body: object, *, single: bool = False) -> Wanted:
     image, prompt, tokens = body.get("image"), body.get("prompt"), body.get("max_new_tokens", NEW_TOKENS_DEFAULT)
     if not isinstance(image, str):
         raise _bad("image", "must be the base64 text of a PNG or JPEG image")
-    prompts = prompt if isinstance(prompt, list) and not single else [prompt]
-    if not prompts or not all(isinstance(each, str) and each.strip() for each in prompts):
+    listed = prompt if isinstance(prompt, list) and not single else [prompt]
+    prompts = tuple(each for each in listed if isinstance(each, str) and each.strip())
+    if not prompts or len(prompts) < len(listed):
         raise _bad("prompt", f"must be a text{'' if single else ' or a list of texts'}, not empty")
     if len(prompts) > PROMPTS_MAX or max(map(len, prompts)) > PROMPT_CHARACTERS_MAX:
         limit = f"prompt has more than {PROMPTS_MAX} texts or one of more than {PROMPT_CHARACTERS_MAX} characters."
         raise RequestRejectedError(413, limit, param="prompt")
     if isinstance(tokens, bool) or not isinstance(tokens, int) or not 1 <= tokens <= NEW_TOKENS_MAX:
         raise _bad("max_new_tokens", f"must be an integer from 1 to {NEW_TOKENS_MAX}")
-    return Wanted(image, tuple(prompts), tokens)
+    return Wanted(image, prompts, tokens)
 
 
 def batch_in(body: object) -> list[object]:

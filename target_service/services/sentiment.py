@@ -54,8 +54,9 @@ class Sentiment:
 def sentences_in(body: object) -> tuple[list[str], bool]:
     """The sentences of a body, and whether it is one outside a list; raises RequestRejectedError."""
     features = body.get("features") if isinstance(body, Mapping) else None
-    sentences = features if isinstance(features, list) else [features]
-    if not sentences or not all(isinstance(each, str) and each.strip() for each in sentences):
+    listed = features if isinstance(features, list) else [features]
+    sentences = [each for each in listed if isinstance(each, str) and each.strip()]
+    if not sentences or len(sentences) < len(listed):
         raise RequestRejectedError(422, "features must be a text or a list of texts, none empty.", param="features")
     if len(sentences) > SENTENCES_MAX:
         raise RequestRejectedError(413, f"features has more than {SENTENCES_MAX} texts.", param="features")

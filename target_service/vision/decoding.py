@@ -81,7 +81,7 @@ class VisionGeneration(TorchGeneration):
 
         with torch.inference_mode():
             out = self._network(
-                input_ids=self._next,
+                input_ids=torch.tensor([self.context if self._cache is None else self.context[-1:]]),
                 position_ids=self._positions,
                 past_key_values=self._cache,
                 use_cache=True,
@@ -89,12 +89,10 @@ class VisionGeneration(TorchGeneration):
                 **self._images,
             )
             self._cache = out.past_key_values
-            self._logits = out.logits[0, -1]
-            token = self._choose(self._logits)
-            self._next = torch.tensor([[token]])
+            self._images = {}
             self._positions = (self._positions.max() + 1).expand(3, 1, 1)
-        self._images = {}
-        return token
+            logits = out.logits[0, -1]
+            return self.take(logits, int(logits.argmax()))
 
 
 def _turn(message: Message) -> dict[str, Any]:

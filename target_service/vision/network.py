@@ -47,6 +47,7 @@ def _text(recipe: ChordRecipe, tokenizer: Any, end: int) -> dict[str, Any]:
             "mrope_section": list(recipe.mrope_section),
             "rope_theta": recipe.rope_theta,
         },
+        "initializer_range": recipe.initial_std,
         "bos_token_id": None,
         "eos_token_id": end,
         "pad_token_id": tokenizer.pad_token_id,
@@ -56,10 +57,12 @@ def _text(recipe: ChordRecipe, tokenizer: Any, end: int) -> dict[str, Any]:
 def _vision(recipe: ChordRecipe) -> dict[str, Any]:
     return {
         "depth": recipe.vision_layers,
+        "initializer_range": recipe.initial_std,
         "hidden_size": recipe.vision_hidden,
         "intermediate_size": recipe.vision_intermediate,
         "num_heads": recipe.vision_heads,
         "patch_size": recipe.patch_px,
+        "spatial_merge_size": recipe.merge,
         "out_hidden_size": recipe.hidden,
         # Every layer looks at the whole image: it is one window.
         "fullatt_block_indexes": list(range(recipe.vision_layers)),

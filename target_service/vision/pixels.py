@@ -76,8 +76,8 @@ def smart_resize(height: int, width: int, how: Preprocessing) -> tuple[int, int]
 def patches_of(pixels: npt.NDArray[np.uint8], how: Preprocessing) -> Patches:
     """Rescale, normalise and cut one image; `pixels` has shape (height, width, 3), sides multiples of the factor."""
     height, width, _ = pixels.shape
-    scaled = pixels.astype(np.float32) / np.float32(255)
-    normal = (scaled - np.asarray(how.mean, np.float32)) / np.asarray(how.std, np.float32)
+    scaled = pixels.astype(np.float32) / 255
+    normal = ((scaled - np.asarray(how.mean)) / np.asarray(how.std)).astype(np.float32)
     rows, columns = height // how.patch_px, width // how.patch_px
     cut = normal.transpose(2, 0, 1).reshape(
         3, rows // how.merge, how.merge, how.patch_px, columns // how.merge, how.merge, how.patch_px
