@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL := .model
+AUTOGLM := .model-autoglm
+CHORD := .model-chord
 DEMO := scenarios/kill-primary.yaml scenarios/hang-primary.yaml scenarios/corrupt-weights.yaml
 SOURCES := harness target_service tests
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -12,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images test check format lint types fast bench model clean lock
+.PHONY: help demo images test check format lint types fast bench model models clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,14 +42,18 @@ $(VENV)/node: | $(BIN)/python
 model: $(VENV)/.target ## build the small model
 	@$(BIN)/python -m target_service.build_model $(MODEL)
 
+models: model ## build the models of the other two services too (takes minutes once)
+	@$(BIN)/python -m target_service.build_model $(AUTOGLM) --service autoglm
+	@$(BIN)/python -m target_service.build_model $(CHORD) --service chord
+
 demo: model ## three scenarios on real processes, with a report each (no Docker needed)
 	@$(BIN)/harness run $(DEMO) --model $(MODEL) --as-expected
 
 images: $(VENV)/.target ## the container stack's images (OFFLINE=1: without a registry, as root)
 	@$(BIN)/harness images $(if $(OFFLINE),--offline)
 
-test: $(VENV)/.dev $(VENV)/node model ## every test that this machine can run
-	@HARNESS_TEST_MODEL=$(MODEL) HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.dev $(VENV)/node models ## every test that this machine can run
+	@HARNESS_TEST_MODEL=$(MODEL) HARNESS_TEST_AUTOGLM=$(AUTOGLM) HARNESS_TEST_CHORD=$(CHORD) HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## format, lint, types and fast tests, under a minute
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint types fast
@@ -73,6 +79,6 @@ lock: $(VENV)/.dev ## write the versions of this environment into constraints.tx
 	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//; s/ @ .*//' | sort -f > constraints.txt
 
 clean: ## remove everything that the targets made, reports of runs included
-	@rm -rf $(VENV) $(MODEL) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(MODEL) $(AUTOGLM) $(CHORD) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find reports -mindepth 1 -maxdepth 1 ! -name example ! -name bench.json -exec rm -rf {} +

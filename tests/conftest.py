@@ -27,11 +27,28 @@ def _own_state_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small model: the one that HARNESS_TEST_MODEL names, or built for this session."""
-    given = os.environ.get("HARNESS_TEST_MODEL")
+    return _built("all-in-one", "HARNESS_TEST_MODEL", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def autoglm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reasoning model: the one that HARNESS_TEST_AUTOGLM names, or built for this session."""
+    return _built("autoglm", "HARNESS_TEST_AUTOGLM", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def chord_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The grounding model: the one that HARNESS_TEST_CHORD names, or built for this session, which takes minutes."""
+    return _built("chord", "HARNESS_TEST_CHORD", tmp_path_factory)
+
+
+def _built(service: str, variable: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    given = os.environ.get(variable)
     if given:
         return Path(given).resolve()
     folder = tmp_path_factory.mktemp("build") / "model"
-    subprocess.run([sys.executable, "-m", "target_service.build_model", str(folder)], check=True, cwd=ROOT)
+    command = [sys.executable, "-m", "target_service.build_model", str(folder), "--service", service]
+    subprocess.run(command, check=True, cwd=ROOT)
     return folder
 
 

@@ -35,6 +35,7 @@ from target_service.observability.access import access_log
 from target_service.observability.logs import Logs
 from target_service.protocol.body import BODY_MAX_BYTES
 from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.paths import USER_PATHS
 from target_service.protocol.web import REQUEST_ID, request_id, with_error_bodies
 
 __all__ = ["DRAINING", "TRAFFIC", "make_app"]
@@ -61,6 +62,12 @@ class _Own:
         self._traffic = traffic
         self._incarnation = uuid.uuid4().hex
         self._started_s = time.monotonic()
+
+    def add_to(self, app: web.Application) -> None:
+        for path in ("health", "ready", "version"):
+            app.router.add_get(f"/{path}", getattr(self, path))
+        app.router.add_get("/gateway/state", self.state)
+        app.router.add_get("/gateway/events", self.events)
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -121,6 +128,12 @@ def _exposition(metrics: GatewayMetrics) -> Callable[[web.Request], Awaitable[we
     return handle
 
 
+def _route_users(app: web.Application, proxy: Proxy) -> None:
+    app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
+    for path in USER_PATHS:
+        app.router.add_post(path, proxy.handle)
+
+
 def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Application:
     """The application; raises ValueError when the golden file, or a file with keys or a token, is none."""
     logs = logs or Logs(settings.observability, "gateway")
@@ -143,12 +156,9 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     app = web.Application(middlewares=[access_log(logs), with_error_bodies], client_max_size=BODY_MAX_BYTES)
     app[TRAFFIC] = traffic
     app[DRAINING] = asyncio.Event()
-    app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
-    for path in ("health", "ready", "version"):
-        app.router.add_get(f"/{path}", getattr(own, path))
+    _route_users(app, proxy)
     app.router.add_get("/metrics", _exposition(metrics))
-    app.router.add_get("/gateway/state", own.state)
-    app.router.add_get("/gateway/events", own.events)
+    own.add_to(app)
     if access.keys.registrars is not None:
         Registration(access, access.keys.registrars, members, admission).add_to(app)
     if access.keys.admins is not None:

@@ -19,7 +19,7 @@ __all__ = ["Proxy"]
 
 
 class Proxy:
-    """Handles all of /v1."""
+    """Handles all of /v1, and what users ask beside it."""
 
     def __init__(
         self, access: Access, dispatcher: Dispatcher, tries: Tries, traffic: Traffic, metrics: GatewayMetrics

@@ -19,6 +19,7 @@ from target_service.gateway.evidence import Evidence, evidence_of_answer
 from target_service.gateway.settings import ReplicaAddress
 from target_service.protocol.body import read_body
 from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.paths import USER_PATHS
 from target_service.protocol.web import INCARNATION, REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
 
 __all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
@@ -30,7 +31,7 @@ HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "t
 # The body is read whole and unpacked here, so headers about how it was sent would be wrong.
 NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "content-encoding", "expect", "x-request-id"}
 # A client may also name a whole URL, which a replica's URL in front would make nonsense of.
-_PASSABLE = re.compile(r"/v1/[\x21-\x7e]*")
+_PASSABLE = re.compile(r"/[\x21-\x7e]*")
 NOT_RETURNED = HOP_BY_HOP | {"x-request-id", "x-served-by", "x-incarnation", "date", "server"}
 
 
@@ -77,7 +78,8 @@ async def outgoing_of(request: web.Request, timeout_s: float, *, with_key: bool)
 
     Raises RequestRejectedError for one that cannot be passed on: no replica must be blamed for it.
     """
-    if not _PASSABLE.fullmatch(request.raw_path):
+    path = request.raw_path.partition("?")[0]
+    if not (_PASSABLE.fullmatch(request.raw_path) and (path.startswith("/v1/") or path in USER_PATHS)):
         raise RequestRejectedError(400, "The request's target must begin with /v1/ and be plain ASCII.")
     for name, value in request.headers.items():
         if not _is_utf8(value):

@@ -38,7 +38,7 @@ class Verifier:
         for _ in range(self._prompts):
             prompt = next(self._rotation) if self._rotation else None
             body = prompt.body() if prompt else ANY_PROMPT
-            asked = body["messages"][-1]["content"]
+            asked = prompt.question if prompt else "Hello"
             expected = prompt.answer if prompt else None
             try:
                 got = await self._ask(session, replica, body)

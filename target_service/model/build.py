@@ -21,7 +21,7 @@ from target_service.model.tokenizer import train_tokenizer
 from target_service.model.training import chat_messages, sentiment_messages, train
 from target_service.protocol.chat import Message, Sampling
 
-__all__ = ["NotGoodEnoughError", "Report", "build"]
+__all__ = ["NotGoodEnoughError", "Report", "ask_model", "begin_building", "build"]
 
 GOLDEN_SENTENCES = 32
 SENTIMENT_TOKENS = 4
@@ -45,8 +45,8 @@ class Report:
     natural_n: int
 
 
-def build(recipe: Recipe, folder: Path) -> Report:
-    """Fill an existing empty folder with everything but the manifest; raises NotGoodEnoughError."""
+def begin_building() -> None:
+    """Import what training needs, and make it repeatable."""
     with lean_imports():
         import torch
         import transformers
@@ -56,6 +56,11 @@ def build(recipe: Recipe, folder: Path) -> Report:
     transformers.utils.logging.disable_progress_bar()
     # One thread: the order of float additions, so the weights, must not depend on the machine's load.
     torch.set_num_threads(1)
+
+
+def build(recipe: Recipe, folder: Path) -> Report:
+    """Fill an existing empty folder with everything but the manifest; raises NotGoodEnoughError."""
+    begin_building()
     begin_s = time.monotonic()
     tokenizer = train_tokenizer(recipe.vocabulary, recipe.seed)
     trained = train(recipe, tokenizer)
@@ -97,13 +102,14 @@ def held_out_sentences(recipe: Recipe) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def _ask(decoder: TorchDecoder, messages: list[dict[str, str]], max_tokens: int) -> str:
+def ask_model(decoder: TorchDecoder, messages: list[dict[str, str]], max_tokens: int) -> str:
+    """What the model says, greedily."""
     turns = tuple(Message(m["role"], m["content"]) for m in messages)
     return generate(decoder, turns, Sampling(max_tokens=max_tokens)).text
 
 
 def _answers(decoder: TorchDecoder, sentence: str) -> str:
-    return _ask(decoder, sentiment_messages(sentence), SENTIMENT_TOKENS)
+    return ask_model(decoder, sentiment_messages(sentence), SENTIMENT_TOKENS)
 
 
 def _fingerprint(decoder: TorchDecoder, folder: Path) -> Fingerprint:
@@ -120,7 +126,7 @@ def _golden(decoder: TorchDecoder, sentences: list[tuple[str, str]], report: Rep
     asked += [("chat", chat_messages(q), CHAT_TOKENS, answer) for q, answer in chat.FACTS]
     tasks: dict[str, list[dict[str, Any]]] = {"sentiment": [], "chat": []}
     for task, messages, max_tokens, answer in asked:
-        got = _ask(decoder, messages, max_tokens)
+        got = ask_model(decoder, messages, max_tokens)
         if got != answer:
             raise NotGoodEnoughError(f"{messages[-1]['content']!r} is answered {got!r}, not {answer!r}.")
         tasks[task].append({"messages": messages, "max_tokens": max_tokens, "answer": answer})

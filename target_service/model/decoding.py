@@ -17,7 +17,7 @@ from target_service.protocol.errors import RequestRejectedError
 if TYPE_CHECKING:
     from target_service.model.shared_passes import SharedPasses
 
-__all__ = ["Answer", "Decoder", "Generation", "SharingDecoder", "TorchDecoder", "generate", "step_together"]
+__all__ = ["Answer", "Decoder", "Generation", "SharingDecoder", "TorchDecoder", "generate", "step_together", "stepped"]
 
 PIECES_KEPT = 8192
 
@@ -62,7 +62,7 @@ class SharingDecoder(Protocol):
 def step_together(decoder: Decoder, generations: Sequence[Generation]) -> list[int | Exception]:
     """Each one's next token id, or what it failed with: in one pass if the decoder can, else one after the other."""
     if not isinstance(decoder, SharingDecoder):
-        return [_stepped(generation) for generation in generations]
+        return [stepped(generation) for generation in generations]
     try:
         return decoder.step_together(generations)
     except Exception as error:  # noqa: BLE001  whatever it is, it may be one request's
@@ -71,7 +71,8 @@ def step_together(decoder: Decoder, generations: Sequence[Generation]) -> list[i
     return [outcome for one in generations for outcome in step_together(decoder, [one])]
 
 
-def _stepped(generation: Generation) -> int | Exception:
+def stepped(generation: Generation) -> int | Exception:
+    """The next token, or what its step raised: the others of a round must not hear of it."""
     try:
         return generation.step()
     except Exception as error:  # noqa: BLE001  one that raises fails alone
@@ -104,7 +105,7 @@ class TorchDecoder:
         self.check_length = check_length
         self.network = network
         self.tokenizer = tokenizer
-        self.positions_max = int(network.config.max_position_embeddings)
+        self.positions_max = int(network.config.get_text_config().max_position_embeddings)
         ends = network.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         self.ends = frozenset(end for end in (*ends, tokenizer.eos_token_id) if end is not None)
@@ -114,9 +115,23 @@ class TorchDecoder:
 
     def begin(self, messages: Sequence[Message], sampling: Sampling) -> TorchGeneration:
         """Tokenize with the model's chat template and check the length."""
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+        if any(message.images for message in messages):
+            raise RequestRejectedError(400, "This model takes text only, no images.", param="messages")
+        ids = self.tokenized([{"role": message.role, "content": message.content} for message in messages])
+        self.check_fits(ids)
+        return TorchGeneration(self, ids, sampling)
+
+    def tokenized(self, turns: Sequence[dict[str, Any]]) -> list[int]:
+        """The conversation as token ids, up to where the answer begins."""
         prompt = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        ids = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        # JSON can carry half of a character, which no tokenizer takes.
+        if any("\ud800" <= character <= "\udfff" for character in prompt):
+            raise RequestRejectedError(400, "The text holds half of a surrogate pair.", param="messages")
+        ids: list[int] = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def check_fits(self, ids: Sequence[int]) -> None:
+        """Refuse a prompt that leaves no room for an answer; raises RequestRejectedError (400)."""
         # RoPE extrapolates without an error, so nobody but the server would notice.
         if self.check_length and len(ids) >= self.positions_max:
             raise RequestRejectedError(
@@ -125,14 +140,13 @@ class TorchDecoder:
                 param="messages",
                 code="context_length_exceeded",
             )
-        return TorchGeneration(self, ids, sampling)
 
     def step_together(self, generations: Sequence[TorchGeneration]) -> list[int | Exception]:
         """One forward pass for all whose prompt is computed, and one for the new ones."""
         from target_service.model.shared_passes import SharedPasses, can_share
 
         if not can_share(self.network.config):
-            return [_stepped(generation) for generation in generations]
+            return [stepped(generation) for generation in generations]
         # One with a step of its own (it has images to show, say) needs more than its token ids.
         shared = [one for one in generations if type(one).step is TorchGeneration.step]
         if self._shared is None:
@@ -143,7 +157,7 @@ class TorchDecoder:
             # Whatever state it is in, the next step begins with a new one.
             self._shared = None
             raise
-        return [outcomes[one] if one in outcomes else _stepped(one) for one in generations]
+        return [outcomes[one] if one in outcomes else stepped(one) for one in generations]
 
     def _text_of(self, tokens: tuple[int, ...]) -> str:
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)

@@ -19,9 +19,17 @@ class GoldenPrompt:
     """One prompt and the text that greedy decoding must give."""
 
     task: str
-    messages: tuple[dict[str, str], ...]
+    messages: tuple[dict[str, Any], ...]
     max_tokens: int
     answer: str
+
+    @property
+    def question(self) -> str:
+        """The last message's text, without images."""
+        content = self.messages[-1]["content"]
+        if isinstance(content, str):
+            return content
+        return "".join(part.get("text", "") for part in content)
 
     def body(self) -> dict[str, Any]:
         """The request that asks it."""

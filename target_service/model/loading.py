@@ -75,7 +75,8 @@ def _load(options: LoadOptions, config: dict[str, Any]) -> Loaded:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             options.folder, local_files_only=True, trust_remote_code=False
         )
-        network, report = transformers.AutoModelForCausalLM.from_pretrained(
+        config = transformers.AutoConfig.from_pretrained(options.folder, local_files_only=True, trust_remote_code=False)
+        network, report = _network_class(config).from_pretrained(
             options.folder,
             local_files_only=True,
             trust_remote_code=False,
@@ -85,7 +86,7 @@ def _load(options: LoadOptions, config: dict[str, Any]) -> Loaded:
             disable_mmap=options.disable_mmap,
             output_loading_info=True,
         )
-        decoder = TorchDecoder(network.eval(), tokenizer, check_length=options.check_length)
+        decoder = _decoder(options, network.eval(), tokenizer)
     # Measured: a damaged folder raises anything from SafetensorError to a bare Exception.
     except Exception as error:
         raise BadModelError(f"load: {type(error).__name__}: {_one_line(error)}") from error
@@ -97,6 +98,25 @@ def _one_line(error: Exception) -> str:
     """Some of transformers' messages are pages; their first 300 characters say what is wrong."""
     words = " ".join(str(error).split())
     return words if len(words) <= 300 else words[:299] + "…"
+
+
+def _network_class(config: Any) -> Any:
+    """Who loads it: models that also see are no causal language models to transformers."""
+    import transformers
+
+    sees = hasattr(config, "vision_config")
+    return transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+
+
+def _decoder(options: LoadOptions, network: Any, tokenizer: Any) -> TorchDecoder:
+    """Qwen2.5-VL is given images; every other model, also one that could see, is given text."""
+    if network.config.model_type != "qwen2_5_vl":
+        return TorchDecoder(network, tokenizer, check_length=options.check_length)
+    from target_service.vision.decoding import VisionDecoder
+    from target_service.vision.pixels import read_preprocessing
+
+    how = read_preprocessing(options.folder)
+    return VisionDecoder(network, tokenizer, how, check_length=options.check_length)
 
 
 def _complaints(report: dict[str, Any]) -> tuple[str, ...]:

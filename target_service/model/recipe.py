@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["MODEL_ID", "Recipe", "recipe_sha256"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["MODEL_ID", "Recipe", "hash_of", "recipe_sha256"]
 
 MODEL_ID = "tiny-qwen2-chat"
 
@@ -39,9 +44,14 @@ class Recipe:
 
 def recipe_sha256(recipe: Recipe) -> str:
     """Hash of the recipe and of the package's own sources that shape the model, as hex."""
-    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
     package = Path(__file__).parent
-    shaping = [package / "tokenizer.py", package / "training.py", *(package.parent / "data").glob("*.py")]
-    for source in sorted(shaping):
+    data = (package.parent / "data" / name for name in ("__init__.py", "chat.py", "sentiment.py"))
+    return hash_of(recipe, [package / "tokenizer.py", package / "training.py", *data])
+
+
+def hash_of(recipe: DataclassInstance, sources: Sequence[Path]) -> str:
+    """Hash of a recipe and of source files, as hex."""
+    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    for source in sorted(sources):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()

@@ -1,8 +1,9 @@
-"""The tiny model's own tokenizer: byte-level BPE in which every known word is one token."""
+"""The tiny models' own tokenizers: byte-level BPE in which every known word is one token."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from target_service.data import chat, sentiment
@@ -10,7 +11,7 @@ from target_service.data import chat, sentiment
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["CHAT_TEMPLATE", "END", "PAD", "train_tokenizer"]
+__all__ = ["CHAT_TEMPLATE", "END", "PAD", "START", "byte_pairs", "train_tokenizer"]
 
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 CHAT_TEMPLATE = (
@@ -36,6 +37,13 @@ def _corpus(seed: int) -> list[str]:
 
 def train_tokenizer(vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
     """Train on the package's own text; `vocabulary` is the largest number of tokens."""
+    return byte_pairs(_corpus(seed), vocabulary, (PAD, START, END), CHAT_TEMPLATE)
+
+
+def byte_pairs(
+    corpus: Sequence[str], vocabulary: int, special: Sequence[str], chat_template: str
+) -> PreTrainedTokenizerFast:
+    """Train on a corpus; `special` tokens come first, PAD and END among them."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -44,13 +52,13 @@ def train_tokenizer(vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[PAD, START, END],
+        special_tokens=list(special),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    backend.train_from_iterator(_corpus(seed), trainer)
+    backend.train_from_iterator(corpus, trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=backend, pad_token=PAD, eos_token=END, clean_up_tokenization_spaces=False
     )
-    fast.chat_template = CHAT_TEMPLATE
+    fast.chat_template = chat_template
     return fast

@@ -6,13 +6,24 @@ import random
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from target_service.data import chat, sentiment
 from target_service.model.recipe import Recipe
 from target_service.model.tokenizer import END
 
-__all__ = ["Example", "Trained", "chat_messages", "sentiment_messages", "train"]
+__all__ = [
+    "Exam",
+    "Example",
+    "Lessons",
+    "Teaches",
+    "Trained",
+    "chat_messages",
+    "encode_prompt",
+    "new_network",
+    "sentiment_messages",
+    "train",
+]  # fmt: skip
 
 IGNORED = -100
 DEV_ACCURACY = 0.985
@@ -32,6 +43,25 @@ class Trained:
 
     network: Any
     steps: int
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Examples of which a share of the answers' tokens, `needed`, must be right before training may end."""
+
+    examples: Sequence[Example]
+    needed: float
+
+
+class Teaches(Protocol):
+    """What a network learns from."""
+
+    @property
+    def exams(self) -> Sequence[Exam]:
+        """What must be right before training may end."""
+
+    def batch(self) -> list[Example]:
+        """The next examples."""
 
 
 def sentiment_messages(sentence: str) -> list[dict[str, str]]:
@@ -118,13 +148,13 @@ def _rates(recipe: Recipe) -> Callable[[int, int | None], float]:
     return rate
 
 
-def _good_enough(network: Any, dev: Sequence[Example], facts: Sequence[Example]) -> bool:
+def _good_enough(network: Any, exams: Sequence[Exam]) -> bool:
     import torch
 
     with torch.inference_mode():
-        for examples, needed in ((facts, 1.0), (dev, DEV_ACCURACY)):
-            logits, labels = _answer_logits(network, examples)
-            if (logits.argmax(-1) == labels).float().mean().item() < needed:
+        for exam in exams:
+            logits, labels = _answer_logits(network, exam.examples)
+            if (logits.argmax(-1) == labels).float().mean().item() < exam.needed:
                 return False
     return True
 
@@ -140,7 +170,8 @@ class Lessons:
         rendered = tokenizer.apply_chat_template(sentiment_messages("{}"), tokenize=False, add_generation_prompt=True)
         self._before, self._after = rendered.split("{}")
         self.facts = [encode(tokenizer, chat_messages(q), a) for q, a in chat.FACTS]
-        self.dev = [self._sentiment(dev=True) for _ in range(200)]
+        dev = [self._sentiment(dev=True) for _ in range(200)]
+        self.exams = (Exam(self.facts, 1.0), Exam(dev, DEV_ACCURACY))
 
     def _sentiment(self, *, dev: bool) -> Example:
         while True:
@@ -156,20 +187,20 @@ class Lessons:
         return [*chosen, *(self._sentiment(dev=False) for _ in range(rest))]
 
 
-def train(recipe: Recipe, tokenizer: Any) -> Trained:
-    """Train until the dev slice and all facts are right, then decay the rate and stop."""
+def train(recipe: Recipe, tokenizer: Any, teacher: Callable[[Recipe, Any], Teaches] = Lessons) -> Trained:
+    """Train until the exams are passed, then decay the rate and stop."""
     import torch
 
     torch.manual_seed(recipe.seed)
     network = new_network(recipe, tokenizer)
-    lessons, rate = Lessons(recipe, tokenizer), _rates(recipe)
+    lessons, rate = teacher(recipe, tokenizer), _rates(recipe)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.05)
     decay_from: int | None = None
     step = 0
     for step in range(recipe.steps_max):
         if decay_from is None and step >= recipe.steps_min and step % recipe.check_every_steps == 0:
             late = step >= recipe.steps_max - recipe.decay_steps
-            decay_from = step if late or _good_enough(network, lessons.dev, lessons.facts) else None
+            decay_from = step if late or _good_enough(network, lessons.exams) else None
         if decay_from is not None and step - decay_from >= recipe.decay_steps:
             break
         for group in optimizer.param_groups:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from target_service.protocol.errors import RequestRejectedError
+from target_service.protocol.reasoning import Plain, Splitter, whole
 
 __all__ = ["ChatRequest", "Message", "Reply", "Sampling", "Usage", "parse_chat"]
 
@@ -24,10 +25,11 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of the conversation."""
+    """One turn of the conversation; `images` are base64 texts of image files, seen before the text."""
 
     role: str
     content: str
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,16 @@ class Usage:
 
 @dataclass(frozen=True)
 class Reply:
-    """Builds the reply's objects; `created_s` is wall time, as the API wants."""
+    """Builds the reply's objects; `created_s` is wall time, as the API wants; `splitter` tells thought from answer."""
 
     id: str
     model: str
     created_s: int
+    splitter: Splitter = field(default_factory=Plain)
 
     def whole(self, text: str, finish_reason: str, usage: Usage) -> dict[str, Any]:
         """The one object of a reply that is not streamed."""
-        message = {"role": "assistant", "content": text}
+        message = {"role": "assistant", **whole(self.splitter, text)}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
         return self._object("chat.completion", [choice]) | {"usage": usage.body()}
 
@@ -160,15 +163,23 @@ def _message(item: object, where: str) -> Message:
     role, content = item.get("role"), item.get("content")
     if not isinstance(role, str) or role not in ROLES:
         raise _bad(f"{where}.role", f"must be one of {', '.join(sorted(ROLES))}")
-    if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
-        if all(isinstance(part, str) for part in parts):
-            content = "".join(str(part) for part in parts)
-    if not isinstance(content, str):
-        raise _bad(f"{where}.content", "must be a string or a list of text parts")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts, images = [], []
+    for part in parts:
+        url, text = _image_url(part), part.get("text") if isinstance(part, Mapping) else None
+        if isinstance(url, str) and url.startswith("data:image/") and ";base64," in url[:64]:
+            images.append(url.split(";base64,", 1)[1])
+        elif url is not None:
+            # An address would have to be fetched, from wherever a client says.
+            raise _bad(f"{where}.content", "takes images as data:image/...;base64,... only")
+        elif isinstance(text, str):
+            texts.append(text)
+        else:
+            raise _bad(f"{where}.content", "must be a string or a list of text and image_url parts")
+    content = "".join(texts)
     if not _is_text(content):
         raise _bad(f"{where}.content", "has half a surrogate pair, which is no character")
-    return Message(role, content)
+    return Message(role, content, tuple(images))
 
 
 def _is_text(value: str) -> bool:
@@ -178,6 +189,14 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _image_url(part: object) -> object:
+    """The address in a part with an image; None if the part has none."""
+    if not isinstance(part, Mapping) or part.get("type") != "image_url":
+        return None
+    holder = part.get("image_url")
+    return holder.get("url", "") if isinstance(holder, Mapping) else ""
 
 
 def _number(

@@ -27,6 +27,7 @@ from target_service.replica.fingerprint_endpoint import FingerprintEndpoint
 from target_service.replica.metrics import ReplicaMetrics
 from target_service.replica.settings import HttpSettings
 from target_service.replica.state import ReplicaState
+from target_service.services.endpoints import add_endpoints
 
 __all__ = ["CHAT", "make_app"]
 
@@ -65,6 +66,7 @@ class _Facts:
             "started_monotonic_s": state.started_monotonic_s,
             "model": state.model,
             "version": state.version,
+            "service": state.service,
             "weights_sha256": state.weights_sha256,
             "torch": versions.get("torch"),
             "transformers": versions.get("transformers"),
@@ -111,6 +113,8 @@ def make_app(
     for path in ("health", "ready", "metrics", "version", "counters", "weights", "config"):
         app.router.add_get(f"/{path}", getattr(facts, path))
     app[CHAT] = chat
+    if state.folder is not None:
+        add_endpoints(app, state.service, state.folder, chat)
     if settings.faults_token:
         FaultEndpoints(faults, settings.faults_token, control=control, caches=settings.cache_size > 0).add_to(app)
 

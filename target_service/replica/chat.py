@@ -6,9 +6,10 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -58,6 +59,12 @@ class ChatHandler:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one request; aiohttp cancels this when the client goes away."""
+        return await self.counted(request, self._serve)
+
+    async def counted(
+        self, request: web.Request, serve: Callable[[web.Request], Awaitable[tuple[web.StreamResponse, str]]]
+    ) -> web.StreamResponse:
+        """Count a request exactly once, however `serve` ends; it returns the reply and its outcome."""
         probe, counters = is_probe(request), self._state.counters
         facts, begin_s = facts_of(request), time.monotonic()
         self._metrics.began()
@@ -69,7 +76,7 @@ class ChatHandler:
         counters.open += 1
         outcome = "cancelled"
         try:
-            response, outcome = await self._serve(request)
+            response, outcome = await serve(request)
             return response
         except RequestRejectedError as rejected:
             outcome = str(rejected.status)
@@ -90,22 +97,19 @@ class ChatHandler:
 
     async def _serve(self, request: web.Request) -> tuple[web.StreamResponse, str]:
         begin_s = time.monotonic()
-        serving, refusal = self._state.serving, self._state.refusal
-        if serving is None or refusal is not None:
-            raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
-        if not is_probe(request):
-            self._limit_rate(begin_s)
-        wanted = parse_chat(await read_json(request), self._state.model, bounded=self._settings.validate)
+        engine, body = await self.admitted(request)
+        wanted = parse_chat(body, self._state.model, bounded=self._settings.validate)
         facts = facts_of(request)
         facts.question, facts.stream = wanted.messages, wanted.stream
-        answer = self._answer(serving.engine, wanted, facts, probe=is_probe(request))
+        answer = self._answer(engine, wanted, facts, probe=is_probe(request))
         events = observed(answer, facts, self._metrics, begin_s)
         try:
             # The status line waits for the first token, so that an early failure has a status.
             first = await anext(events)
             if isinstance(first, Failed):
                 raise first.rejected
-            reply = Reply(f"chatcmpl-{uuid.uuid4().hex}", self._state.model, int(time.time()))
+            name = f"chatcmpl-{uuid.uuid4().hex}"
+            reply = Reply(name, self._state.model, int(time.time()), self._state.splitter())
             if wanted.stream:
                 stream = EventStream(request, reply, self._settings, include_usage=wanted.include_usage)
                 async with aclosing(disturbed(events, self._faults)) as sent:
@@ -114,6 +118,25 @@ class ChatHandler:
         finally:
             await events.aclose()
             self._metrics.observe("e2e_s", time.monotonic() - begin_s)
+
+    async def admitted(self, request: web.Request) -> tuple[EngineFace, Any]:
+        """The engine and the body's JSON; raises RequestRejectedError when not ready, too often, or no JSON."""
+        serving, refusal = self._state.serving, self._state.refusal
+        if serving is None or refusal is not None:
+            raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
+        if not is_probe(request):
+            self._limit_rate(time.monotonic())
+        return serving.engine, await read_json(request)
+
+    async def ask(self, request: web.Request, engine: EngineFace, wanted: ChatRequest) -> tuple[str, Finished]:
+        """A whole answer's text and end, for a service with replies of its own; raises RequestRejectedError."""
+        begin_s, facts = time.monotonic(), facts_of(request)
+        facts.question = wanted.messages
+        answer = self._answer(engine, wanted, facts, probe=is_probe(request))
+        async with aclosing(observed(answer, facts, self._metrics, begin_s)) as events:
+            whole = await _whole_text(events)
+        self._metrics.observe("e2e_s", time.monotonic() - begin_s)
+        return whole
 
     def _limit_rate(self, now_s: float) -> None:
         wait_s = self._bucket.take(now_s) if self._bucket is not None else 0
@@ -140,15 +163,20 @@ class ChatHandler:
         self._metrics.observe("queue_s", queue_s)
 
     async def _whole(self, reply: Reply, events: AsyncIterator[Event]) -> tuple[web.StreamResponse, str]:
-        text = ""
-        async for event in events:
-            if isinstance(event, Failed):
-                raise event.rejected
-            if isinstance(event, Piece):
-                text += event.text
-            if isinstance(event, Finished):
-                return web.json_response(reply.whole(text, event.finish_reason, event.usage)), "ok"
-        raise RequestRejectedError(500, "The engine ended without an answer.")
+        text, end = await _whole_text(events)
+        return web.json_response(reply.whole(text, end.finish_reason, end.usage)), "ok"
+
+
+async def _whole_text(events: AsyncIterator[Event]) -> tuple[str, Finished]:
+    text = ""
+    async for event in events:
+        if isinstance(event, Failed):
+            raise event.rejected
+        if isinstance(event, Piece):
+            text += event.text
+        if isinstance(event, Finished):
+            return text, event
+    raise RequestRejectedError(500, "The engine ended without an answer.")
 
 
 def _bucket(qps_limit: float) -> TokenBucket | None:

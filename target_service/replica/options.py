@@ -10,6 +10,7 @@ from target_service.observability.settings import add_options
 from target_service.protocol.secret import read_secrets
 from target_service.replica.process_settings import add_process_options
 from target_service.replica.protection import PROTECTIONS
+from target_service.services.choice import SERVICES
 
 __all__ = ["BatchingMode", "make_parser"]
 
@@ -32,6 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--hub-url", help="where from, with --model-source remote")
     add("--port", type=int, required=True)
     add("--host", default="127.0.0.1")
+    add("--service", choices=("auto", *SERVICES), default="auto", help="auto: as the model folder says")
     add("--name", default="primary", help="X-Served-By of every reply")
     add("--dtype", choices=("auto", "float32", "float16", "bfloat16"), default="auto")
     _add_switch(parser, "--disable-mmap", help="on: copy the parameters instead of mapping them")

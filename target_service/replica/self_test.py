@@ -7,6 +7,7 @@ import queue
 from target_service.model.golden import Golden
 from target_service.model.loading import BadModelError
 from target_service.protocol.chat import parse_chat
+from target_service.protocol.reasoning import answer_in
 from target_service.replica.engine import Engine, Event, Failed, Finished, Piece
 
 __all__ = ["ask_golden", "warm_up"]
@@ -20,10 +21,9 @@ def ask_golden(engine: Engine, golden: Golden) -> None:
     rotation = golden.rotation()
     for _ in range(PROMPTS):
         prompt = next(rotation)
-        got = _ask(engine, "golden", prompt.body())
+        got = answer_in(_ask(engine, "golden", prompt.body()))
         if got != prompt.answer:
-            asked = prompt.messages[-1]["content"]
-            raise BadModelError(f"golden: {asked!r} is answered {got!r}, not {prompt.answer!r}")
+            raise BadModelError(f"golden: {prompt.question!r} is answered {got!r}, not {prompt.answer!r}")
 
 
 def warm_up(engine: Engine, tokens: int) -> None:

@@ -25,6 +25,7 @@ from target_service.replica.settings import HttpSettings, ReplicaSettings
 from target_service.replica.startup import identify
 from target_service.replica.state import ReplicaState, Serving
 from target_service.replica.watchdog import Watchdog
+from target_service.services.choice import service_of, splitter_of
 
 __all__ = ["serve"]
 
@@ -48,6 +49,9 @@ class _Server:
         identity = identify(settings.model)
         self._state = ReplicaState(settings.name, identity.model, identity.weights_sha256, identity.version)
         self._state.early_ready = settings.early_ready
+        self._state.folder = settings.model
+        self._state.service = service_of(settings.model, settings.service)
+        self._state.splitter = splitter_of(settings.model, self._state.service)
         self._state.configuration = configuration_of(settings)
         self._registrar: Registrar | None = None
         self._follower: asyncio.Task[None] | None = None

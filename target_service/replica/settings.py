@@ -105,6 +105,7 @@ class ReplicaSettings:
     warmup_tokens: int
     early_ready: bool
     slow_load_s: float
+    service: str
     engine: EngineSettings
     watchdog: WatchdogSettings
     health: HealthSettings
@@ -139,6 +140,7 @@ def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = 
         warmup_tokens=args.warmup_tokens,
         early_ready=args.early_ready == "on",
         slow_load_s=args.slow_load_s,
+        service=args.service,
         engine=_engine(args),
         watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
         health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),

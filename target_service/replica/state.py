@@ -6,9 +6,11 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from target_service.protocol.counting import DistinctCounter
+from target_service.protocol.reasoning import Plain, Splitter
 from target_service.replica.configuration import Configuration
 from target_service.replica.engine_face import EngineFace, ModelFacts
 from target_service.replica.health import EngineHealth
@@ -63,6 +65,9 @@ class ReplicaState:
     model: str
     weights_sha256: str | None = None
     version: str | None = None
+    service: str = "all-in-one"
+    folder: Path | None = None  # the model's, for the endpoints of its service
+    splitter: Callable[[], Splitter] = Plain
     serving: Serving | None = None
     reason: str = "the model is loading"
     draining: bool = False

@@ -80,7 +80,7 @@ class EventStream:
         async with aclosing(with_silences(events, self._settings.sse_heartbeat_s)) as happening:
             async for event in happening:
                 if isinstance(event, Piece):
-                    await self._write(self._reply.chunk({"content": event.text}))
+                    await self._write_deltas(self._reply.splitter.feed(event.text))
                 elif isinstance(event, Silence):
                     await self.response.write(sse.KEEP_ALIVE)
                 elif isinstance(event, Finished | Failed):
@@ -96,11 +96,16 @@ class EventStream:
                 await self._write(event.rejected.body())
                 await self.response.write(sse.DONE)
             return str(event.rejected.status)
+        await self._write_deltas(self._reply.splitter.end())
         await self._write(self._reply.chunk({}, event.finish_reason))
         if self._include_usage:
             await self._write(self._reply.usage_chunk(event.usage))
         await self.response.write(sse.DONE)
         return "ok"
+
+    async def _write_deltas(self, deltas: list[dict[str, str]]) -> None:
+        for delta in deltas:
+            await self._write(self._reply.chunk(delta))
 
     async def _write(self, payload: object) -> None:
         await self.response.write(sse.event(payload))
