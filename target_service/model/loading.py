@@ -50,13 +50,13 @@ def stay_offline() -> None:
 
 def load(options: LoadOptions) -> Loaded:
     """Import torch and transformers and load; raises BadModelError for any kind of broken folder."""
+    danger = danger_of(options.folder)
+    if danger is not None:
+        raise BadModelError(f"safety: {danger}")
     try:
         config = read_config(options.folder)
     except BadFolderError as error:
         raise BadModelError(f"folder: {error}") from error
-    danger = danger_of(options.folder)
-    if danger is not None:
-        raise BadModelError(f"safety: {danger}")
     with lean_imports():
         return _load(options, config)
 

@@ -29,10 +29,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, help="model folder")
-    add("--model-source", choices=("local", "remote"), default="local", help="remote: --model is fetched at each start")
-    add("--hub-url", help="where from, with --model-source remote")
     add("--port", type=int, required=True)
     add("--host", default="127.0.0.1")
+    add("--model-source", choices=("local", "remote"), default="local", help="remote: --model is fetched at each start")
+    add("--hub-url", help="where from, with --model-source remote")
     add("--service", choices=("auto", *SERVICES), default="auto", help="auto: as the model folder says")
     add("--name", default="primary", help="X-Served-By of every reply")
     add("--dtype", choices=("auto", "float32", "float16", "bfloat16"), default="auto")

@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from harness.model.service_faults import SERVICE_FAULTS
-from target_service.replica import settings
+from target_service.replica.options import make_parser
 from tests.e2e.conftest import Start
 from tests.e2e.test_sigkill import seconds_until
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.model]
 STARTS_S = 30  # that a replica may need to serve again after one of these, on a loaded host
 KILL_ENGINE = (
     (("service.kill_engine", "", STARTS_S, "a child of the server"),)
-    if any("--engine-process" in action.option_strings for action in settings._parser()._actions)
+    if any("--engine-process" in action.option_strings for action in make_parser()._actions)
     else ()  # a replica whose engine is a thread has nothing to kill
 )
 FAULTS = (  # kind, its other keys, seconds until the next may begin, its evidence

@@ -14,9 +14,10 @@ import pytest
 from target_service.model.loading import BadModelError
 from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.engine import Begun, Engine, Event, Failed, Finished, Piece
-from target_service.replica.engine_client import SLACK, EngineClient, EngineGoneError, RemoteModel, Totals
+from target_service.replica.engine_client import SLACK, EngineClient, EngineGoneError, Totals
 from target_service.replica.engine_end import EngineEnd
 from target_service.replica.faults import Faults
+from target_service.replica.remote_model import RemoteModel
 from target_service.replica.settings import EngineSettings, ReplicaSettings, parse_arguments
 from target_service.replica.state import Serving
 from tests.target_service.replica.counting_engine import Held

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from target_service.replica import fingerprint_endpoint
+from target_service.replica import startup
+from target_service.replica.startup import LocalModel
 from tests.target_service.replica.replica import Replica
 
 TEXT = {"messages": [{"role": "user", "content": "hi"}], "answer": "ho"}
@@ -17,11 +18,9 @@ TEXT = {"messages": [{"role": "user", "content": "hi"}], "answer": "ho"}
 @pytest.fixture
 async def replica(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Replica]:
     made = Replica()
-    network = SimpleNamespace(dtype="torch.float32")
-    object.__setattr__(
-        made.state.serving, "loaded", cast(Any, SimpleNamespace(decoder=SimpleNamespace(network=network)))
-    )
-    monkeypatch.setattr(fingerprint_endpoint, "token_logprobs", lambda _, messages, answer: [-float(len(answer)), -0.5])
+    decoder = SimpleNamespace(network=SimpleNamespace(dtype="torch.float32"))
+    object.__setattr__(made.state.serving, "loaded", LocalModel(cast(Any, SimpleNamespace(decoder=decoder))))
+    monkeypatch.setattr(startup, "token_logprobs", lambda _, messages, answer: [-float(len(answer)), -0.5])
     await made.start()
     yield made
     await made.close()
@@ -37,7 +36,7 @@ async def test_each_text_gets_its_log_probabilities(replica: Replica) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        None, [], "x", {}, {"texts": None}, {"texts": []}, {"texts": [TEXT] * 17}, {"texts": [None]}, {"texts": ["x"]},
+        [], "x", {}, {"texts": None}, {"texts": []}, {"texts": [TEXT] * 17}, {"texts": [None]}, {"texts": ["x"]},
         {"texts": [{"answer": "x"}]}, {"texts": [{**TEXT, "messages": []}]}, {"texts": [{**TEXT, "answer": 3}]},
         {"texts": [{**TEXT, "answer": "x" * 5000}]}, {"texts": [{**TEXT, "messages": [{"role": "user"}]}]},
         {"texts": [{**TEXT, "messages": [{"role": "user", "content": None}]}]}, {"texts": [{**TEXT, "messages": 4}]},
