@@ -30,10 +30,13 @@ def installed() -> Installed:
     from transformers.activations import ACT2CLS
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    )
     from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING
 
-    classes = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    classes = [*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(), *MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values()]
     return Installed(
         transformers=transformers.__version__,
         torch=str(torch.__version__),
@@ -41,7 +44,7 @@ def installed() -> Installed:
         architectures=frozenset(name for one in classes for name in ((one,) if isinstance(one, str) else one)),
         dtypes=frozenset(name for name, value in vars(torch).items() if isinstance(value, torch.dtype)),
         activations=frozenset(ACT2CLS),
-        rope_types=frozenset(ROPE_INIT_FUNCTIONS) | {"default"},
+        rope_types=frozenset(ROPE_INIT_FUNCTIONS) | {"default", "mrope"},  # what the published Qwen2.5-VL says
         quantizers=frozenset(AUTO_QUANTIZER_MAPPING),
     )
 
@@ -68,7 +71,7 @@ def _wishes(config: Mapping[str, Any], have: Installed) -> Iterator[tuple[str, o
     yield "model_type", config.get("model_type"), have.model_types, transformers
     architectures = config.get("architectures")
     for name in architectures if isinstance(architectures, list) else [architectures]:
-        yield "architecture", name, have.architectures, f"{transformers} as a causal language model"
+        yield "architecture", name, have.architectures, f"{transformers} as a language model"
     dtype = config.get("dtype", config.get("torch_dtype"))
     yield "dtype", str(dtype).removeprefix("torch.") if dtype is not None else None, have.dtypes, torch
     yield "activation", config.get("hidden_act"), have.activations, transformers

@@ -52,7 +52,7 @@ class Service:
 
     async def post_text(self, path: str, body: Any) -> tuple[int, str]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.client.post(path, data=io.BytesIO(data)) as got:
+        async with self.client.post(path, data=io.BytesIO(data), headers={"Content-Type": "application/json"}) as got:
             return got.status, await got.text()
 
 
