@@ -13,6 +13,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Where it is set, every one of a run's processes would compile torch and transformers again.
 unexport PYTHONDONTWRITEBYTECODE
 
+TEST := HARNESS_TEST_MODEL=$(MODEL) HARNESS_TEST_AUTOGLM=$(AUTOGLM) HARNESS_TEST_CHORD=$(CHORD) \
+    HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest
+
 .DEFAULT_GOAL := help
 .PHONY: help demo images test check format lint types fast bench model models clean lock
 
@@ -53,7 +56,8 @@ images: $(VENV)/.target ## the container stack's images (OFFLINE=1: without a re
 	@$(BIN)/harness images $(if $(OFFLINE),--offline)
 
 test: $(VENV)/.dev $(VENV)/node models ## every test that this machine can run
-	@HARNESS_TEST_MODEL=$(MODEL) HARNESS_TEST_AUTOGLM=$(AUTOGLM) HARNESS_TEST_CHORD=$(CHORD) HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(TEST) -n 2 -m "not e2e" $(PYTEST_ARGS)
+	@$(TEST) -m e2e $(PYTEST_ARGS) # one at a time: a run's figures want the machine for themselves
 
 check: $(VENV)/.dev ## format, lint, types and fast tests, under a minute
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint types fast
