@@ -32,7 +32,6 @@ MISSING = missing()
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 EVIDENCE = {
-    "process.kill": "terminated by SIGKILL",
     "process.pause, for_s: 4": "state T",
     "weights.bit_flip, for_s: 8": "altered weights",
     "network.latency, for_s: 4, latency_ms: 700": "",
@@ -76,8 +75,10 @@ def test_each_fault_bites_in_a_container_is_healed_and_leaves_nothing(start: Sta
 
 
 def test_a_killed_server_is_restarted_by_the_engine_and_its_evidence_is_kept(start: Start) -> None:
-    one = start(scenario("process.kill"), stack="compose")
-    assert one.process.wait(timeout=200) in (0, 3), one.said()
+    one = start((ROOT / "scenarios" / "kill-primary.yaml").read_text(), stack="compose")
+    assert one.process.wait(timeout=200) in (0, 1, 3), one.said()  # how fast it recovers is the machine's affair
+    (episode,) = json.loads((one.folder / "verdict.json").read_text())["episodes"]
+    assert episode["proven"] and "terminated by SIGKILL" in episode["proof"], (episode, one.said())
     kinds = [(event["kind"], event.get("replica")) for event in events(one)]
     assert kinds.index(("target.exited", "primary")) < len(kinds) - kinds[::-1].index(("target.started", "primary")) - 1
     known = json.loads((one.folder / "stack" / "inspect.json").read_text())
