@@ -101,8 +101,8 @@ class ServiceLeakSlots(LastingServiceFault):
     """Places in the engine are lost: requests wait or are refused while it is idle."""
 
     kind: Literal["service.leak_slots"] = "service.leak_slots"
-    slots: Annotated[int, Ge(1)] = 8
-    """How many. The reference replica has 8; fewer are felt only under a load that would fill the others."""
+    slots: Annotated[int, Ge(1)] = 16
+    """How many. The reference replica has 16; fewer are felt only under a load that would fill the others."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ LOAD_S = 1.0  # of the supervisor's RESTART_S; a start with options of its own i
 STALL_S = 2.0  # what deep health takes for a hang, of a hardened replica
 WATCHDOG_S = 5.0  # what its watchdog does
 WATCHDOG_EXIT = "exit status 70"
-PLACES = 8  # in an engine
+PLACES = 16  # in an engine
 
 
 @dataclass

@@ -23,7 +23,7 @@ KILL_ENGINE = (
 FAULTS = (  # kind, its other keys, seconds until the next may begin, its evidence
     ("service.hang", "for_s: 4", 5, "a chat got no token within 1.5 s while GET /health answered 200"),
     ("service.spin", "for_s: 4", 5, "a chat got no token within 1.5 s while GET /health answered 200"),
-    ("service.leak_slots", "for_s: 4", 5, "requests wait while 0 run and 8 could"),
+    ("service.leak_slots", "for_s: 4", 5, "requests wait while 0 run and 16 could"),
     ("service.leak_memory", "for_s: 3, mb: 200", 4, "the memory of its processes grew"),
     ("service.truncate_stream", "for_s: 3", 4, "ended in good order after 1 pieces of text, without [DONE]"),
     ("service.stall_stream", "for_s: 4", 5, "fell silent after 1 pieces of text"),

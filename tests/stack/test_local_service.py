@@ -58,7 +58,7 @@ def test_another_process_can_end_it_from_the_journal_which_holds_no_token(runnin
     journal = Journal(tmp_path / "undo.jsonl")
     journal.intend(service.inverse(victim, "leak_slots"))
     journal.close()
-    service.begin(victim, "leak_slots", {"slots": 8})
+    service.begin(victim, "leak_slots", {"slots": 16})
     token = private_files(running.run.folder.resolve() / "stack").token.read_text()
     assert token not in (tmp_path / "undo.jsonl").read_text()
     for _ in range(2):
