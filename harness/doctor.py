@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from harness.store.registry import Registry, registry_folder
 
 __all__ = ["Item", "examine"]
 
+ANSWER_S = 5.0
+TARGET_IMAGE = "reliability-harness/target:local"
+_WITHOUT_DOCKER = "install Docker Engine 20.10 or later with its Compose plugin; `--stack local` needs none"
 FILES_WANTED = 4096  # a few hundred requests a second, each with its connection
 
 
@@ -94,8 +98,25 @@ def _left_behind() -> Item:
 
 
 def _docker() -> Item:
-    socket = Path("/var/run/docker.sock")
+    """Engine, Compose plugin and image; each is asked for a few seconds at most."""
     client = shutil.which("docker")
-    ok = client is not None and socket.exists()
-    finding = "engine socket found" if ok else ("client without an engine" if client else "not installed")
-    return Item("docker", ok, finding, "not needed for the local stack")
+    if client is None:
+        return Item("docker", False, "not installed", _WITHOUT_DOCKER)
+    engine = _said(client, "version", "--format", "{{.Server.Version}}")
+    if engine is None:
+        return Item("docker", False, "client without an engine that answers", _WITHOUT_DOCKER)
+    compose = _said(client, "compose", "version", "--short")
+    if compose is None:
+        return Item("docker", False, f"engine {engine} without the Compose plugin", "install docker-compose-plugin")
+    built = _said(client, "image", "inspect", "--format", "{{.Id}}", TARGET_IMAGE) is not None
+    finding = f"engine {engine}, Compose {compose}, the target's image {'is' if built else 'is not'} built"
+    return Item("docker", built, finding, "`harness images`, or `--stack local`, which needs no container")
+
+
+def _said(program: str, *arguments: str) -> str | None:
+    """What a program answers; None when it fails or says nothing in time."""
+    try:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=ANSWER_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
