@@ -12,7 +12,7 @@ import itertools
 import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic_core import ErrorDetails
@@ -30,6 +30,8 @@ from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
 __all__ = ["json_schema", "parse_scenario"]
 
+T = TypeVar("T")
+_ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SET_HERE = frozenset({"file", "lines"})  # fields of a Scenario that no file may set
 
@@ -46,7 +48,7 @@ def parse_scenario(text: str, file: str) -> Scenario:
     faults, problems = _faults(body.pop("faults", []), document)
     scenario: Scenario | None = None
     try:
-        scenario = pydantic.TypeAdapter(Scenario).validate_python(body)
+        scenario = _adapter(Scenario).validate_python(body)
     except pydantic.ValidationError as error:
         problems += [_explain(details, Scenario, (), document) for details in error.errors()]
     problems += list(_rules(document.value, document))
@@ -61,14 +63,14 @@ def parse_scenario(text: str, file: str) -> Scenario:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a scenario file."""
-    schema = pydantic.TypeAdapter(Scenario).json_schema()
+    schema = _adapter(Scenario).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Scenario"
     for name in _SET_HERE:
         schema["properties"].pop(name)
     kinds = []
     for kind, cls in FAULTS.items():
-        one = pydantic.TypeAdapter(cls).json_schema()
+        one = _adapter(cls).json_schema()
         one["required"] = sorted({"kind", *one.get("required", [])})
         schema["$defs"][kind] = one
         kinds.append({"$ref": f"#/$defs/{kind}"})
@@ -95,7 +97,7 @@ def _faults(raw: Any, document: Document) -> tuple[list[Fault], list[Found]]:
             problems.append((document.line((*at, "kind")), _unknown_kind(kind)))
             continue
         try:
-            faults.append(pydantic.TypeAdapter(FAULTS[kind]).validate_python(item))
+            faults.append(_adapter(FAULTS[kind]).validate_python(item))
         except pydantic.ValidationError as error:
             problems += [_explain(details, FAULTS[kind], at, document) for details in error.errors()]
     return faults, problems
@@ -261,3 +263,10 @@ def _first_comment(text: str) -> str:
             break
         lines.append(words)
     return " ".join(lines)
+
+
+def _adapter(kind: type[T]) -> pydantic.TypeAdapter[T]:
+    """Made once for each dataclass, as making one takes a hundred times as long as using it."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = pydantic.TypeAdapter(kind)
+    return _ADAPTERS[kind]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 
@@ -21,6 +21,9 @@ from harness.model.plan import Arrivals, Plan
 from harness.record.append import being_written, read_lines
 
 __all__ = ["RunFolder"]
+
+T = TypeVar("T")
+_ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
 
 
 class RunFolder:
@@ -117,10 +120,9 @@ class RunFolder:
         raw = _read_json(self.plan)
         try:
             faults = tuple(
-                pydantic.TypeAdapter(FAULTS[item["kind"]]).validate_python(item)
-                for item in raw["scenario"].pop("faults")
+                _adapter(FAULTS[item["kind"]]).validate_python(item) for item in raw["scenario"].pop("faults")
             )
-            plan = pydantic.TypeAdapter(Plan).validate_python(raw)
+            plan = _adapter(Plan).validate_python(raw)
         except (KeyError, TypeError, AttributeError, pydantic.ValidationError) as error:
             raise RunFolderError(f"{self.plan} is damaged or of another version: run the scenario again") from error
         return dataclasses.replace(plan, scenario=dataclasses.replace(plan.scenario, faults=faults))
@@ -180,6 +182,13 @@ def _read_json(path: Path) -> Any:
 
 def _load(path: Path, cls: type[Header]) -> Header:
     try:
-        return pydantic.TypeAdapter(cls).validate_python(_read_json(path))
+        return _adapter(cls).validate_python(_read_json(path))
     except pydantic.ValidationError as error:
         raise RunFolderError(f"{path} is damaged or of another version: run the scenario again") from error
+
+
+def _adapter(kind: type[T]) -> pydantic.TypeAdapter[T]:
+    """Made once for each dataclass, as making one takes a hundred times as long as using it."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = pydantic.TypeAdapter(kind)
+    return _ADAPTERS[kind]
