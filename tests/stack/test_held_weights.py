@@ -39,7 +39,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def replica(tmp_path: Path) -> Iterator[Replica]:
+def replica(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
+    # The process asked about is this one, which may have a model mapped that another test loaded.
+    monkeypatch.setattr("harness.stack.held_weights.mapped_weights", lambda pid: [])
     (tmp_path / "golden.json").write_text(json.dumps({"params_sha256": "good"}))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
