@@ -62,6 +62,7 @@ def events(one: Started) -> list[dict[str, object]]:
     return [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("fault", sorted(EVIDENCE))
 def test_each_fault_bites_in_a_container_is_healed_and_leaves_nothing(start: Start, fault: str) -> None:
     one = start(scenario(fault), stack="compose")
@@ -74,6 +75,7 @@ def test_each_fault_bites_in_a_container_is_healed_and_leaves_nothing(start: Sta
     assert not one.owned()
 
 
+@pytest.mark.shared
 def test_a_killed_server_is_restarted_by_the_engine_and_its_evidence_is_kept(start: Start) -> None:
     one = start((ROOT / "scenarios" / "kill-primary.yaml").read_text(), stack="compose")
     assert one.process.wait(timeout=200) in (0, 1, 3), one.said()  # how fast it recovers is the machine's affair

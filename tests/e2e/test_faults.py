@@ -11,7 +11,7 @@ from harness.model.network_faults import NetworkFault
 from harness.model.service_faults import ServiceFault
 from tests.e2e.conftest import Start
 
-pytestmark = [pytest.mark.e2e, pytest.mark.model]
+pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.shared]
 
 EVIDENCE = {
     "process.kill": "terminated by SIGKILL",
