@@ -19,8 +19,7 @@ from harness.stack.service import PLACES, RUNNING, WAITING, ReplicaSilent, Usage
 
 __all__ = ["Crash", "Hang", "KillEngine", "LeakMemory", "LeakSlots", "Spin", "StallStream", "TruncateStream"]
 
-IDLE_SHARE_MAX = 0.5  # of a processor: a hung engine needs none, its server some under many requests
-BUSY_SHARE_MIN = 0.15  # one that spins takes what it gets, on a loaded host little
+BUSY_SHARE = 0.3  # of a processor: a hung engine needs next to none, one that spins takes what it gets
 GROWTH_SHARE = 0.9  # of a leak that has to be seen, since other memory is given back meanwhile
 SPARE_MB = 512  # what a leak must leave to the host
 LOOKS_MIN = 3  # at the queue: a request may be seen between its arrival and its place
@@ -33,7 +32,7 @@ class Hang(OnDemand):
 
     def evidence(self) -> str | None:
         found = self._starved()
-        return found[0] if found and found[1] < IDLE_SHARE_MAX else None
+        return found[0] if found and found[1] < BUSY_SHARE else None
 
     def _starved(self) -> tuple[str, float] | None:
         """That nobody is served though the server lives, and the share of a processor that it used meanwhile."""
@@ -56,7 +55,7 @@ class Spin(Hang):
 
     def evidence(self) -> str | None:
         found = self._starved()
-        return found[0] if found and found[1] >= BUSY_SHARE_MIN else None
+        return found[0] if found and found[1] >= BUSY_SHARE else None
 
 
 class Crash(ProcessFault):
