@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -25,7 +26,7 @@ EVIDENCE = {
     "weights.quantise": "altered weights",
     "weights.swap_version": "altered weights",
     "weights.tokenizer": "exit",
-    "weights.truncate": "altered weights",  # the process that has the file mapped has lost those pages at once
+    "weights.truncate": "altered weights|exit status",  # lost pages are seen in the one who maps them, or kill it first
     "weights.zero_block": "altered weights",
 }
 
@@ -49,7 +50,7 @@ observe: {{lost_requests: {{max: 100000}}}}
     verdict = json.loads((one.folder / "verdict.json").read_text())
     (episode,) = verdict["episodes"]
     assert episode["proven"], episode
-    assert EVIDENCE[kind] in episode["proof"]
+    assert re.search(EVIDENCE[kind], episode["proof"]), episode["proof"]
     events = [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
     assert any(event["kind"] == "fault_healed" for event in events), [e for e in events if "fault" in e["kind"]]
     assert not one.owned()
