@@ -12,6 +12,7 @@ The child may be killed at any byte: a last line without its newline is expected
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,14 +104,16 @@ class Tail:
     """Reads what was added to a growing log since the last call."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = str(path)
         self._offset = 0  # bytes already turned into records
         self._lines = 0
 
     def read(self) -> list[Record]:
         """New records; nothing while the file does not exist yet."""
         try:
-            with self._path.open("rb") as file:
+            if os.stat(self._path).st_size <= self._offset:  # cheaper than to open it: this is asked every tick
+                return []
+            with open(self._path, "rb") as file:
                 file.seek(self._offset)
                 data = file.read()
         except FileNotFoundError:

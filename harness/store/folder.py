@@ -81,7 +81,7 @@ class RunFolder:
         self.write("header.json", _dump(dataclasses.asdict(header)))
         self.write(
             "arrivals.json",
-            json.dumps({lane: dataclasses.asdict(drawn) for lane, drawn in lanes.items()}, separators=(",", ":")),
+            json.dumps({lane: vars(drawn) for lane, drawn in lanes.items()}, separators=(",", ":")),
         )
         self.write("plan.json", _dump(dataclasses.asdict(plan)))
 

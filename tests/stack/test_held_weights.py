@@ -44,7 +44,7 @@ def replica(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica
     monkeypatch.setattr("harness.stack.held_weights.mapped_weights", lambda pid: [])
     (tmp_path / "golden.json").write_text(json.dumps({"params_sha256": "good"}))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield Replica("primary", f"http://127.0.0.1:{server.server_port}", tmp_path)
         server.shutdown()

@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 def hub(folder: Path, *, status: int = 200, silent_s: float = 0.0) -> Iterator[str]:
     """The hub's URL, while it is up."""
     with Hub(folder, status, silent_s) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -60,7 +60,7 @@ def test_damage_anywhere_is_refused_or_harmless_and_nothing_else(at: int, noise:
     assert status in {200, 413, 422}
 
 
-@pytest.mark.parametrize(("width", "height"), [(8193, 1), (1, 8193), (2049, 1025), (20_000, 20_000)])
+@pytest.mark.parametrize(("width", "height"), [(8193, 1), (1, 8193), (2049, 1025), (9_000, 9_000)])
 def test_too_many_pixels_are_refused(width: int, height: int) -> None:
     # One bit each, so that even the largest is a small file.
     data = saved(Image.new("1", (width, height)), "PNG")
