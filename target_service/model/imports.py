@@ -10,7 +10,7 @@ from contextlib import contextmanager
 __all__ = ["lean_imports"]
 
 # Optional to transformers, used by none of our models; measured: a third of the start time.
-UNUSED = ("PIL", "pandas", "scipy", "sklearn")
+UNUSED = ("PIL", "accelerate", "pandas", "scipy", "sklearn")
 
 
 @contextmanager
