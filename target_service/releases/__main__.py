@@ -1,4 +1,4 @@
-"""`python -m target_service.releases ROOT VERB`: publish, switch, roll back, archive and roll out versions of a model.
+"""`python -m target_service.releases ROOT VERB`: publish, switch, roll back, archive, back up and roll out a model.
 
 Exit codes: 0 done or up to date, 1 it could not be done and nothing served has changed, 2 usage, 3 an update is there,
 4 a roll-out failed and was rolled back.
@@ -7,11 +7,13 @@ Exit codes: 0 done or up to date, 1 it could not be done and nothing served has 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
 from pathlib import Path
 
+from target_service.releases.backup import BackupPace, back_up, keep_backing_up
 from target_service.releases.fleet import HttpFleet
 from target_service.releases.rollout import Pace, roll_out, serve_from
 from target_service.releases.store import CURRENT, PREVIOUS, ReleaseError, Store
@@ -44,9 +46,23 @@ def _arguments() -> argparse.ArgumentParser:
     check = verb("check-update", "compare `current` with a folder or another store; exit 3: it differs")
     check.add_argument("source", type=Path)
     check.add_argument("--ref", help="a tag of the other store; default: its current")
+    _add_backup(verb("backup", "copy what is served into another store, verified; once, or every so often"))
     verb("serve-from", "make a link for each replica, ROOT/current.NAME").add_argument("replica", nargs="+")
     _add_roll_out(verb("roll-out", "a release to one replica after the other, observed, rolled back if it fails"))
     return parser
+
+
+def _add_backup(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("elsewhere", type=Path, help="folder of the snapshots: a store again, best on another disk")
+    add("--keep", type=_at_least_one, default=3, help="how many snapshots stay")
+    add("--every-s", type=float, help="go on until stopped, with so long between two; default: once")
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)
 
 
 def _address(text: str) -> tuple[str, str]:
@@ -112,6 +128,8 @@ def _do_more(args: argparse.Namespace, store: Store) -> tuple[int, list[str]]:
     if args.verb == "serve-from":
         serve_from(store, args.replica)
         return 0, [f"each replica has its link: {', '.join(args.replica)}"]
+    if args.verb == "backup":
+        return 0, _back_up(store, Store(args.elsewhere), args)
     if args.verb == "check-update":
         changed = changed_files(store, args.source, args.ref)
         return (UPDATE, [f"update: {', '.join(changed)} differ"]) if changed else (0, ["up to date"])
@@ -120,6 +138,14 @@ def _do_more(args: argparse.Namespace, store: Store) -> tuple[int, list[str]]:
     pace = Pace(args.observe_s, args.ready_within_s, args.every_s, time.monotonic, time.sleep, _say)
     problem = roll_out(store, args.tag, list(addresses), fleet, pace)
     return (ROLLED_BACK, [problem]) if problem else (0, [f"every replica serves {args.tag}"])
+
+
+def _back_up(store: Store, elsewhere: Store, args: argparse.Namespace) -> list[str]:
+    if args.every_s is None:
+        return [back_up(store, elsewhere, args.keep)]
+    with contextlib.suppress(KeyboardInterrupt):
+        keep_backing_up(store, elsewhere, args.keep, BackupPace(args.every_s, time.sleep, _say))
+    return []
 
 
 def _say(line: str) -> None:

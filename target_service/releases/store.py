@@ -21,7 +21,7 @@ from pathlib import Path
 from target_service.model.manifest import MANIFEST, differences, manifest_of, read_manifest
 from target_service.model.publish import write_json
 
-__all__ = ["CURRENT", "PREVIOUS", "ReleaseError", "Step", "Store"]
+__all__ = ["CURRENT", "PREVIOUS", "RELEASES", "STAGING", "ReleaseError", "Step", "Store"]
 
 CURRENT, PREVIOUS = "current", "previous"
 RELEASES, ARCHIVE = "releases", "archive"

@@ -146,9 +146,11 @@ def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path, capsys: pyte
         line.partition(" # ")[0]
         for line in re.findall(r"^\$ python -m target_service\.releases (.+)$", text, re.MULTILINE)
     ]
-    assert len(lines) == 8
+    assert len(lines) == 9
     root, source = tmp_path / "store", model(tmp_path / "source", "new")
-    places = {"ROOT": str(root), ".model": str(model(tmp_path / "model")), "SOURCE": str(source)}
+    places = {"ROOT": str(root), ".model": str(model(tmp_path / "model")), "SOURCE": str(source)} | {
+        "ELSEWHERE": str(tmp_path / "snapshots")
+    }
     expected = {"check-update": 3, "rollback": 1, "archive": 1, "roll-out": 4}
     for line in lines:
         words = [places.get(word, word) for word in shlex.split(line)]
