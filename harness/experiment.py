@@ -104,10 +104,12 @@ def _bring_up(it: Experiment, clean_up: ExitStack) -> Load:
     it.recorder.event("stack_up")
     base_url = it.stack.base_url
     load = _start_load(it, base_url, clean_up)
-    _wait_until_ready(it, load)
+    deadline_s = it.clock.now() + START_UP_S
+    _wait_for_target(it, deadline_s)
     if it.stack.base_url != base_url:  # its port was taken by somebody else, so it came up elsewhere
-        load = _start_load(it, it.stack.base_url, clean_up)
-        _wait_until_ready(it, load)
+        load = _start_load(it, it.stack.base_url, clean_up)  # the first one may have been ended with the first stack
+    if not load.wait_ready(deadline_s):
+        raise RunBroken(load.reason or f"the load generator was not ready within {START_UP_S:.0f} s")
     it.recorder.event("target_ready")
     return load
 
@@ -136,8 +138,7 @@ def _whatever_happens(recorder: Recorder, undo: Callable[[], list[str] | None]) 
             recorder.event("cleanup_failed", errors=errors)
 
 
-def _wait_until_ready(it: Experiment, load: Load) -> None:
-    deadline_s = it.clock.now() + START_UP_S
+def _wait_for_target(it: Experiment, deadline_s: float) -> None:
     while (missing := it.stack.ready()) is not None:
         _stop_if_asked(it)
         _collect(it)
@@ -147,8 +148,6 @@ def _wait_until_ready(it: Experiment, load: Load) -> None:
                 f"the target was not ready within {START_UP_S:.0f} s: {missing}; see {it.run.folder / 'stack'}"
             )
         it.clock.sleep(READY_EVERY_S)
-    if not load.wait_ready(deadline_s):
-        raise RunBroken(load.reason or f"the load generator was not ready within {START_UP_S:.0f} s")
 
 
 def _warm_up(it: Experiment, load: Load) -> None:

@@ -134,6 +134,7 @@ def render_folder(folder: RunFolder, verdict: Verdict) -> None:
 def _import_ahead(plan: Plan) -> None:
     """What judging and rendering import takes 1.5 s, which nobody waits for in the warm-up; no fault should, either."""
     import harness.analysis.judge
+    import harness.monitor.reader
     import harness.render.charts
     import harness.store.requests
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.judge import judge
+from harness.load.fake import FakeLoad
 from harness.model.errors import StackError
 from harness.record.clock import FakeClock
 from harness.record.journal import pending
@@ -76,6 +77,32 @@ def test_a_run_interrupted_before_its_schedule_claims_nothing(tmp_path: Path) ->
     assert verdict.outcome == "inconclusive"
     assert verdict.phases == ()
     assert verdict.sli["time_availability"] is None
+
+
+class Elsewhere(FakeStack):
+    """A port of it was taken, so it comes up at other ones; what it had started before was ended."""
+
+    moved = False
+
+    def ready(self) -> str | None:
+        self.moved = True
+        return super().ready()
+
+    @property
+    def base_url(self) -> str:
+        return f"{super().base_url}{'/elsewhere' if self.moved else ''}"
+
+
+def test_a_stack_that_comes_up_elsewhere_gets_a_load_that_knows_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lives(load: FakeLoad, _: float) -> bool:
+        return load._spec.base_url.endswith("/elsewhere")
+
+    monkeypatch.setattr(FakeLoad, "wait_ready", lives)
+    verdict = verdict_of(tmp_path, FLIP, stack=Elsewhere)
+    assert verdict.sli["outcomes"]["not_sent"] == 0
+    assert [episode.proven for episode in verdict.episodes] == [True]
 
 
 def test_stop_if_ends_the_run_and_heals(tmp_path: Path) -> None:

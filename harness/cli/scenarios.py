@@ -6,6 +6,7 @@ import os
 import secrets
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.model.errors import HarnessError, Problem, ScenarioError, StackError
@@ -20,6 +21,7 @@ from harness.stack.fake import FakeStack
 __all__ = ["STACKS", "expand", "load_scenarios", "make_plans", "make_stack", "new_seed"]
 
 STACKS = ("local", "compose", "fake")
+PROMETHEUS = "HARNESS_PROMETHEUS"  # its program, for the local stack; empty: none is started
 TOXIPROXY = "HARNESS_TOXIPROXY"  # command of an official server that is to be used instead of ours
 
 
@@ -66,7 +68,9 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
         from harness.stack.local_settings import LocalSettings
 
         official = tuple(shlex.split(os.environ.get(TOXIPROXY, "")))
-        settings = LocalSettings(proxy_command=official, proxy_is_ours=False) if official else LocalSettings()
+        settings = LocalSettings(prometheus=os.environ.get(PROMETHEUS, "prometheus"))
+        if official:
+            settings = replace(settings, proxy_command=official, proxy_is_ours=False)
         stack = LocalStack(model, settings, clock)
     elif name == "compose":
         from harness.stack.compose import ComposeStack

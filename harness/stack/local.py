@@ -25,6 +25,7 @@ from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
+from harness.stack.local_prometheus import LocalPrometheus
 from harness.stack.local_service import LocalService, make_private, remove_private
 from harness.stack.local_settings import LINKS, PROXIES, REPLICAS, LocalSettings, Ports, proxies, target_programs
 from harness.stack.model_source import check_model, copy_model, golden_prompts
@@ -58,6 +59,7 @@ class LocalStack:
         self._supervisord: Supervisord | None = None
         self._witness: Witness | None = None
         self._links: LocalLinks | None = None
+        self._prometheus: LocalPrometheus | None = None
         self._was_ready = False
         self._second_try = False
         self._orders: Orders | None = None
@@ -131,6 +133,9 @@ class LocalStack:
             self._orders.close()
         if self._witness is not None:
             self._witness.stop()
+        if self._prometheus is not None:
+            self._prometheus.keep()
+            self._prometheus.end()
         if self._supervisord is not None:
             self._supervisord.end()
         if self._orders is not None:
@@ -251,7 +256,17 @@ class LocalStack:
         tail = SupervisionTail(supervisord.supervision, watched, supervisord.exit_reports, origin_s)
         self._witness = Witness(Scene(ports, tail.new_events, self._clock, origin_s))
         self._witness.start()
+        self._watch_metrics(ports)
         return supervisord, ports
+
+    def _watch_metrics(self, ports: Ports) -> None:
+        program = shutil.which(self._settings.prometheus) if self._settings.prometheus else None
+        if program is None or self._run is None:
+            return
+        origin_s = self._run.origin_monotonic_s
+        self._prometheus = self._prometheus or LocalPrometheus(program, self._folder, self._clock, origin_s)
+        sources = {name: f"127.0.0.1:{port}" for name, port in ports.servers.items()}
+        self._prometheus.start(sources, self._run.run_id)
 
     def _away_from_taken_port(self, supervisord: Supervisord, ports: Ports) -> tuple[Supervisord, Ports]:
         """Between our release of a port and the server's bind somebody else may take it: start over, once."""

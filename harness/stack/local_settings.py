@@ -89,6 +89,7 @@ class LocalSettings:
     gateway_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)  # switches of the target: replicas and gateway
     required_modules: tuple[str, ...] = ("torch", "transformers")  # of the target; looked for, never imported
+    prometheus: str = ""  # a program, of which the run starts one of its own if it is there
     niceness: int = 5
     stop_wait_s: int = 5  # from SIGTERM to SIGKILL when a program is restarted
 
