@@ -20,9 +20,11 @@ import docker
 import docker.errors
 import requests
 from docker.models.containers import Container
+from docker.models.networks import Network
 
 from harness.model.errors import BlastRadiusError, StackError
 from harness.stack.compose_project import RUN
+from harness.stack.container_helper import HELPS, Helper
 
 __all__ = ["ContainerState", "Containers", "compose_command"]
 
@@ -46,6 +48,7 @@ class ContainerState:
     oom_killed: bool
     restarts: int
     started_at: str
+    error: str = ""  # why it was not started
 
 
 class Containers:
@@ -82,6 +85,51 @@ class Containers:
         with _saying(f"{service} was not started"):
             self._own(service).start()
 
+    def why_down(self, service: str) -> str | None:
+        """How the last one ended, or why it was not started; None: it runs."""
+        state = self.state(service)
+        if state is None or state.pid:
+            return None
+        return state.error or f"exit status {state.exit_code}: {self.last_words(service)}"
+
+    def kill(self, service: str) -> None:
+        """SIGKILL to all of it, as an operator does: its restart policy does not bring it back."""
+        with _saying(f"{service} was not killed"), suppress(NotFound):
+            container = self._own(service)
+            if container.status == "running":
+                container.kill()
+
+    def networks(self, service: str) -> set[str]:
+        """Names of the networks that it is on."""
+        with _saying(f"{service}'s networks are not known"):
+            return set(self._inspect(str(self._own(service).id))["NetworkSettings"]["Networks"])
+
+    def disconnect(self, service: str, network: str) -> None:
+        """Take it off a network of this run."""
+        with _saying(f"{service} was not taken off {network}"):
+            self._network(network).disconnect(self._own(service))
+
+    def connect(self, service: str, network: str) -> None:
+        """Put it on a network of this run, under its own name; does no harm when it is there."""
+        if network not in self.networks(service):
+            with _saying(f"{service} was not put on {network}"):
+                self._network(network).connect(self._own(service), aliases=[service])
+
+    def helper(self, service: str) -> Container:
+        """A container in the very network of a service's, which may administer that and nothing else."""
+        with _saying(f"no helper for the network of {service}"):
+            return Helper(self._engine(), self._run_id).of(self._own(service), self._own("toxiproxy"))
+
+    def in_network(self, service: str, words: Sequence[str]) -> str:
+        """What a command says that is run by that helper. Raises StackError when it fails."""
+        with _saying(f"a command in the network of {service} failed"):
+            done = self.helper(service).exec_run(list(words))
+        output = done.output if isinstance(done.output, bytes) else b"".join(done.output)
+        said = output.decode(errors="replace")
+        if done.exit_code != 0:
+            raise StackError(f"a command in the network of {service} failed: {said.strip()[-200:]}")
+        return said
+
     def last_words(self, service: str) -> str:
         """The last line that a service wrote."""
         for container in self._containers():
@@ -97,6 +145,8 @@ class Containers:
             with suppress(NotFound):
                 facts = self._inspect(str(container.id))
                 name = _service(facts)
+                if HELPS in container.labels:
+                    continue
                 (folder / f"{name}.log").write_bytes(container.logs(stdout=True, stderr=True, timestamps=True))
                 known[name] = facts
         (folder / "inspect.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
@@ -123,20 +173,26 @@ class Containers:
     def _mine(self) -> dict[str, str | list[str] | bool]:
         return {"label": f"{RUN}={self._run_id}"}
 
-    def _containers(self) -> list[Container]:
+    def _containers(self, label: str = "") -> list[Container]:
+        filters: dict[str, str | list[str] | bool] = {"label": [f"{RUN}={self._run_id}", *([label] if label else [])]}
         try:
-            found = self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
+            found = self._engine().containers.list(all=True, filters=filters, ignore_removed=True)
         except ENGINE_ERRORS as error:
             raise StackError(f"the Docker engine does not answer ({error}); is it still running?") from error
         return found
 
     def _own(self, service: str) -> Container:
-        for container in self._containers():
-            if container.labels.get(SERVICE) == service:
-                if container.labels.get(RUN) != self._run_id:
-                    raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
-                return container
+        for container in self._containers(f"{SERVICE}={service}"):
+            if container.labels.get(RUN) != self._run_id:
+                raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
+            return container
         raise StackError(f"{service} has no container in run {self._run_id}")
+
+    def _network(self, name: str) -> Network:
+        found = [one for one in self._engine().networks.list(names=[name], filters=self._mine()) if one.name == name]
+        if not found:
+            raise StackError(f"run {self._run_id} has no network {name}")
+        return found[0]
 
     def _inspect(self, container_id: str) -> Mapping[str, Any]:
         facts: Mapping[str, Any] = self._engine().api.inspect_container(container_id)
@@ -206,12 +262,13 @@ def _state(facts: Mapping[str, Any]) -> ContainerState:
         bool(state.get("OOMKilled")),
         int(facts.get("RestartCount") or 0),
         str(state.get("StartedAt")),
+        str(state.get("Error") or ""),
     )
 
 
 def _service(facts: Mapping[str, Any]) -> str:
     labels = facts.get("Config", {}).get("Labels") or {}
-    return str(labels.get(SERVICE, facts.get("Name", "")))
+    return str(labels.get(SERVICE, facts.get("Name", ""))).lstrip("/")
 
 
 def _where() -> str:

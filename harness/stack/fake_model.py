@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["PRISTINE", "altered_model", "parts_of", "write_model"]
+__all__ = ["PRISTINE", "altered_model", "parts_of", "unreadable", "write_model"]
 
 _MATRIX = {"dtype": "F32", "shape": [16, 16], "data_offsets": [0, 1024]}
 _HEADER = json.dumps({"a": _MATRIX}, separators=(",", ":")).encode()
@@ -35,6 +35,12 @@ def altered_model(folder: Path) -> bool | None:
         return None
     pristine = [(_WEIGHTS, PRISTINE), *_PARTS.values()]
     return any((folder / name).read_bytes() != content for name, content in pristine)
+
+
+def unreadable(folder: Path) -> bool:
+    """Whether nobody may read the weights, as their mode says."""
+    weights = folder / _WEIGHTS
+    return weights.exists() and not weights.stat().st_mode & 0o444
 
 
 def parts_of(folder: Path) -> Mapping[str, str]:
