@@ -129,12 +129,12 @@ def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
 
 def _clash(one: Fault, other: Fault) -> str | None:
     """Why two faults cannot be there at once: they heal into each other, or the one would prove the other."""
+    if what := clash_of_absence(one, other):
+        return what
     if isinstance(one, WeightsFault) and isinstance(other, WeightsFault) and one.on == other.on:
         return f"the files of {other.on} are already damaged then"
     if one.on == other.on and any(isinstance(fault, ServiceFault) for fault in (one, other)):
         return _service_clash(one, other)
-    if what := clash_of_absence(one, other):
-        return what
     if isinstance(one, NetworkFault) and isinstance(other, NetworkFault):
         if one.on == other.on:
             return f"the link to {other.on} is already broken then, and one fault would be taken for the other"
