@@ -19,7 +19,6 @@ from harness.stack.taken_port import Taken
 __all__ = ["EmptyModel", "LoseDependency", "TakePort"]
 
 NO_HUB = "http://127.0.0.1:9"  # the port of a service that hosts no longer offer (discard)
-FAILED = re.compile(r"exit status [1-9]")
 
 
 class _StartObstacle(ActiveFault):
@@ -28,6 +27,7 @@ class _StartObstacle(ActiveFault):
     words: ClassVar[re.Pattern[str]]  # of the failed start
     victim: TargetProcess  # whose end makes room for the failing start
     _look: Look | None = None
+    _over = False  # from then on a failed start is no longer this fault's
 
     def prepare(self) -> Inverse:
         found = self.stack.process(self.fault.on)
@@ -52,12 +52,13 @@ class _StartObstacle(ActiveFault):
         self.stack.restart(self.fault.on)
 
     def proof(self) -> Proof | None:
-        why = self.stack.why_down(self.fault.on)
+        why = None if self._over else self.stack.why_down(self.fault.on)
         if why is None or not self.words.search(why):
             return None
         return Proof(True, f"{self.fault.on} does not start: {why}")
 
     def after_inverse(self) -> None:
+        self._over = True
         self.stack.ensure_running(self.fault.on)
 
     def healed(self) -> bool:
@@ -121,7 +122,7 @@ class LoseDependency(_StartObstacle):
 class EmptyModel(_StartObstacle):
     """Everything in its model folder is moved aside."""
 
-    words = FAILED
+    words = re.compile(r"exit status [1-9].*(is empty|missing|not found|no such file)", re.IGNORECASE)
     folder: Path
     aside: Path
 

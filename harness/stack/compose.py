@@ -39,7 +39,7 @@ from harness.stack.target_signals import TargetSignals, server_below
 from harness.stack.witness import Scene, Witness
 
 if TYPE_CHECKING:
-    from harness.stack.containers import Containers
+    from harness.stack.container_admin import ContainerAdmin
 
 __all__ = ["ComposeSettings", "ComposeStack"]
 
@@ -72,7 +72,7 @@ class ComposeStack(ContainerHandles):
         self._clock = clock or SystemClock()
         self._run: RunContext | None = None
         self._ports: Ports | None = None
-        self._containers: Containers | None = None
+        self._containers: ContainerAdmin | None = None
         self._tail: ContainerTail | None = None
         self._witness: Witness | None = None
         self._links: LocalLinks | None = None
@@ -95,11 +95,11 @@ class ComposeStack(ContainerHandles):
         return golden_prompts(self._model)
 
     def up(self, run: RunContext) -> None:
-        from harness.stack.containers import Containers
+        from harness.stack.container_admin import ContainerAdmin
 
         assert self._run is None, "a ComposeStack serves one run"
         self._run = replace(run, folder=run.folder.resolve())
-        self._containers = Containers(run.run_id)
+        self._containers = ContainerAdmin(run.run_id)
         self._orders = Orders(self._clock, run.origin_monotonic_s)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -234,7 +234,7 @@ class ComposeStack(ContainerHandles):
         return TargetSignals(self._run.run_id)
 
     @property
-    def _engine(self) -> Containers:
+    def _engine(self) -> ContainerAdmin:
         assert self._containers is not None, "the stack is not up"
         return self._containers
 

@@ -16,9 +16,9 @@ from harness.stack.taken_port import TakenPort
 from harness.stack.target_signals import related
 
 if TYPE_CHECKING:
+    from harness.stack.container_admin import ContainerAdmin
     from harness.stack.container_network import ContainerNetwork
     from harness.stack.container_nodes import ContainerNodes
-    from harness.stack.containers import Containers
 
 __all__ = ["ContainerHandles"]
 
@@ -29,7 +29,7 @@ class ContainerHandles:
     _run: RunContext | None
     _ports: Ports | None
     _links: LocalLinks | None
-    _containers: Containers | None
+    _containers: ContainerAdmin | None
     _clock: Clock
 
     def related(self, process: TargetProcess, of: Victim) -> TargetProcess | None:

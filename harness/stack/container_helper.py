@@ -5,7 +5,7 @@ What is set there outlives the helper and goes with the network. The helper goes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import docker
@@ -29,9 +29,11 @@ class Helper:
         self._engine = engine
         self._run_id = run_id
 
-    def of(self, container: Container, like: Container) -> Container:
-        """`like`: whose image is used. A container that was restarted since has another network, and another helper."""
-        container.reload()
+    def of(self, container: Container, like: Callable[[], Container]) -> Container:
+        """`container`: as it is now; if it was restarted since, it has another network and gets another helper.
+
+        `like`: whose image is used.
+        """
         now = f"{container.id} {container.attrs['State']['StartedAt']}"
         name = f"{project_name(self._run_id)}-helper-{container.short_id}"
         try:
@@ -43,7 +45,7 @@ class Helper:
             found = self._start(name, container, like, now)
         return found
 
-    def _start(self, name: str, container: Container, like: Container, now: str) -> Container:
+    def _start(self, name: str, container: Container, like: Callable[[], Container], now: str) -> Container:
         settings: Mapping[str, Any] = {
             "name": name,
             "labels": {RUN: self._run_id, HELPS: now},
@@ -61,7 +63,7 @@ class Helper:
         }
         try:
             self._engine.containers.run(
-                like.attrs["Image"], ["sleep", "infinity"], entrypoint=[], detach=True, **settings
+                like().attrs["Image"], ["sleep", "infinity"], entrypoint=[], detach=True, **settings
             )
         except docker.errors.APIError as error:
             if error.status_code != CONFLICT:

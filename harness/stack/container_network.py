@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from harness.model.errors import StackError
 from harness.record.journal import Inverse
 from harness.stack.compose_project import LINK_PORTS, project_name
-from harness.stack.containers import Containers
+from harness.stack.container_admin import ContainerAdmin
 from harness.stack.links import Ask, Look
 from harness.stack.partition import GATEWAY, Cut, Reached, Resolved, UnderWay, carrying, rules
 
@@ -61,7 +61,7 @@ print(json.dumps(said), flush=True)
 class ContainerNetwork:
     """`past`: begins a look at a replica through its published port, which is in a network of its own."""
 
-    def __init__(self, run_id: str, containers: Containers, past: Callable[[str, Ask], Look]) -> None:
+    def __init__(self, run_id: str, containers: ContainerAdmin, past: Callable[[str, Ask], Look]) -> None:
         self._run_id = run_id
         self._containers = containers
         self._past = past
@@ -156,10 +156,10 @@ class _Background(Generic[T]):
             self._error = StackError(f"a helper container did not answer as expected: {error}")
 
 
-def mend_packets(args: Mapping[str, Any], containers: Containers | None = None) -> None:
+def mend_packets(args: Mapping[str, Any], containers: ContainerAdmin | None = None) -> None:
     """Delete a cut's rules. When the container has ended, or is another, its network has gone and they with it."""
     run_id, service, mark = args["run_id"], args["service"], args["mark"]
-    engine = containers or Containers(run_id)
+    engine = containers or ContainerAdmin(run_id)
     state = engine.state(service)
     if state is None or not state.pid:
         return
@@ -168,9 +168,9 @@ def mend_packets(args: Mapping[str, Any], containers: Containers | None = None) 
         raise StackError(f"{service}: rules of {mark} are still in its network")
 
 
-def reconnect(args: Mapping[str, Any], containers: Containers | None = None) -> None:
+def reconnect(args: Mapping[str, Any], containers: ContainerAdmin | None = None) -> None:
     """Put replicas back on the network, under their names."""
-    engine = containers or Containers(args["run_id"])
+    engine = containers or ContainerAdmin(args["run_id"])
     for service in args["services"]:
         if engine.state(service) is not None:
             engine.connect(service, _network(args["run_id"]))

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from harness.record.journal import Inverse
+from harness.stack.container_admin import ContainerAdmin
 from harness.stack.container_network import ContainerNetwork, mend_packets
-from harness.stack.containers import Containers
 from harness.stack.partition import Cut, rules
 
 __all__ = ["ContainerNodes", "start_containers"]
@@ -19,7 +19,7 @@ DOWN = ("exited", "dead", "created")
 class ContainerNodes:
     """Packets are dropped first: a killed process's kernel would say goodbye to everybody."""
 
-    def __init__(self, run_id: str, containers: Containers, network: ContainerNetwork) -> None:
+    def __init__(self, run_id: str, containers: ContainerAdmin, network: ContainerNetwork) -> None:
         self._run_id = run_id
         self._containers = containers
         self._network = network
@@ -51,9 +51,9 @@ class ContainerNodes:
         self._containers.kill(server)
 
 
-def start_containers(args: Mapping[str, Any], containers: Containers | None = None) -> None:
+def start_containers(args: Mapping[str, Any], containers: ContainerAdmin | None = None) -> None:
     """Start those that are down, all at once; one that was silenced and not yet killed is heard again."""
-    engine = containers or Containers(args["run_id"])
+    engine = containers or ContainerAdmin(args["run_id"])
     states = engine.states()
 
     def start(service: str) -> None:

@@ -20,13 +20,11 @@ import docker
 import docker.errors
 import requests
 from docker.models.containers import Container
-from docker.models.networks import Network
 
 from harness.model.errors import BlastRadiusError, StackError
 from harness.stack.compose_project import RUN
-from harness.stack.container_helper import HELPS, Helper
 
-__all__ = ["ContainerState", "Containers", "compose_command"]
+__all__ = ["ContainerState", "Containers", "compose_command", "saying"]
 
 ANSWER_S = 10
 QUIET_S = 86_400  # an engine may have nothing to tell for that long
@@ -57,6 +55,7 @@ class Containers:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._client: docker.DockerClient | None = None
+        self._ids: dict[str, str] = {}  # of containers, by service: a restart keeps them, and a list takes long
 
     def check(self) -> None:
         """Raise StackError, with the remedy, when no engine answers."""
@@ -73,16 +72,25 @@ class Containers:
 
     def state(self, service: str) -> ContainerState | None:
         """The service's container now; None when it has none."""
-        return self.states().get(service)
+        found = self._id(service)
+        if found is None:
+            return None
+        try:
+            return _state(self._inspect(found))
+        except NotFound:
+            self._ids.pop(service, None)
+            return None
+        except ENGINE_ERRORS as error:
+            raise _silent(error) from error
 
     def restart(self, service: str, stop_within_s: int) -> None:
         """Stop it by SIGTERM, by SIGKILL when it takes longer, and start it; its restart policy stays."""
-        with _saying(f"{service} was not restarted"):
+        with saying(f"{service} was not restarted"):
             self._own(service).restart(timeout=stop_within_s)
 
     def start(self, service: str) -> None:
         """Start it if it is down."""
-        with _saying(f"{service} was not started"):
+        with saying(f"{service} was not started"):
             self._own(service).start()
 
     def why_down(self, service: str) -> str | None:
@@ -94,41 +102,10 @@ class Containers:
 
     def kill(self, service: str) -> None:
         """SIGKILL to all of it, as an operator does: its restart policy does not bring it back."""
-        with _saying(f"{service} was not killed"), suppress(NotFound):
+        with saying(f"{service} was not killed"), suppress(NotFound):
             container = self._own(service)
             if container.status == "running":
                 container.kill()
-
-    def networks(self, service: str) -> set[str]:
-        """Names of the networks that it is on."""
-        with _saying(f"{service}'s networks are not known"):
-            return set(self._inspect(str(self._own(service).id))["NetworkSettings"]["Networks"])
-
-    def disconnect(self, service: str, network: str) -> None:
-        """Take it off a network of this run."""
-        with _saying(f"{service} was not taken off {network}"):
-            self._network(network).disconnect(self._own(service))
-
-    def connect(self, service: str, network: str) -> None:
-        """Put it on a network of this run, under its own name; does no harm when it is there."""
-        if network not in self.networks(service):
-            with _saying(f"{service} was not put on {network}"):
-                self._network(network).connect(self._own(service), aliases=[service])
-
-    def helper(self, service: str) -> Container:
-        """A container in the very network of a service's, which may administer that and nothing else."""
-        with _saying(f"no helper for the network of {service}"):
-            return Helper(self._engine(), self._run_id).of(self._own(service), self._own("toxiproxy"))
-
-    def in_network(self, service: str, words: Sequence[str]) -> str:
-        """What a command says that is run by that helper. Raises StackError when it fails."""
-        with _saying(f"a command in the network of {service} failed"):
-            done = self.helper(service).exec_run(list(words))
-        output = done.output if isinstance(done.output, bytes) else b"".join(done.output)
-        said = output.decode(errors="replace")
-        if done.exit_code != 0:
-            raise StackError(f"a command in the network of {service} failed: {said.strip()[-200:]}")
-        return said
 
     def last_words(self, service: str) -> str:
         """The last line that a service wrote."""
@@ -145,8 +122,8 @@ class Containers:
             with suppress(NotFound):
                 facts = self._inspect(str(container.id))
                 name = _service(facts)
-                if HELPS in container.labels:
-                    continue
+                if SERVICE not in container.labels:
+                    continue  # a helper
                 (folder / f"{name}.log").write_bytes(container.logs(stdout=True, stderr=True, timestamps=True))
                 known[name] = facts
         (folder / "inspect.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
@@ -173,26 +150,33 @@ class Containers:
     def _mine(self) -> dict[str, str | list[str] | bool]:
         return {"label": f"{RUN}={self._run_id}"}
 
-    def _containers(self, label: str = "") -> list[Container]:
-        filters: dict[str, str | list[str] | bool] = {"label": [f"{RUN}={self._run_id}", *([label] if label else [])]}
+    def _containers(self) -> list[Container]:
         try:
-            found = self._engine().containers.list(all=True, filters=filters, ignore_removed=True)
+            found = self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
         except ENGINE_ERRORS as error:
-            raise StackError(f"the Docker engine does not answer ({error}); is it still running?") from error
+            raise _silent(error) from error
         return found
 
+    def _id(self, service: str) -> str | None:
+        if service not in self._ids:
+            filters = {"label": [f"{RUN}={self._run_id}", f"{SERVICE}={service}"]}
+            try:
+                rows = self._engine().api.containers(all=True, filters=filters)
+            except ENGINE_ERRORS as error:
+                raise _silent(error) from error
+            if not rows:
+                return None
+            self._ids[service] = str(rows[0]["Id"])
+        return self._ids[service]
+
     def _own(self, service: str) -> Container:
-        for container in self._containers(f"{SERVICE}={service}"):
+        found = self._id(service)
+        with suppress(NotFound):
+            container = self._engine().containers.get(found or "")
             if container.labels.get(RUN) != self._run_id:
                 raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
             return container
         raise StackError(f"{service} has no container in run {self._run_id}")
-
-    def _network(self, name: str) -> Network:
-        found = [one for one in self._engine().networks.list(names=[name], filters=self._mine()) if one.name == name]
-        if not found:
-            raise StackError(f"run {self._run_id} has no network {name}")
-        return found[0]
 
     def _inspect(self, container_id: str) -> Mapping[str, Any]:
         facts: Mapping[str, Any] = self._engine().api.inspect_container(container_id)
@@ -211,6 +195,10 @@ class Containers:
         return client
 
 
+def _silent(error: BaseException) -> StackError:
+    return StackError(f"the Docker engine does not answer ({error}); is it still running?")
+
+
 def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
     try:
         remove()
@@ -221,7 +209,7 @@ def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
 
 
 @contextmanager
-def _saying(words: str) -> Iterator[None]:
+def saying(words: str) -> Iterator[None]:
     """The engine's refusal as one sentence."""
     try:
         yield

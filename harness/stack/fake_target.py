@@ -223,6 +223,8 @@ class FakeTarget:
         if "--hub-url" in replica.start_options:
             hub = replica.start_options[replica.start_options.index("--hub-url") + 1]
             return "exit status 78", f"the model cannot be fetched from {hub}"
+        if not any(self.model_folder(replica.name).iterdir()):
+            return "exit status 78", "the model is not served: folder: /model is empty"
         if self.file_altered(replica.name) is not False or unreadable(self.model_folder(replica.name)):
             return "exit status 78", "the model is not served"
         return None

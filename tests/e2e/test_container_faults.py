@@ -29,10 +29,10 @@ PRIMARY = (  # kind, its other keys, when, its evidence
     ("process.crash_loop", "for_s: 16", 44, "one after the other"),
 )
 STANDBY = (
-    ("process.kill", "of: engine", 0, "the engine of the server"),
-    ("weights.permissions", "for_s: 14", 4, "the damaged file was refused"),
-    ("node.down", "for_s: 4", 21, "exited with code 137"),
-    ("start.model_missing", "for_s: 14", 29, "does not start: exit status"),
+    ("weights.permissions", "for_s: 12", 0, "the damaged file was refused"),
+    ("node.down", "for_s: 4", 17, "exited with code 137"),
+    ("process.kill", "of: engine", 26, "the engine of the server"),
+    ("start.model_missing", "for_s: 14", 30, "is empty"),
     ("start.dependency_missing", "for_s: 15", 46, "cannot be fetched from http://127.0.0.1:9"),
 )
 GATEWAY = (("network.dns", "for_s: 4", 20, "got none ([Errno -3] Temporary failure in name resolution)"),)

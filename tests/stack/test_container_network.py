@@ -11,7 +11,7 @@ import pytest
 
 from harness.faults.inverse import INVERSES, carry_out
 from harness.model.errors import StackError
-from harness.stack import container_network, containers
+from harness.stack import container_network
 from harness.stack.container_network import ContainerNetwork, mend_packets, reconnect
 from harness.stack.container_nodes import ContainerNodes
 from harness.stack.containers import ContainerState
@@ -81,9 +81,8 @@ class Engine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
     # As another process finds it, which knows nothing but the journal.
-    monkeypatch.setattr(container_network, "Containers", lambda run_id: made)
-    monkeypatch.setattr("harness.stack.container_nodes.Containers", lambda run_id: made)
-    assert containers.Containers is not made
+    monkeypatch.setattr(container_network, "ContainerAdmin", lambda run_id: made)
+    monkeypatch.setattr("harness.stack.container_nodes.ContainerAdmin", lambda run_id: made)
     return made
 
 
