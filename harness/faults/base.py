@@ -59,6 +59,9 @@ class ActiveFault(ABC):
     def proof(self) -> Proof | None:
         """Evidence, or None while there is none yet; asked again until the fault ends."""
 
+    def keep(self) -> None:  # noqa: B027  most faults need nothing more
+        """Called again and again until the inverse: for faults that must be renewed."""
+
     def lost(self) -> str | None:
         """Asked right before the inverse: what had ended the fault before its time; None: it was there to the end."""
         return None

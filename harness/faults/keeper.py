@@ -68,6 +68,8 @@ class FaultKeeper:
             if now_s - live.looked_s < PROOF_EVERY_S:
                 continue
             live.looked_s = now_s
+            if not live.taken_back:
+                live.fault.keep()
             if not live.proven:
                 self._look_for_proof(live)
             if live.taken_back and not live.gone and live.fault.healed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.faults.base import ActiveFault, CannotInject, Proof
+from harness.model.process_faults import ProcessKill, Victim
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
 
@@ -35,15 +36,47 @@ class ProcessFault(ActiveFault):
 
 
 class KillProcess(ProcessFault):
-    """SIGKILL."""
+    """SIGKILL, to the server or to a relative of it."""
 
     signal_name = "SIGKILL"
+    struck: TargetProcess
+
+    def prepare(self) -> Inverse:
+        inverse, of = super().prepare(), self._of
+        struck = self.victim if of == "server" else self.stack.related(self.victim, of)
+        if struck is None:
+            raise CannotInject(f"the server of {self.fault.on}, process {self.victim.pid}, has no {of} process")
+        self.struck = struck
+        return inverse
+
+    def apply(self) -> None:
+        if not self.stack.signal(self.struck, self.signal_name):
+            raise CannotInject(f"process {self.struck.pid} of {self.fault.on} ended before it was signalled")
 
     def proof(self) -> Proof | None:
-        report = self.stack.exit_report(self.victim)
-        if report is None or self.stack.state(self.victim) != "gone":
+        report, gone = self.stack.exit_report(self.victim), self.stack.state(self.victim) == "gone"
+        if self._of == "engine":
+            if self.stack.state(self.struck) != "gone":
+                return None
+            server = f"so is the server, as its supervisor says: {report}" if gone else "the server lives"
+            which = f"process {self.struck.pid}, the engine of the server {self.victim.pid},"
+            return None if gone and report is None else Proof(True, f"{which} is gone; {server}")
+        if report is None or not gone:
             return None
-        return Proof("SIGKILL" in report, f"process {self.victim.pid} is gone; its supervisor says: {report}")
+        first = f" with its container's first process {self.struck.pid}" if self._of == "init" else ""
+        return Proof("SIGKILL" in report, f"process {self.victim.pid} is gone{first}; its supervisor says: {report}")
+
+    def healed(self) -> bool:
+        """Another server, or the same one with another engine."""
+        if self._of != "engine":
+            return super().healed()
+        now = self.stack.process(self.fault.on)
+        engine = None if now is None else self.stack.related(now, "engine")
+        return engine is not None and engine != self.struck
+
+    @property
+    def _of(self) -> Victim:
+        return self.fault.of if isinstance(self.fault, ProcessKill) else "server"
 
 
 class StopProcess(ProcessFault):

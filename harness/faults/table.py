@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.faults.base import ActiveFault, Where
+from harness.faults.crash_loop import CrashLoop
 from harness.faults.model_files import (
     DamageTokenizer,
     EditConfig,
@@ -27,12 +28,15 @@ from harness.faults.network import (
     Swallow,
     TruncateStream,
 )
+from harness.faults.node import TakeNode
+from harness.faults.partition import CutOff, LoseNames
 from harness.faults.process import KillProcess, PauseProcess, StopProcess
 from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlots, Spin
 from harness.faults.service import StallStream as StallOwnStream
 from harness.faults.service import TruncateStream as TruncateOwnStream
 from harness.faults.service_start import EarlyReady, SlowLoad
-from harness.faults.weights import FlipBits, RemoveWeights, TruncateWeights
+from harness.faults.start import EmptyModel, LoseDependency, TakePort
+from harness.faults.weights import FlipBits, ForbidReading, RemoveWeights, TruncateWeights
 from harness.model.fault import Fault
 
 __all__ = ["DOERS", "activate"]
@@ -41,14 +45,18 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "network.bandwidth": NarrowBand,
     "network.blackhole": Blackhole,
     "network.corrupt": Corrupt,
+    "network.dns": LoseNames,
     "network.down": CutDown,
     "network.http_status": StatusAnswer,
     "network.latency": Delay,
+    "network.partition": CutOff,
     "network.reset": ResetConnections,
     "network.slow_close": SlowClose,
     "network.sse_stall": StallStream,
     "network.sse_truncate": TruncateStream,
     "network.timeout": Swallow,
+    "node.down": TakeNode,
+    "process.crash_loop": CrashLoop,
     "process.kill": KillProcess,
     "process.pause": PauseProcess,
     "process.stop": StopProcess,
@@ -62,10 +70,14 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "service.spin": Spin,
     "service.stall_stream": StallOwnStream,
     "service.truncate_stream": TruncateOwnStream,
+    "start.dependency_missing": LoseDependency,
+    "start.model_missing": EmptyModel,
+    "start.port_taken": TakePort,
     "weights.bit_flip": FlipBits,
     "weights.config": EditConfig,
     "weights.missing": RemoveWeights,
     "weights.nan": WriteNan,
+    "weights.permissions": ForbidReading,
     "weights.prune": Prune,
     "weights.quantise": Quantise,
     "weights.swap_version": SwapVersion,

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import stat
 from pathlib import Path
 
 from harness.faults.base import ActiveFault, CannotInject, Proof
@@ -14,7 +15,7 @@ from harness.model.weights_faults import WeightsBitFlip, WeightsTruncate
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess, Weights
 
-__all__ = ["SNAPSHOTS", "FlipBits", "RemoveWeights", "TruncateWeights", "WeightsDamage"]
+__all__ = ["SNAPSHOTS", "FlipBits", "ForbidReading", "RemoveWeights", "TruncateWeights", "WeightsDamage"]
 
 SNAPSHOTS = "undo"  # folder of pristine copies in the run's folder, gone when everything is healed
 FAILED_EXIT = re.compile(r"exit status [1-9]")
@@ -27,13 +28,7 @@ class WeightsDamage(ActiveFault):
     before: TargetProcess
 
     def prepare(self) -> Inverse:
-        self.path = self.file_to_damage(self.stack.model_folder(self.fault.on))
-        if not self.path.resolve().is_relative_to(self.where.run_folder.resolve()):
-            raise CannotInject(f"{self.path} is not this run's own copy of the model")
-        before = self.stack.process(self.fault.on)
-        if before is None:
-            raise CannotInject(f"{self.fault.on} has no running process")
-        self.before = before
+        self.find()
         digest = sha256_of(self.path)
         snapshot = self.where.run_folder / SNAPSHOTS / f"{self.fault.on}-{digest[:12]}-{self.path.name}"
         _snapshot(self.path, snapshot)
@@ -41,6 +36,23 @@ class WeightsDamage(ActiveFault):
         return Inverse(
             "file.restore", {"path": str(self.path), "snapshot": str(snapshot), "sha256": digest, "root": root}
         )
+
+    def find(self) -> None:
+        """The file, and the process that serves from it. Raises CannotInject."""
+        self.path = self.file_to_damage(self.stack.model_folder(self.fault.on))
+        if not self.path.resolve().is_relative_to(self.where.run_folder.resolve()):
+            raise CannotInject(f"{self.path} is not this run's own copy of the model")
+        before = self.stack.process(self.fault.on)
+        if before is None:
+            raise CannotInject(f"{self.fault.on} has no running process")
+        self.before = before
+
+    @property
+    def sharers(self) -> list[str]:
+        """All who serve from that folder, the one first that the fault names."""
+        folder = self.stack.model_folder(self.fault.on)
+        others = [name for name in self.stack.describe() if self.stack.model_folder(name) == folder]
+        return sorted(others, key=lambda name: name != self.fault.on)
 
     def file_to_damage(self, folder: Path) -> Path:
         """Which file of the replica's model folder. Raises CannotInject."""
@@ -52,7 +64,10 @@ class WeightsDamage(ActiveFault):
     def proof(self) -> Proof | None:
         held = self.stack.held_weights(self.fault.on)
         if held.altered:
-            return Proof(True, f"the serving process holds altered weights ({held.source})", holds_altered=True)
+            others = [name for name in self.sharers[1:] if self.stack.held_weights(name).altered]
+            too = f"; so does {' and '.join(others)}, from the same copy" if others else ""
+            said = f"the serving process holds altered weights ({held.source}){too}"
+            return Proof(True, said, holds_altered=True)
         return self.refusal(held)
 
     def refusal(self, held: Weights) -> Proof | None:
@@ -69,9 +84,11 @@ class WeightsDamage(ActiveFault):
             self.stack.restart(self.fault.on)
         else:
             self.stack.ensure_running(self.fault.on)
+        for other in self.sharers[1:]:
+            self.stack.ensure_running(other)
 
     def healed(self) -> bool:
-        return self.stack.held_weights(self.fault.on).altered is False
+        return all(self.stack.held_weights(name).altered is False for name in self.sharers)
 
 
 def _snapshot(path: Path, snapshot: Path) -> None:
@@ -119,3 +136,18 @@ class RemoveWeights(WeightsDamage):
 
     def apply(self) -> None:
         self.path.unlink()
+
+
+class ForbidReading(WeightsDamage):
+    """Nobody may read the file any more; who has it open or mapped reads on."""
+
+    def prepare(self) -> Inverse:
+        self.find()
+        mode = stat.S_IMODE(self.path.stat().st_mode)
+        return Inverse("file.mode", {"path": str(self.path), "mode": mode, "root": str(self.where.run_folder)})
+
+    def apply(self) -> None:
+        self.path.chmod(0)
+
+    def lost(self) -> str | None:
+        return f"{self.path} was made readable by somebody else" if stat.S_IMODE(self.path.stat().st_mode) else None

@@ -24,6 +24,7 @@ class Fault:
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
     needs: ClassVar[Capability]
+    more_places: ClassVar[tuple[str, ...]] = ()  # what `on` may name beside replicas
 
     kind: str
     """What breaks, as family.name; `harness faults` lists them."""
@@ -41,3 +42,8 @@ class Fault:
     def capabilities(self) -> frozenset[Capability]:
         """What a stack must be able to do."""
         return frozenset({self.needs})
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """A key and what is wrong with it, given the others; None: they go together."""
+        return None

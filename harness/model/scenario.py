@@ -117,6 +117,8 @@ class TargetOptions:
     """Single options of the gateway, as in {missed_beats: 5}; they outrank `protection`."""
     replica: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     """Single options of every replica, as in {max_queue: 8, health_mode: deep}; they outrank `protection`."""
+    model_copies: Literal["own", "shared"] = "own"
+    """own: each replica serves its own copy of the model; shared: both the same one, as from one volume."""
     supervisor: Supervisor | None = None
     """Who restarts replicas that died. Default: budget, and with `protection: fragile` unexpected."""
     supervision: Supervision = field(default_factory=Supervision)

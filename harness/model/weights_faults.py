@@ -16,6 +16,7 @@ __all__ = [
     "WeightsFault",
     "WeightsMissing",
     "WeightsNan",
+    "WeightsPermissions",
     "WeightsPrune",
     "WeightsQuantise",
     "WeightsSwapVersion",
@@ -63,6 +64,17 @@ class WeightsMissing(WeightsFault):
     """Move the weights file away."""
 
     kind: Literal["weights.missing"] = "weights.missing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsPermissions(WeightsFault):
+    """Take everybody's right to read the weights file, as a copy by root or a careless umask does."""
+
+    kind: Literal["weights.permissions"] = "weights.permissions"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return frozenset({self.needs, Capability.FILE_PERMISSIONS})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, Problem, ScenarioError
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault, ToxicFault
 from harness.model.plan import Arrivals, Plan, Prompt, Task
+from harness.model.process_faults import NodeDown
 from harness.model.scenario import Scenario
 from harness.model.service_faults import SERVICE_STREAM_FAULTS
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
@@ -102,9 +103,16 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
 def _unknown_names(scenario: Scenario, target: TargetFacts) -> Iterator[tuple[str, str]]:
     for index, fault in enumerate(scenario.faults):
         part, known_parts = ("link", target.links) if isinstance(fault, NetworkFault) else ("replica", target.replicas)
+        known_parts = {**known_parts, **dict.fromkeys(fault.more_places, part)}
         if fault.on not in known_parts:
             what = f"'{fault.on}' is not a {part} of the stack '{target.stack}'{_close(fault.on, known_parts)}"
             yield f"faults.{index}.on", what
+        if isinstance(fault, NodeDown):
+            for server in sorted(set(fault.also) - {*target.replicas, "gateway"}):
+                yield (
+                    f"faults.{index}.also",
+                    f"'{server}' is not a replica of the stack '{target.stack}', nor the gateway",
+                )
     known = [name for prompt_set in target.prompts for name in (prompt_set, f"{prompt_set}_stream")]
     for task in scenario.load.mix:
         if task not in known:

@@ -25,6 +25,7 @@ from harness.model.scenario import Scenario
 from harness.model.service_faults import ServiceFault, ServiceSlowLoad
 from harness.model.supervision import OPTIONS_OF
 from harness.model.weights_faults import WeightsFault
+from harness.plan.clashes import clash_of_absence
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
@@ -106,6 +107,9 @@ def _faults(raw: Any, document: Document) -> tuple[list[Fault], list[Found]]:
 def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
     """Faults of the model files that would be over before they are loaded; faults that heal into each other."""
     for index, fault in enumerate(faults):
+        if fault.problem is not None:
+            key, problem = fault.problem
+            yield document.line(("faults", index, key)), f"faults.{index}.{key}: {problem}"
         if (
             isinstance(fault, WeightsFault)
             and fault.restart_after_s is not None
@@ -125,6 +129,8 @@ def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
 
 def _clash(one: Fault, other: Fault) -> str | None:
     """Why two faults cannot be there at once: they heal into each other, or the one would prove the other."""
+    if what := clash_of_absence(one, other):
+        return what
     if isinstance(one, WeightsFault) and isinstance(other, WeightsFault) and one.on == other.on:
         return f"the files of {other.on} are already damaged then"
     if one.on == other.on and any(isinstance(fault, ServiceFault) for fault in (one, other)):

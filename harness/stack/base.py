@@ -10,10 +10,14 @@ from typing import Protocol
 from harness.model.capability import Capability
 from harness.model.event import Event
 from harness.model.plan import Prompt
+from harness.model.process_faults import Victim
 from harness.model.scenario import TargetOptions
 from harness.record.journal import Inverse
 from harness.stack.links import Links
+from harness.stack.nodes import Nodes
+from harness.stack.partition import Partitions
 from harness.stack.service import Service
+from harness.stack.taken_port import Taken
 
 __all__ = ["RunContext", "Stack", "TargetProcess", "Weights"]
 
@@ -102,6 +106,12 @@ class Stack(Protocol):
     def ensure_running(self, replica: str) -> None:
         """Ask the supervisor to start the replica if it has given it up; returns at once."""
 
+    def related(self, process: TargetProcess, of: Victim) -> TargetProcess | None:
+        """Of a server process: itself, its engine's process, or its container's first; None: there is none."""
+
+    def why_down(self, replica: str) -> str | None:
+        """Of a replica without a process: how the last one ended or was not started, and its last words."""
+
     def pause_inverse(self, process: TargetProcess) -> Inverse:
         """How another process could take a pause back."""
 
@@ -113,6 +123,23 @@ class Stack(Protocol):
     @property
     def network(self) -> Links:
         """The links themselves, while the stack is up."""
+
+    # -- partition
+
+    @property
+    def partitions(self) -> Partitions:
+        """What happens to packets between the servers, while the stack is up."""
+
+    # -- nodes
+
+    @property
+    def nodes(self) -> Nodes:
+        """What servers run on, while the stack is up."""
+
+    # -- take_port
+
+    def take_port(self, replica: str) -> Taken:
+        """Begin to take the replica's port as soon as its server lets it go."""
 
     # -- service_faults
 

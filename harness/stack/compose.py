@@ -22,23 +22,24 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
-from harness.stack.compose_project import OVERRIDE, Owner, override, project_name
+from harness.stack.compose_project import OVERRIDE, USER, Owner, override, project_name
 from harness.stack.container_events import ContainerTail
+from harness.stack.container_handles import ContainerHandles
 from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
-from harness.stack.local_settings import LINKS, REPLICAS, Ports
-from harness.stack.model_source import check_model, copy_model, golden_prompts
+from harness.stack.local_service import make_private, remove_private
+from harness.stack.local_settings import LINKS, PORTS, REPLICAS, Ports, laid_out
+from harness.stack.model_source import asked, check_model, copy_model, golden_prompts, model_folder
 from harness.stack.orders import Orders
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
 from harness.stack.readiness import not_served
-from harness.stack.service import Service
 from harness.stack.target_signals import TargetSignals, server_below
 from harness.stack.witness import Scene, Witness
 
 if TYPE_CHECKING:
-    from harness.stack.containers import Containers
+    from harness.stack.container_admin import ContainerAdmin
 
 __all__ = ["ComposeSettings", "ComposeStack"]
 
@@ -56,20 +57,22 @@ class ComposeSettings:
     stop_wait_s: int = 5
 
 
-class ComposeStack:
+class ComposeStack(ContainerHandles):
     """`model`: the pristine model folder, which is only read."""
 
     name = "compose"
-    # The engine restarts what dies; the replicas' own faults are not opened in containers yet.
-    capabilities = frozenset(Capability) - {Capability.SUPERVISOR, Capability.SERVICE_FAULTS}
 
     def __init__(self, model: Path, settings: ComposeSettings | None = None, clock: Clock | None = None) -> None:
+        self._opened = os.geteuid() == 0  # only root can hand the run's token to the containers' user
+        # The engine restarts what dies.
+        lacking = {Capability.SUPERVISOR} | (set() if self._opened else {Capability.SERVICE_FAULTS})
+        self.capabilities = frozenset(Capability) - lacking
         self._model = model.resolve()
         self._settings = settings or ComposeSettings()
         self._clock = clock or SystemClock()
         self._run: RunContext | None = None
         self._ports: Ports | None = None
-        self._containers: Containers | None = None
+        self._containers: ContainerAdmin | None = None
         self._tail: ContainerTail | None = None
         self._witness: Witness | None = None
         self._links: LocalLinks | None = None
@@ -92,18 +95,20 @@ class ComposeStack:
         return golden_prompts(self._model)
 
     def up(self, run: RunContext) -> None:
-        from harness.stack.containers import Containers
+        from harness.stack.container_admin import ContainerAdmin
 
         assert self._run is None, "a ComposeStack serves one run"
         self._run = replace(run, folder=run.folder.resolve())
-        self._containers = Containers(run.run_id)
+        self._containers = ContainerAdmin(run.run_id)
         self._orders = Orders(self._clock, run.origin_monotonic_s)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             models = {name: self.model_folder(name) for name in (*REPLICAS, "gateway")}
-            for folder in models.values():
+            for folder in set(models.values()):
                 copy_model(self._model, folder)
                 folder.chmod(0o755)  # for the user in the container
+            if self._opened:
+                make_private(self._folder, REPLICAS, USER)
             self._start(self._run, models)
         except BaseException:
             self.down()
@@ -152,6 +157,7 @@ class ComposeStack:
         kill_owned(self._run.run_id)
         for name in (*REPLICAS, "gateway"):
             shutil.rmtree(self.model_folder(name), ignore_errors=True)
+        remove_private(self._folder)
         if failed:
             raise StackError(f"left behind: {'; '.join(failed)}; `harness undo` tries again")
 
@@ -198,16 +204,11 @@ class ComposeStack:
         assert self._links is not None, "network before up"
         return self._links
 
-    # -- service_faults
-
-    @property
-    def service(self) -> Service:
-        raise StackError("the container stack cannot ask replicas to break themselves; use `--stack local`")
-
     # -- corrupt_files
 
     def model_folder(self, replica: str) -> Path:
-        return self._folder / f"model-{replica}"
+        assert self._run is not None, "the stack is not up"
+        return model_folder(self._folder, self._run.target, replica)
 
     def held_weights(self, replica: str) -> Weights:
         assert self._ports is not None, "held_weights before up"
@@ -233,7 +234,7 @@ class ComposeStack:
         return TargetSignals(self._run.run_id)
 
     @property
-    def _engine(self) -> Containers:
+    def _engine(self) -> ContainerAdmin:
         assert self._containers is not None, "the stack is not up"
         return self._containers
 
@@ -245,19 +246,13 @@ class ComposeStack:
     def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
         from harness.stack.containers import compose_command
 
-        n = len(REPLICAS)
-        held = HeldPorts(n + len(LINKS) + 2)
-        of_replicas, (gateway, api), of_links = held.ports[:n], held.ports[n : n + 2], held.ports[n + 2 :]
-        ports = Ports(
-            dict(zip(REPLICAS, of_replicas, strict=True)), gateway, dict(zip(LINKS, of_links, strict=True)), api
-        )
-        self._ports = ports
+        held = HeldPorts(PORTS)
+        ports = self._ports = laid_out(held.ports)
         file = self._folder / OVERRIDE
-        file.write_text(json.dumps(override(run, _owner(), ports, models), indent=1), encoding="utf-8")
-        sets = {task.removesuffix("_stream") for task in run.tasks if task.endswith("_stream")}
-        prompts = self.prompts()
-        asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
-        self._links = LocalLinks(ports, run.run_id, asked, self._clock)
+        file.write_text(
+            json.dumps(override(run, _owner(), ports, models, opened=self._opened), indent=1), encoding="utf-8"
+        )
+        self._links = LocalLinks(ports, run.run_id, asked(self.prompts(), run.tasks), self._clock)
         began_wall_s = self._clock.wall_s()
         self._tail = ContainerTail(
             lambda: self._engine.events(began_wall_s), self._pid_at_start, self._clock, run.origin_monotonic_s

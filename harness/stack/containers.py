@@ -24,7 +24,7 @@ from docker.models.containers import Container
 from harness.model.errors import BlastRadiusError, StackError
 from harness.stack.compose_project import RUN
 
-__all__ = ["ContainerState", "Containers", "compose_command"]
+__all__ = ["ContainerState", "Containers", "compose_command", "saying"]
 
 ANSWER_S = 10
 QUIET_S = 86_400  # an engine may have nothing to tell for that long
@@ -46,6 +46,7 @@ class ContainerState:
     oom_killed: bool
     restarts: int
     started_at: str
+    error: str = ""  # why it was not started
 
 
 class Containers:
@@ -54,6 +55,7 @@ class Containers:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._client: docker.DockerClient | None = None
+        self._ids: dict[str, str] = {}  # of containers, by service: a restart keeps them, and a list takes long
 
     def check(self) -> None:
         """Raise StackError, with the remedy, when no engine answers."""
@@ -70,17 +72,40 @@ class Containers:
 
     def state(self, service: str) -> ContainerState | None:
         """The service's container now; None when it has none."""
-        return self.states().get(service)
+        found = self._id(service)
+        if found is None:
+            return None
+        try:
+            return _state(self._inspect(found))
+        except NotFound:
+            self._ids.pop(service, None)
+            return None
+        except ENGINE_ERRORS as error:
+            raise _silent(error) from error
 
     def restart(self, service: str, stop_within_s: int) -> None:
         """Stop it by SIGTERM, by SIGKILL when it takes longer, and start it; its restart policy stays."""
-        with _saying(f"{service} was not restarted"):
+        with saying(f"{service} was not restarted"):
             self._own(service).restart(timeout=stop_within_s)
 
     def start(self, service: str) -> None:
         """Start it if it is down."""
-        with _saying(f"{service} was not started"):
+        with saying(f"{service} was not started"):
             self._own(service).start()
+
+    def why_down(self, service: str) -> str | None:
+        """How the last one ended, or why it was not started; None: it runs."""
+        state = self.state(service)
+        if state is None or state.pid:
+            return None
+        return state.error or f"exit status {state.exit_code}: {self.last_words(service)}"
+
+    def kill(self, service: str) -> None:
+        """SIGKILL to all of it, as an operator does: its restart policy does not bring it back."""
+        with saying(f"{service} was not killed"), suppress(NotFound):
+            container = self._own(service)
+            if container.status == "running":
+                container.kill()
 
     def last_words(self, service: str) -> str:
         """The last line that a service wrote."""
@@ -97,6 +122,8 @@ class Containers:
             with suppress(NotFound):
                 facts = self._inspect(str(container.id))
                 name = _service(facts)
+                if SERVICE not in container.labels:
+                    continue  # a helper
                 (folder / f"{name}.log").write_bytes(container.logs(stdout=True, stderr=True, timestamps=True))
                 known[name] = facts
         (folder / "inspect.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
@@ -127,15 +154,28 @@ class Containers:
         try:
             found = self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
         except ENGINE_ERRORS as error:
-            raise StackError(f"the Docker engine does not answer ({error}); is it still running?") from error
+            raise _silent(error) from error
         return found
 
+    def _id(self, service: str) -> str | None:
+        if service not in self._ids:
+            filters = {"label": [f"{RUN}={self._run_id}", f"{SERVICE}={service}"]}
+            try:
+                rows = self._engine().api.containers(all=True, filters=filters)
+            except ENGINE_ERRORS as error:
+                raise _silent(error) from error
+            if not rows:
+                return None
+            self._ids[service] = str(rows[0]["Id"])
+        return self._ids[service]
+
     def _own(self, service: str) -> Container:
-        for container in self._containers():
-            if container.labels.get(SERVICE) == service:
-                if container.labels.get(RUN) != self._run_id:
-                    raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
-                return container
+        found = self._id(service)
+        with suppress(NotFound):
+            container = self._engine().containers.get(found or "")
+            if container.labels.get(RUN) != self._run_id:
+                raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
+            return container
         raise StackError(f"{service} has no container in run {self._run_id}")
 
     def _inspect(self, container_id: str) -> Mapping[str, Any]:
@@ -155,6 +195,10 @@ class Containers:
         return client
 
 
+def _silent(error: BaseException) -> StackError:
+    return StackError(f"the Docker engine does not answer ({error}); is it still running?")
+
+
 def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
     try:
         remove()
@@ -165,7 +209,7 @@ def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
 
 
 @contextmanager
-def _saying(words: str) -> Iterator[None]:
+def saying(words: str) -> Iterator[None]:
     """The engine's refusal as one sentence."""
     try:
         yield
@@ -206,12 +250,13 @@ def _state(facts: Mapping[str, Any]) -> ContainerState:
         bool(state.get("OOMKilled")),
         int(facts.get("RestartCount") or 0),
         str(state.get("StartedAt")),
+        str(state.get("Error") or ""),
     )
 
 
 def _service(facts: Mapping[str, Any]) -> str:
     labels = facts.get("Config", {}).get("Labels") or {}
-    return str(labels.get(SERVICE, facts.get("Name", "")))
+    return str(labels.get(SERVICE, facts.get("Name", ""))).lstrip("/")
 
 
 def _where() -> str:

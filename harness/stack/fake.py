@@ -9,11 +9,14 @@ from harness.model.capability import Capability
 from harness.model.errors import StackError
 from harness.model.event import Event
 from harness.model.plan import Prompt
+from harness.model.process_faults import Victim
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.fake_links import LINKS, FakeLinks
 from harness.stack.fake_model import PRISTINE, parts_of, write_model
+from harness.stack.fake_nodes import FakeNodes, FakeTakenPort
+from harness.stack.fake_partition import FakePartitions
 from harness.stack.fake_service import FakeService
 from harness.stack.fake_supervisor import refusal
 from harness.stack.fake_target import FakeTarget
@@ -66,6 +69,17 @@ class FakeStack:
         return self.target.links
 
     @property
+    def partitions(self) -> FakePartitions:
+        return FakePartitions(lambda: self.target)
+
+    @property
+    def nodes(self) -> FakeNodes:
+        return FakeNodes(lambda: self.target)
+
+    def take_port(self, replica: str) -> FakeTakenPort:
+        return FakeTakenPort(self.target.taken_ports, replica)
+
+    @property
     def service(self) -> FakeService:
         return FakeService(lambda: self.target)
 
@@ -75,8 +89,8 @@ class FakeStack:
             raise StackError(cannot)
         self._origin_s = run.origin_monotonic_s
         self._target = FakeTarget(run.folder / "stack", run.target, run.seed)
-        for name in self._target.replicas:
-            write_model(self.model_folder(name))
+        for folder in {self.model_folder(name) for name in self._target.replicas}:
+            write_model(folder)
 
     def ready(self) -> str | None:
         return None
@@ -106,7 +120,9 @@ class FakeStack:
     def signal(self, process: TargetProcess, name: str) -> bool:
         if self.state(process) == "gone":
             return False
-        if name == "SIGSTOP":
+        if process.pid < 0:  # the engine of the one with the same number
+            self.target.begin_fault(process.replica, "kill_engine", {})
+        elif name == "SIGSTOP":
             self.target.pause(process.replica)
         elif name == "SIGCONT":
             self.target.resume(process.replica)
@@ -117,7 +133,7 @@ class FakeStack:
 
     def state(self, process: TargetProcess) -> str:
         replica = self.target.replicas[process.replica]
-        if replica.pid != process.pid or replica.status == "dead":
+        if replica.pid != abs(process.pid) or replica.status == "dead":
             return "gone"
         return "stopped" if replica.status == "paused" else "running"
 
@@ -130,12 +146,19 @@ class FakeStack:
     def ensure_running(self, replica: str) -> None:
         self.target.supervisor.ensure_running(self.target.replicas[replica])
 
+    def related(self, process: TargetProcess, of: Victim) -> TargetProcess | None:
+        return TargetProcess(process.replica, -process.pid, 1) if of == "engine" else process
+
+    def why_down(self, replica: str) -> str | None:
+        found = self.target.replicas[replica]
+        return f"{found.last_exit}: {found.last_words}" if found.status == "dead" else None
+
     def pause_inverse(self, process: TargetProcess) -> Inverse:
         return Inverse("nothing", {"because": "a scripted process ends with its run", "pid": process.pid})
 
     def model_folder(self, replica: str) -> Path:
         assert self._target is not None
-        return self._target.folder / replica / "model"
+        return self._target.model_folder(replica)
 
     def held_weights(self, replica: str) -> Weights:
         found = self.target.replicas[replica]

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["PRISTINE", "altered_model", "parts_of", "write_model"]
+__all__ = ["PRISTINE", "altered_model", "parts_of", "unreadable", "write_model"]
 
 _MATRIX = {"dtype": "F32", "shape": [16, 16], "data_offsets": [0, 1024]}
 _HEADER = json.dumps({"a": _MATRIX}, separators=(",", ":")).encode()
@@ -45,6 +45,12 @@ def _bytes_of(path: str) -> bytes:  # asked for every request: pathlib would tak
         return os.read(fd, 1 << 20)
     finally:
         os.close(fd)
+
+
+def unreadable(folder: Path) -> bool:
+    """Whether nobody may read the weights, as their mode says."""
+    weights = folder / _WEIGHTS
+    return weights.exists() and not weights.stat().st_mode & 0o444
 
 
 def parts_of(folder: Path) -> Mapping[str, str]:

@@ -16,8 +16,9 @@ from harness.model.event import Event
 from harness.model.request import Outcome
 from harness.model.scenario import TargetOptions
 from harness.stack.fake_links import Effect, FakeLinks
-from harness.stack.fake_model import altered_model
+from harness.stack.fake_model import altered_model, unreadable
 from harness.stack.fake_supervisor import Acts, FakeSupervisor
+from harness.stack.partition import Cut
 
 __all__ = ["LOAD_S", "PLACES", "FakeReplica", "FakeTarget"]
 
@@ -43,6 +44,7 @@ class FakeReplica:
     answers_wrong: bool = False
     exit_reports: dict[int, str] = field(default_factory=dict)
     last_exit: str = ""
+    last_words: str = ""
     generation: int = 0  # what was due for an earlier generation is void
     started_s: float = 0.0
     faults: dict[str, Mapping[str, int | float]] = field(default_factory=dict)  # of the process, on demand
@@ -74,12 +76,16 @@ class FakeTarget:
         target = target or TargetOptions()
         self._fragile = target.protection == "fragile"
         self._hardened = target.protection == "hardened"
+        self._shared = target.model_copies == "shared"
         self._pids = count(4121)
         self.folder = folder
         self.replicas = {name: FakeReplica(name, pid=next(self._pids)) for name in ("primary", "standby")}
         self.events: list[Event] = []
         self.answered: dict[str, int] = dict.fromkeys(self.replicas, 0)
         self.received = 0
+        self.cuts: dict[str, Cut] = {}  # by mark
+        self.taken_ports: set[str] = set()  # of replicas
+        self.away: set[str] = set()  # servers whose node is down
         self.links = FakeLinks(self.beats_reach)
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
@@ -170,15 +176,37 @@ class FakeTarget:
 
     def file_altered(self, name: str) -> bool | None:
         """Whether a model file differs from the pristine one; None: the weights are missing."""
-        return altered_model(self.folder / name / "model")
+        return altered_model(self.model_folder(name))
+
+    def model_folder(self, name: str) -> Path:
+        """Where the replica's copy of the model lies."""
+        return self.folder / ("shared" if self._shared else name) / "model"
+
+    def take_away(self, name: str) -> None:
+        """Its node is down: nobody restarts it."""
+        self.away.add(name)
+        replica = self.replicas[name]
+        replica.exit_reports[replica.pid] = replica.last_exit = "terminated by SIGKILL"
+        replica.generation += 1
+        replica.faults, replica.faults_since_s = {}, {}
+        self._say("exited", name, report=replica.last_exit, asked_for=True)
+        self._miss_beats(replica, self.now_s + BEAT_TIMEOUT_S)
+        replica.status = "dead"
+
+    def bring_back(self, name: str) -> None:
+        """Its node is back, and it is started."""
+        self.away.discard(name)
+        self.supervisor.ensure_running(self.replicas[name])
 
     def _load(self, replica: FakeReplica, at_s: float) -> None:
         replica.pid, replica.started_s = next(self._pids), at_s
         self._say("started", replica.name, at_s)
-        if self.file_altered(replica.name) is not False:
-            replica.exit_reports[replica.pid] = replica.last_exit = "exit status 78"
-            self._say("exited", replica.name, at_s, report="exit status 78", asked_for=False)
-            self.supervisor.ended(replica, "exit status 78")
+        obstacle = self._obstacle(replica)
+        if obstacle is not None:
+            report, replica.last_words = obstacle
+            replica.exit_reports[replica.pid] = replica.last_exit = report
+            self._say("exited", replica.name, at_s, report=report, asked_for=False)
+            self.supervisor.ended(replica, report)
             return
         replica.status, replica.early = "up", False
         self.supervisor.loaded(replica.name, at_s)
@@ -187,6 +215,19 @@ class FakeTarget:
             self._due_at(replica, at_s + LOAD_S + _slow_load_s(replica.start_options), self._loaded(replica))
         else:
             self._ready(replica, at_s)
+
+    def _obstacle(self, replica: FakeReplica) -> tuple[str, str] | None:
+        """How a start ends that cannot succeed, and its last words; None: nothing is in its way."""
+        if replica.name in self.taken_ports:
+            return "exit status 1", "[Errno 98] address already in use"
+        if "--hub-url" in replica.start_options:
+            hub = replica.start_options[replica.start_options.index("--hub-url") + 1]
+            return "exit status 78", f"the model cannot be fetched from {hub}"
+        if not any(self.model_folder(replica.name).iterdir()):
+            return "exit status 78", "the model is not served: folder: /model is empty"
+        if self.file_altered(replica.name) is not False or unreadable(self.model_folder(replica.name)):
+            return "exit status 78", "the model is not served"
+        return None
 
     def _loaded(self, replica: FakeReplica) -> Callable[[float], None]:
         def loaded(at_s: float) -> None:

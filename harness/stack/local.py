@@ -7,7 +7,6 @@ the run's label.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Mapping
@@ -15,28 +14,42 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from harness.model.capability import Capability
 from harness.model.errors import StackError
 from harness.model.event import Event
 from harness.model.plan import Prompt
+from harness.model.process_faults import Victim
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
+from harness.stack.local_check import capabilities_of, check_host
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_prometheus import LocalPrometheus
 from harness.stack.local_service import LocalService, make_private, remove_private
-from harness.stack.local_settings import LINKS, PROXIES, REPLICAS, LocalSettings, Ports, proxies, target_programs
-from harness.stack.model_source import check_model, copy_model, golden_prompts
+from harness.stack.local_settings import (
+    LINKS,
+    PORTS,
+    PROXIES,
+    REPLICAS,
+    LocalSettings,
+    Ports,
+    laid_out,
+    proxies,
+    target_programs,
+)
+from harness.stack.model_source import asked, check_model, copy_model, golden_prompts, model_folder
+from harness.stack.nodes import Nodes
 from harness.stack.orders import Orders
 from harness.stack.owned import identify
+from harness.stack.partition import Partitions
 from harness.stack.ports import HeldPorts
 from harness.stack.readiness import missing, port_taken
 from harness.stack.supervisor_config import stop_wait_s_of
 from harness.stack.supervisor_rpc import SupervisorSilent
 from harness.stack.supervisord import Supervisord
-from harness.stack.target_signals import TargetSignals
+from harness.stack.taken_port import TakenPort
+from harness.stack.target_signals import TargetSignals, related
 from harness.stack.witness import Scene, SupervisionTail, Witness
 
 __all__ = ["LocalStack"]
@@ -50,9 +63,7 @@ class LocalStack:
     def __init__(self, model: Path, settings: LocalSettings | None = None, clock: Clock | None = None) -> None:
         self._model = model.resolve()
         self._settings = settings or LocalSettings()
-        lacking = set() if self._settings.proxy_is_ours else {Capability.INFERENCE_TOXICS}
-        lacking |= set() if self._settings.service_faults else {Capability.SERVICE_FAULTS}
-        self.capabilities = frozenset(Capability) - lacking
+        self.capabilities = capabilities_of(self._settings)
         self._clock = clock or SystemClock()
         self._run: RunContext | None = None
         self._ports: Ports | None = None
@@ -66,20 +77,7 @@ class LocalStack:
 
     def check(self) -> None:
         check_model(self._model)
-        for module in self._settings.required_modules:
-            if importlib.util.find_spec(module) is None:
-                raise StackError(
-                    f"the module {module} is not installed, which the target needs; "
-                    "install it with `pip install 'reliability-harness[target]'`"
-                )
-        if shutil.which(self._settings.proxy_command[0]) is None:
-            program = self._settings.proxy_command[0]
-            raise StackError(f"{program}: no such program; set HARNESS_TOXIPROXY to a Toxiproxy server, or unset it")
-        for path in ("/proc/self/maps", "/proc/self/environ"):
-            if not Path(path).exists():
-                raise StackError(
-                    f"{path}: missing; the local stack needs Linux, use `--stack compose` or `--stack fake`"
-                )
+        check_host(self._settings)
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"process with its own copy of {self._model}")
@@ -93,8 +91,8 @@ class LocalStack:
         self._orders = Orders(self._clock, run.origin_monotonic_s)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for name in REPLICAS:
-                copy_model(self._model, self.model_folder(name))
+            for folder in {self.model_folder(name) for name in REPLICAS}:
+                copy_model(self._model, folder)
             make_private(self._folder, REPLICAS)
             self._start(avoid=())
         except BaseException:
@@ -173,6 +171,14 @@ class LocalStack:
     def ensure_running(self, replica: str) -> None:
         self._up_orders.give(replica, lambda: self._up.start_if_down(replica))
 
+    def related(self, process: TargetProcess, of: Victim) -> TargetProcess | None:
+        return related(process, of)
+
+    def why_down(self, replica: str) -> str | None:
+        if self.process(replica) is not None:
+            return None
+        return f"{self._last_exit(replica)}: {self._up.last_words(replica)}"
+
     def pause_inverse(self, process: TargetProcess) -> Inverse:
         return self._signals.pause_inverse(process)
 
@@ -186,6 +192,18 @@ class LocalStack:
         assert self._links is not None, "network before up"
         return self._links
 
+    @property
+    def partitions(self) -> Partitions:
+        raise StackError("the local stack's servers share one network; use `--stack compose`")
+
+    @property
+    def nodes(self) -> Nodes:
+        raise StackError("the local stack's servers all run on this host; use `--stack compose`")
+
+    def take_port(self, replica: str) -> TakenPort:
+        assert self._ports is not None, "take_port before up"
+        return TakenPort(self._ports.replicas[replica], self._clock)
+
     # -- service_faults
 
     @property
@@ -197,7 +215,8 @@ class LocalStack:
     # -- corrupt_files
 
     def model_folder(self, replica: str) -> Path:
-        return self._folder / f"model-{replica}"
+        assert self._run is not None, "the stack is not up"
+        return model_folder(self._folder, self._run.target, replica)
 
     def held_weights(self, replica: str) -> Weights:
         assert self._ports is not None, "held_weights before up"
@@ -232,41 +251,25 @@ class LocalStack:
 
     def _start(self, avoid: tuple[int, ...]) -> tuple[Supervisord, Ports]:
         assert self._run is not None
-        held = HeldPorts(len(REPLICAS) + len(LINKS) + 2, avoid=avoid)
-        n = len(REPLICAS)
-        of_replicas, (gateway, proxy_api), of_links = held.ports[:n], held.ports[n : n + 2], held.ports[n + 2 :]
-        ports = Ports(
-            dict(zip(REPLICAS, of_replicas, strict=True)), gateway, dict(zip(LINKS, of_links, strict=True)), proxy_api
-        )
+        held = HeldPorts(PORTS, avoid=avoid)
+        ports = laid_out(held.ports)
         models = {name: self.model_folder(name) for name in REPLICAS}
-        golden = self._model / "golden.json"
-        programs = target_programs(self._settings, ports, models, golden, self._run)
+        programs = target_programs(self._settings, ports, models, self._model / "golden.json", self._run)
         supervisord = Supervisord(self._run.run_id, self._folder, self._clock)
         self._supervisord, self._ports = supervisord, ports
         instance = self._run.run_id if self._settings.proxy_is_ours else None
-        sets = {task.removesuffix("_stream") for task in self._run.tasks if task.endswith("_stream")}
-        prompts = self.prompts()
-        asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
-        self._links = LocalLinks(ports, instance, asked, self._clock)
+        self._links = LocalLinks(ports, instance, asked(self.prompts(), self._run.tasks), self._clock)
         (self._folder / PROXIES).write_text(json.dumps(proxies(ports)), encoding="utf-8")
         held.release()
         supervisord.start(programs, self._run, replicas=ports.replicas, stop_wait_s=self._settings.stop_wait_s)
         origin_s = self._run.origin_monotonic_s
-        watched = (*ports.servers, "proxy")
-        tail = SupervisionTail(supervisord.supervision, watched, supervisord.exit_reports, origin_s)
+        told = (supervisord.supervision, (*ports.servers, "proxy"), supervisord.exit_reports)
+        tail = SupervisionTail(*told, origin_s)
         self._witness = Witness(Scene(ports, tail.new_events, self._clock, origin_s))
         self._witness.start()
-        self._watch_metrics(ports)
+        self._prometheus = self._prometheus or LocalPrometheus(self._settings.prometheus, self._run, self._clock)
+        self._prometheus.start(ports.servers)
         return supervisord, ports
-
-    def _watch_metrics(self, ports: Ports) -> None:
-        program = shutil.which(self._settings.prometheus) if self._settings.prometheus else None
-        if program is None or self._run is None:
-            return
-        origin_s = self._run.origin_monotonic_s
-        self._prometheus = self._prometheus or LocalPrometheus(program, self._folder, self._clock, origin_s)
-        sources = {name: f"127.0.0.1:{port}" for name, port in ports.servers.items()}
-        self._prometheus.start(sources, self._run.run_id)
 
     def _away_from_taken_port(self, supervisord: Supervisord, ports: Ports) -> tuple[Supervisord, Ports]:
         """Between our release of a port and the server's bind somebody else may take it: start over, once."""

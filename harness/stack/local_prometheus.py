@@ -18,6 +18,8 @@ from harness.monitor.canonical import queries
 from harness.monitor.scrape import SCRAPE_EVERY_S, command, scrape_config
 from harness.monitor.series import Series
 from harness.record.clock import Clock
+from harness.stack.base import RunContext
+from harness.stack.local_settings import HOST
 from harness.stack.owned import RUN_LABEL
 from harness.stack.ports import HeldPorts
 
@@ -31,25 +33,29 @@ ANSWER_WITHIN_S = 1.0
 class LocalPrometheus:
     """Started by `start`, with the run's label, so that it is ended with everything else of the run."""
 
-    def __init__(self, program: str, folder: Path, clock: Clock, origin_s: float) -> None:
-        self._program = program
-        self._folder = folder
+    def __init__(self, program: str, run: RunContext, clock: Clock) -> None:
+        """`program`: its name or path; where it is not installed there is none, and nothing is written down."""
+        self._program = shutil.which(program) if program else None
+        self._run_id = run.run_id
+        self._folder = run.folder / "stack"
         self._clock = clock
-        self._origin_s = origin_s
+        self._origin_s = run.origin_monotonic_s
         self._url = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._wall_minus_run_s = 0.0
         self._kept = False
 
-    def start(self, sources: Mapping[str, str], run_id: str) -> None:
-        """`sources`: name -> host:port. Returns at once; what cannot be started is a line in its log."""
+    def start(self, sources: Mapping[str, int]) -> None:
+        """`sources`: name -> port on this host. Returns at once; what cannot be started is a line in its log."""
         self.end()
+        if self._program is None:
+            return
         held = HeldPorts(1)
         port = held.ports[0]
         config, data = self._folder / "prometheus.json", self._folder / "prometheus"
-        config.write_text(scrape_config(sources), encoding="utf-8")
+        config.write_text(scrape_config({name: f"{HOST}:{port}" for name, port in sources.items()}), encoding="utf-8")
         shutil.rmtree(data, ignore_errors=True)
-        self._url = f"http://127.0.0.1:{port}"
+        self._url = f"http://{HOST}:{port}"
         self._wall_minus_run_s = self._wall_now_minus_run_s()
         held.release()
         with (self._folder / "prometheus.log").open("ab") as log:
@@ -59,7 +65,7 @@ class LocalPrometheus:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env={**os.environ, RUN_LABEL: run_id},
+                    env={**os.environ, RUN_LABEL: self._run_id},
                     start_new_session=True,  # a Ctrl-C at the terminal must not reach it
                 )
             except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,10 +30,13 @@ ANSWER_WITHIN_S = 0.8
 LOAD_S = "target_model_load_seconds"
 
 
-def make_private(stack_folder: Path, replicas: Sequence[str]) -> None:
-    """A token of this run's own, and no start options yet."""
+def make_private(stack_folder: Path, replicas: Sequence[str], group: int | None = None) -> None:
+    """A token of this run's own, and no start options yet. `group`: who may read them as well, as root decides."""
     files = private_files(stack_folder)
     files.folder.mkdir(mode=0o700)
+    if group is not None:
+        os.chown(files.folder, -1, group)
+        files.folder.chmod(0o750)
     _write(files.token, secrets.token_hex(32))
     for replica in replicas:
         _write(files.start_options(replica), "")
@@ -44,10 +48,13 @@ def remove_private(stack_folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and readable by nobody else from its first moment."""
-    part = path.with_name(f".{path.name}.part")
+    """Whole or not at all, and never readable by anybody else but the folder's group, if that may enter."""
+    part, folder = path.with_name(f".{path.name}.part"), path.parent.stat()
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        if folder.st_mode & stat.S_IXGRP:
+            os.fchown(file.fileno(), -1, folder.st_gid)
+            os.fchmod(file.fileno(), 0o640)
         file.write(text)
     os.replace(part, path)
 

@@ -12,8 +12,8 @@ from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
 from harness.stack.supervisor_config import Program
 
-__all__ = ["HOST", "LINKS", "PROXIES", "REPLICAS", "LocalSettings", "Ports", "PrivateFiles", "options",
-           "private_files", "proxies", "proxy_seed", "target_programs"]  # fmt: skip
+__all__ = ["HOST", "LINKS", "PORTS", "PROXIES", "REPLICAS", "LocalSettings", "Ports", "PrivateFiles", "laid_out",
+           "options", "private_files", "proxies", "proxy_seed", "target_programs"]  # fmt: skip
 
 HOST = "127.0.0.1"
 PROXIES = "proxies.json"
@@ -48,6 +48,18 @@ class Ports:
     def through(self, link: str) -> str:
         """Of the link's proxy, which is what clients of that server use."""
         return f"http://127.0.0.1:{self.links[link]}"
+
+
+PORTS = len(REPLICAS) + len(LINKS) + 2
+
+
+def laid_out(ports: Sequence[int]) -> Ports:
+    """Which of so many free ports is whose."""
+    n = len(REPLICAS)
+    of_replicas, (gateway, proxy_api), of_links = ports[:n], ports[n : n + 2], ports[n + 2 :]
+    return Ports(
+        dict(zip(REPLICAS, of_replicas, strict=True)), gateway, dict(zip(LINKS, of_links, strict=True)), proxy_api
+    )
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.model.errors import StackError
 from harness.model.plan import Prompt
+from harness.model.scenario import TargetOptions
 
-__all__ = ["check_model", "copy_model", "golden_prompts", "pristine_params_sha256"]
+__all__ = ["asked", "check_model", "copy_model", "golden_prompts", "model_folder", "pristine_params_sha256"]
 
 BUILD = "build one with `python -m target_service.build_model FOLDER`"
 
@@ -40,6 +41,17 @@ def golden_prompts(folder: Path) -> Mapping[str, tuple[Prompt, ...]]:
     if not prompts or not all(prompts.values()):
         raise StackError(f"{folder / 'golden.json'}: `tasks` holds no prompts; {BUILD}")
     return prompts
+
+
+def asked(prompts: Mapping[str, Sequence[Prompt]], tasks: Sequence[str]) -> list[Prompt]:
+    """The prompts that users of these tasks have streamed; without such tasks, all."""
+    sets = {task.removesuffix("_stream") for task in tasks if task.endswith("_stream")}
+    return [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
+
+
+def model_folder(stack_folder: Path, target: TargetOptions, replica: str) -> Path:
+    """Where the copy of the model lies that a replica serves from."""
+    return stack_folder / f"model-{'shared' if target.model_copies == 'shared' else replica}"
 
 
 def pristine_params_sha256(folder: Path) -> str | None:

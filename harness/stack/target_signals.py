@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal as signals
 from pathlib import Path
 
+from harness.model.process_faults import Victim
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
-from harness.stack.owned import ProcessId, process_state, send_signal
+from harness.stack.owned import ProcessId, children, identify, process_state, send_signal
 
-__all__ = ["TargetSignals", "server_below"]
+__all__ = ["TargetSignals", "related", "server_below"]
 
 SIGNALS = {name: signals.Signals[name] for name in ("SIGKILL", "SIGTERM", "SIGSTOP", "SIGCONT")}
 
@@ -35,6 +36,14 @@ class TargetSignals:
         """How another process could take a pause back."""
         identity = {"pid": process.pid, "started": process.started, "run_id": self._run_id}
         return Inverse("process.continue", identity)
+
+
+def related(process: TargetProcess, of: Victim, first_pid: int = 0) -> TargetProcess | None:
+    """A server process itself, its oldest child, which computes, or the first process of its container."""
+    candidates = {"server": [process.pid], "engine": children(process.pid), "init": [first_pid] if first_pid else []}
+    found = [one for pid in candidates[of] if (one := identify(pid)) is not None]
+    oldest = min(found, key=lambda one: one.started, default=None)
+    return None if oldest is None else TargetProcess(process.replica, oldest.pid, oldest.started)
 
 
 def _identity(process: TargetProcess) -> ProcessId:

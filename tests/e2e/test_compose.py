@@ -33,14 +33,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.skipif(MISSING is 
 
 EVIDENCE = {
     "process.pause, for_s: 4": "state T",
-    "weights.bit_flip, for_s: 8": "altered weights",
+    "weights.bit_flip, for_s: 8": "so does standby, from the same copy",
     "network.latency, for_s: 4, latency_ms: 700": "",
 }
 
 
 def scenario(fault: str) -> str:
+    copies = "shared" if fault.startswith("weights.") else "own"
     return f"""
 name: contained
+target: {{model_copies: {copies}}}
 load: {{rate_per_s: 10, mix: {{chat_stream: 1, sentiment: 1}}}}
 phases: {{baseline_s: 4, recovery_s: 20}}
 faults: [{{kind: {fault}}}]

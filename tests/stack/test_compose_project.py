@@ -45,7 +45,8 @@ def test_the_users_link_is_left_to_compose_yaml_which_publishes_it() -> None:
 def test_each_replica_has_its_own_copy_of_the_model_read_only() -> None:
     services = made()["services"]
     for name in ("primary", "standby"):
-        (mount,) = services[name]["volumes"]  # type: ignore[misc]
+        mount, private = services[name]["volumes"]  # type: ignore[misc]
+        assert private["target"] == "/private" and private["read_only"]
         assert mount == {
             "type": "bind",
             "source": f"/runs/r1/stack/model-{name}",
@@ -58,8 +59,21 @@ def test_a_scenarios_words_become_options_of_the_programs() -> None:
     services = made(TargetOptions(protection="hardened", gateway={"failback": False}, replica={"max_queue": 8}))[
         "services"
     ]
-    assert services["primary"]["command"][-4:] == ["--protection", "hardened", "--max-queue", "8"]  # type: ignore[index]
+    assert services["primary"]["command"][-4:] == ["hardened", "--max-queue", "8", "@/private/start-primary.args"]  # type: ignore[index]
     assert services["gateway"]["command"][-4:] == ["--protection", "hardened", "--failback", "off"]  # type: ignore[index]
+
+
+def test_replicas_that_cannot_read_the_runs_token_are_not_told_of_it() -> None:
+    run = RunContext("r1", Path("/runs/r1"), 0.0, "7", TargetOptions())
+    services = override(run, Owner(42, 4711), PORTS, MODELS, opened=False)["services"]
+    assert not [word for word in services["primary"]["command"] if "private" in word or "faults" in word]
+    assert [mount["target"] for mount in services["primary"]["volumes"]] == ["/model"]
+
+
+def test_the_token_that_opens_fault_endpoints_is_mounted_into_replicas_alone() -> None:
+    for name, service in made()["services"].items():
+        targets = [mount["target"] for mount in service.get("volumes", [])]  # type: ignore[attr-defined]
+        assert ("/private" in targets) == (name in ("primary", "standby"))
 
 
 def test_the_gateway_reaches_its_replicas_through_the_proxy() -> None:

@@ -18,6 +18,7 @@ from harness.monitor.reader import PrometheusReader
 from harness.monitor.scrape import scrape_config
 from harness.monitor.series import Series
 from harness.record.clock import SystemClock
+from harness.stack.base import RunContext
 from harness.stack.local_prometheus import METRICS, LocalPrometheus, write_metrics
 from harness.stack.owned import owned_processes
 
@@ -39,16 +40,21 @@ class Exposed(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def exposed() -> Iterator[str]:
+def exposed() -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Exposed) as found:
         threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"127.0.0.1:{found.server_port}"
+        yield found.server_port
         found.shutdown()
 
 
 def kept(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     return lines[0], lines[1:]
+
+
+def witness_of(program: str, run_folder: Path) -> LocalPrometheus:
+    (run_folder / "stack").mkdir()
+    return LocalPrometheus(program, RunContext(RUN, run_folder, SystemClock().now()), SystemClock())
 
 
 def test_every_source_is_named_after_its_server() -> None:
@@ -65,22 +71,34 @@ def test_what_is_no_number_is_written_as_null(tmp_path: Path) -> None:
 
 
 def test_a_program_that_does_not_start_leaves_a_run_without_metrics_and_says_so(tmp_path: Path) -> None:
-    witness = LocalPrometheus("/no/such/prometheus", tmp_path, SystemClock(), time.monotonic())
-    witness.start({"primary": "127.0.0.1:1"}, RUN)
+    program = tmp_path / "prometheus"
+    program.write_text("#!/bin/sh\necho no >&2\nexit 1\n")
+    program.chmod(0o755)
+    witness = witness_of(str(program), tmp_path)
+    witness.start({"primary": 1})
     witness.keep()
     witness.end()
-    head, series = kept(tmp_path)
+    head, series = kept(tmp_path / "stack")
     assert series == []
     assert "does not answer: no connection" in head["missing"]["up"]
-    assert "/no/such/prometheus" in (tmp_path / "prometheus.log").read_text()
+    assert (tmp_path / "stack/prometheus.log").read_text() == "no\n"
+
+
+@pytest.mark.parametrize("program", ["", "/no/such/prometheus"])
+def test_where_none_is_installed_or_wanted_there_is_none(tmp_path: Path, program: str) -> None:
+    witness = witness_of(program, tmp_path)
+    witness.start({"primary": 1})
+    witness.keep()
+    witness.end()
+    assert list((tmp_path / "stack").iterdir()) == []
 
 
 @pytest.mark.process
 @pytest.mark.skipif(not PROGRAM, reason="needs prometheus")
-def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tmp_path: Path, exposed: str) -> None:
+def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tmp_path: Path, exposed: int) -> None:
     clock = SystemClock()
-    witness = LocalPrometheus(PROGRAM, tmp_path, clock, clock.now())
-    witness.start({"primary": exposed, "standby": "127.0.0.1:1"}, RUN)
+    witness = witness_of(PROGRAM, tmp_path)
+    witness.start({"primary": exposed, "standby": 1})
     reader, until_s = PrometheusReader(witness._url), clock.now() + 30
     while clock.now() < until_s and not (reader.ready() is None and reader.instant("target_running", clock.wall_s())):
         time.sleep(0.1)
@@ -90,8 +108,8 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     witness.keep()
     witness.end()
     assert not list(owned_processes(RUN))
-    assert not (tmp_path / "prometheus").exists()
-    head, rows = kept(tmp_path)
+    assert not (tmp_path / "stack/prometheus").exists()
+    head, rows = kept(tmp_path / "stack")
     last = {(row["name"], row["labels"].get("instance")): row["value"][-1] for row in rows}
     assert last["running", "primary"] == 3
     assert last["open_fds", "primary"] == 11

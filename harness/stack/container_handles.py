@@ -1,0 +1,68 @@
+"""What faults take hold of in containers that are up: packets, nodes, ports, relatives of a process, own faults."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.model.process_faults import Victim
+from harness.record.clock import Clock
+from harness.stack.base import RunContext, TargetProcess
+from harness.stack.local_links import LocalLinks
+from harness.stack.local_service import LocalService
+from harness.stack.local_settings import Ports
+from harness.stack.taken_port import TakenPort
+from harness.stack.target_signals import related
+
+if TYPE_CHECKING:
+    from harness.stack.container_admin import ContainerAdmin
+    from harness.stack.container_network import ContainerNetwork
+    from harness.stack.container_nodes import ContainerNodes
+
+__all__ = ["ContainerHandles"]
+
+
+class ContainerHandles:
+    """Part of the container stack, which has these."""
+
+    _run: RunContext | None
+    _ports: Ports | None
+    _links: LocalLinks | None
+    _containers: ContainerAdmin | None
+    _clock: Clock
+
+    def related(self, process: TargetProcess, of: Victim) -> TargetProcess | None:
+        assert self._containers is not None, "related before up"
+        state = self._containers.state(process.replica) if of == "init" else None
+        return related(process, of, 0 if state is None else state.pid)
+
+    def why_down(self, replica: str) -> str | None:
+        assert self._containers is not None, "why_down before up"
+        return self._containers.why_down(replica)
+
+    @property
+    def partitions(self) -> ContainerNetwork:
+        # Here, since the engine's client takes 0.3 s to import.
+        from harness.stack.container_network import ContainerNetwork
+
+        assert self._run is not None and self._links is not None and self._containers is not None, "not up"
+        return ContainerNetwork(self._run.run_id, self._containers, partial(self._links.look, past=True))
+
+    @property
+    def nodes(self) -> ContainerNodes:
+        from harness.stack.container_nodes import ContainerNodes
+
+        assert self._run is not None and self._containers is not None, "nodes before up"
+        return ContainerNodes(self._run.run_id, self._containers, self.partitions)
+
+    def take_port(self, replica: str) -> TakenPort:
+        assert self._ports is not None, "take_port before up"
+        return TakenPort(self._ports.replicas[replica], self._clock)
+
+    @property
+    def service(self) -> LocalService:
+        assert self._run is not None and self._ports is not None and self._links is not None, "service before up"
+        folder: Path = self._run.folder / "stack"
+        look = partial(self._links.look, past=True)
+        return LocalService((self._run.run_id, folder), self._ports, look, self._clock)
