@@ -15,6 +15,7 @@ from harness.model.errors import RunBroken, StackError
 from harness.model.plan import Plan
 from harness.record.clock import Clock
 from harness.record.recorder import Recorder
+from harness.stack.access import Reached
 from harness.stack.base import RunContext, Stack
 
 __all__ = ["Experiment", "Interrupted", "Load", "LoadFactory", "run_experiment"]
@@ -102,6 +103,8 @@ def _bring_up(it: Experiment, clean_up: ExitStack) -> Load:
     clean_up.callback(_whatever_happens, it.recorder, it.stack.down)
     it.stack.up(it.run)
     it.recorder.event("stack_up")
+    if isinstance(it.stack, Reached):
+        _wait_until_served(it)  # what is to be sent, and what the right answers are, is known then
     base_url = it.stack.base_url
     load = _start_load(it, base_url, clean_up)
     _wait_until_ready(it, load)
@@ -137,6 +140,13 @@ def _whatever_happens(recorder: Recorder, undo: Callable[[], list[str] | None]) 
 
 
 def _wait_until_ready(it: Experiment, load: Load) -> None:
+    deadline_s = _wait_until_served(it)
+    if not load.wait_ready(deadline_s):
+        raise RunBroken(load.reason or f"the load generator was not ready within {START_UP_S:.0f} s")
+
+
+def _wait_until_served(it: Experiment) -> float:
+    """Until the target is ready; returns by when all else must be, on the clock."""
     deadline_s = it.clock.now() + START_UP_S
     while (missing := it.stack.ready()) is not None:
         _stop_if_asked(it)
@@ -147,8 +157,7 @@ def _wait_until_ready(it: Experiment, load: Load) -> None:
                 f"the target was not ready within {START_UP_S:.0f} s: {missing}; see {it.run.folder / 'stack'}"
             )
         it.clock.sleep(READY_EVERY_S)
-    if not load.wait_ready(deadline_s):
-        raise RunBroken(load.reason or f"the load generator was not ready within {START_UP_S:.0f} s")
+    return deadline_s
 
 
 def _warm_up(it: Experiment, load: Load) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.faults.base import ActiveFault, Where
+from harness.faults.exec import Exec
 from harness.faults.model_files import (
     DamageTokenizer,
     EditConfig,
@@ -38,6 +39,7 @@ from harness.model.fault import Fault
 __all__ = ["DOERS", "activate"]
 
 DOERS: Mapping[str, type[ActiveFault]] = {
+    "exec": Exec,
     "network.bandwidth": NarrowBand,
     "network.blackhole": Blackhole,
     "network.corrupt": Corrupt,

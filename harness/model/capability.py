@@ -21,3 +21,7 @@ class Capability(StrEnum):
     """Toxics that the official Toxiproxy lacks: those that know HTTP and token streams, and two more."""
     SUPERVISOR = "supervisor"
     """A scenario may choose who restarts replicas that died."""
+    OPTIONS = "options"
+    """A scenario may set up the target: protection, options of gateway and replicas."""
+    EXEC = "exec"
+    """Commands that a scenario names may be run against the target."""

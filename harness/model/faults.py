@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.model.capability import Capability
+from harness.model.exec_fault import ExecFault
 from harness.model.fault import Fault, SecondsAboveZero
 from harness.model.network_faults import (
     NetworkBandwidth,
@@ -88,6 +89,7 @@ class ProcessPause(Fault):
 
 
 FAULTS: Mapping[str, type[Fault]] = {
+    "exec": ExecFault,
     "network.bandwidth": NetworkBandwidth,
     "network.blackhole": NetworkBlackhole,
     "network.corrupt": NetworkCorrupt,

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from harness.model.exec_fault import ExecFault
 from harness.model.faults import FAULTS
 from harness.model.network_faults import NetworkFault
 from harness.model.service_faults import ServiceFault
@@ -32,7 +33,7 @@ EVIDENCE = {
 
 
 def test_every_fault_is_tried_here_or_with_those_of_the_network_or_of_the_service() -> None:
-    others = (NetworkFault, ServiceFault)
+    others = (NetworkFault, ServiceFault, ExecFault)  # commands: tests/e2e/test_external.py
     assert {kind for kind, cls in FAULTS.items() if not issubclass(cls, others)} == set(EVIDENCE)
 
 
