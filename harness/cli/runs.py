@@ -84,7 +84,12 @@ def plan(scenarios: tuple[Path, ...], stack_name: str | None, seed: str | None, 
 @SEED
 @MODEL
 @URL
-@click.option("--yes", is_flag=True, help="Agree to what a run on a target of your own may touch, without being asked.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    envvar="HARNESS_YES",
+    help="Agree to what a run on a target of your own may touch, without being asked.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

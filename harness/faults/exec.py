@@ -52,9 +52,10 @@ class Exec(ActiveFault):
         return Proof(True, f"verify: {seen[1]}") if seen and seen[0] == 0 else None
 
     def after_inverse(self) -> None:
-        if self._looking is not None:
-            self._looking.kill("it was begun before the fault was taken back")
-            self._looking = None
+        for command in (self._doing, self._looking):
+            if command is not None:
+                command.kill("it was begun before the fault was taken back")
+        self._looking = None
 
     def healed(self) -> bool:
         seen = self._look()
