@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 STACKS = ("local", "compose", "external", "fake")
+EXAMPLES = "examples"
 TOXIPROXY = "HARNESS_TOXIPROXY"  # command of an official server that is to be used instead of ours
 
 
@@ -57,6 +58,8 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             below = sorted({*path.rglob("*.yaml"), *path.rglob("*.yml")})
+            # Examples need a target of the user's own, so they are run only when they are named.
+            below = [one for one in below if EXAMPLES not in one.relative_to(path).parts]
             if not below:
                 raise HarnessError(f"{path} holds no scenario (*.yaml)")
             found += below

@@ -47,5 +47,7 @@ class External:
     """Put the harness's own proxy in front, which network faults on `gateway` need."""
     toxiproxy: str | None = None
     """API of a Toxiproxy that stands on the target's hops, as http://127.0.0.1:8474; its proxies are the links then."""
+    hops: Mapping[str, str] = field(default_factory=dict)
+    """Link of that Toxiproxy -> host:port at which what is behind it is reached from here, for looks past the proxy."""
     containers: str | None = None
     """Containers with this label, KEY or KEY=VALUE, can be hit if they carry reliability-harness.target=NAME, too."""

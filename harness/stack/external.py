@@ -183,8 +183,9 @@ class ExternalStack:
         page = self._told.health or self._told.ready or "/v1/models"
         question = Question(self.endpoint, page, asked, self._recorder.model, done.ends_with_done)
         if self._told.toxiproxy:
-            hops = {n: hop_of(one) for n, one in self._foreign_proxies().items()}
-            return ExternalLinks(api_of(self._told.toxiproxy), None, hops, question, self._clock)
+            api, past = api_of(self._told.toxiproxy), self._told.hops
+            hops = {n: hop_of(one, api[0], past.get(n)) for n, one in self._foreign_proxies().items()}
+            return ExternalLinks(api, None, hops, question, self._clock)
         assert self._proxy is not None
         hop = Hop((HOST, self._proxy.port), self.endpoint.address())
         return ExternalLinks((HOST, self._proxy.api_port), self._run.run_id, {USERS_LINK: hop}, question, self._clock)

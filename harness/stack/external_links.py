@@ -119,11 +119,16 @@ def api_of(url: str) -> tuple[str, int]:
     return parts.hostname, parts.port or 8474
 
 
-def hop_of(proxy: Mapping[str, str]) -> Hop:
-    """From what a Toxiproxy says of a proxy."""
+def hop_of(proxy: Mapping[str, str], api_host: str, past: str | None) -> Hop:
+    """From what a Toxiproxy says of a proxy; one that listens everywhere does so where its API is.
+
+    `past`: where what is behind it is reached from here, if not at the address that the proxy itself uses.
+    """
 
     def address(text: str) -> tuple[str, int]:
         host, _, port = text.rpartition(":")
         return host.strip("[]"), int(port)
 
-    return Hop(address(proxy["listen"]), address(proxy["upstream"]))
+    host, port = address(proxy["listen"])
+    through = (api_host if host in ("", "0.0.0.0", "::") else host, port)  # noqa: S104  read, not listened on
+    return Hop(through, address(past or proxy["upstream"]))

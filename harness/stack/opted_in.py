@@ -33,7 +33,7 @@ TARGET = "reliability-harness.target"
 HELPERS = "helpers"  # a file below stack/ of the run's folder, there while a helper container may be
 RESTARTS_A_CRASH = frozenset({"always", "unless-stopped", "on-failure"})
 RESTARTS_EVERYTHING = frozenset({"always", "unless-stopped"})
-MARGIN_S = 10.0  # the helper waits so much longer than the longest fault: it is for when everybody else is dead
+MARGIN_S = 5.0  # the helper waits so much longer than the longest fault: it is for when everybody else is dead
 
 
 class OptedIn:

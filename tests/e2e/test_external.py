@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import call
+from harness.record.clock import SystemClock
 from harness.stack.endpoint import endpoint_of
 from harness.stack.ports import HeldPorts
 from tests.e2e.conftest import Start, Started
@@ -22,6 +23,7 @@ from tests.openai_server import Switches, serving
 
 pytestmark = [pytest.mark.e2e]
 
+EXAMPLES = Path(__file__).parents[2] / "scenarios" / "examples"
 SECRET = "sk-nobody-may-read-this-7f3a"
 
 
@@ -64,8 +66,6 @@ def transformers_serve(
             env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
     try:
-        from harness.record.clock import SystemClock
-
         endpoint = endpoint_of(f"http://127.0.0.1:{port}")
         until(lambda: endpoint.ask(SystemClock(), "GET", "/health", within_s=2).good or process.poll() is not None, 90)
         assert process.poll() is None, log.read_text()
@@ -80,6 +80,7 @@ def transformers_serve(
             process.wait()
 
 
+@pytest.mark.shared
 @pytest.mark.model
 def test_a_server_that_we_did_not_write_is_looked_at_loaded_broken_and_healed(
     transformers_serve: tuple[str, subprocess.Popen[bytes]], start: Start, tmp_path: Path
@@ -92,20 +93,24 @@ def test_a_server_that_we_did_not_write_is_looked_at_loaded_broken_and_healed(
 
     one = start(f"""
 name: foreign
-external: {{url: {url}, golden_every_s: 5, max_tokens: 6}}
+external:
+  url: {url}
+  golden_every_s: 4
+  max_tokens: 6
+  prompts: {{chat: [Hello, I loved the film, A bad room], sentiment: [A good bed, The pizza was horrible]}}
 load: {{rate_per_s: 3, deadline_s: 4, mix: {{chat_stream: 1, sentiment: 1}}}}
-phases: {{baseline_s: 9, recovery_s: 7}}
-warmup_max_s: 6
+phases: {{baseline_s: 8, recovery_s: 4}}
+warmup_max_s: 0
 steady_state: {{min_success_rate: 0.8}}
 faults:
-  - {{kind: network.latency, on: gateway, latency_ms: 300, for_s: 4}}
-  - {{kind: network.sse_truncate, on: gateway, events: 1, at_s: 5, for_s: 4}}
+  - {{kind: network.latency, on: gateway, latency_ms: 300, for_s: 3}}
+  - {{kind: network.sse_truncate, on: gateway, events: 1, at_s: 4, for_s: 3}}
   - kind: exec
     do: [kill, -STOP, "{server.pid}"]
     undo: [kill, -CONT, "{server.pid}"]
     verify: [grep, "^State:.*T", /proc/{server.pid}/status]
-    at_s: 11
-    for_s: 5
+    at_s: 8
+    for_s: 4
 observe: {{lost_requests: {{max: 1000}}, wrong_answers: {{max: 0}}}}
 """, stack="external")  # fmt: skip
     assert one.process.wait(timeout=120) in (0, 3), one.said()
@@ -116,7 +121,7 @@ observe: {{lost_requests: {{max: 1000}}, wrong_answers: {{max: 0}}}}
     assert "T (stopped)" in proofs[2]
     assert {e["fault"] for e in events if e["kind"] == "fault_healed"} == {0, 1, 2}
     (recorded,) = [e for e in events if e["kind"] == "golden.recorded"]
-    assert recorded["reproducible"] == recorded["asked"] == 16 and recorded["ends_with_done"] is False
+    assert recorded["reproducible"] == recorded["asked"] == 5 and recorded["ends_with_done"] is False
     red = {str(e["probe"]) for e in events if e["kind"] == "probe.red"}
     assert {"health", "ready"} <= red, "a stopped process answers no probe"
     verdict = json.loads((one.folder / "verdict.json").read_text())
@@ -153,8 +158,8 @@ external:
   ca_file: {certificate}
   golden_every_s: 1
 load: {{rate_per_s: 10, mix: {{chat_stream: 1, sentiment: 1}}}}
-phases: {{baseline_s: 4, recovery_s: 3}}
-warmup_max_s: 3
+phases: {{baseline_s: 3, recovery_s: 3}}
+warmup_max_s: 0
 faults:
   - {{kind: network.latency, on: gateway, latency_ms: 300, for_s: 2}}
   - kind: exec
@@ -198,3 +203,35 @@ faults:
         one.process.wait()
         until(lambda: not flag.exists(), 5)
         until(lambda: not one.owned(), 10)
+
+
+@pytest.mark.shared
+def test_the_examples_of_a_service_of_ones_own_and_of_a_url_do_what_they_say(tmp_path: Path) -> None:
+    held = HeldPorts(1)
+    port = held.ports[0]
+    held.release()
+    app = subprocess.Popen([sys.executable, str(EXAMPLES / "own-service" / "app.py"), str(port)])
+    try:
+        endpoint = endpoint_of(f"http://127.0.0.1:{port}")
+        until(lambda: endpoint.ask(SystemClock(), "GET", "/health", within_s=1).good, 20)
+        with serving(Switches(done=False, refuses=frozenset({"cache_salt"}))) as url:
+            targets = {"own-service": endpoint.url, "openai-url": url}
+            runs = {
+                name: subprocess.Popen(
+                    [sys.executable, "-m", "harness.cli", "run", str(EXAMPLES / name / "scenario.yaml"), "--seed", "1",
+                     "--url", where, "--out", str(tmp_path / name)],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                )
+                for name, where in targets.items()
+            }  # fmt: skip
+            said = {name: one.communicate(timeout=90)[0] for name, one in runs.items()}
+    finally:
+        app.terminate()
+        app.wait(10)
+    for name, one in runs.items():
+        assert one.returncode in (0, 3), said[name]  # 3: a busy machine
+        assert f"--url {targets[name]}" in said[name], "the replay needs it"
+        (events,) = (tmp_path / name).glob("*/events.jsonl")
+        lines = [json.loads(line) for line in events.read_text().splitlines()]
+        wanted = 1 if name == "own-service" else 2
+        assert sum(e["kind"] == "fault_proof" and e["proven"] for e in lines) == wanted, said[name]

@@ -203,8 +203,10 @@ def test_the_addresses_of_a_toxiproxy_are_read() -> None:
     assert api_of("http://127.0.0.1") == ("127.0.0.1", 8474)
     with pytest.raises(StackError, match="write http://host:8474"):
         api_of("127.0.0.1:8474")
-    hop = hop_of({"listen": "127.0.0.1:9001", "upstream": "10.0.0.7:80"})
+    hop = hop_of({"listen": "127.0.0.1:9001", "upstream": "10.0.0.7:80"}, "proxy", None)
     assert (hop.through, hop.past) == (("127.0.0.1", 9001), ("10.0.0.7", 80))
+    inside = hop_of({"listen": "[::]:9001", "upstream": "llm:80"}, "127.0.0.1", "127.0.0.1:21000")
+    assert (inside.through, inside.past) == (("127.0.0.1", 9001), ("127.0.0.1", 21000))
 
 
 def test_certificates_that_are_none_are_said(tmp_path: Path) -> None:
