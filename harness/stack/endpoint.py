@@ -159,7 +159,7 @@ def endpoint_of(url: str, *, ca_file: str | None = None, api_key_env: str | None
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise StackError(f"--url {url}: {error}; write http://host:port") from error
+        raise StackError(f"the target's URL: {error}; write http://host:port") from error
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise StackError(
             "the target's URL must hold no user, password, query or fragment, since it is written into reports; "
