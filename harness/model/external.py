@@ -32,9 +32,9 @@ class External:
     ready: str | None = "/v1/models"
     """Path of the readiness probe; any 2xx is good. null: it has none."""
     probe_every_s: SecondsAboveZero = 1.0
-    """How often health and readiness are asked during the run."""
+    """How often health and readiness are asked during the run, and how long they may take to answer."""
     golden_every_s: SecondsAboveZero = 10.0
-    """How often the golden probe asks for a real answer during the run."""
+    """How often the golden probe asks for a real answer during the run, and how long that may take."""
     prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Prompt sets for load.mix, as in {chat: [What is 2 + 2?]}; default: a set `chat` and a set `sentiment`."""
     max_tokens: Annotated[int, Ge(1), Le(4096)] = 16

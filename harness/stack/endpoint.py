@@ -18,6 +18,7 @@ from harness.record.clock import Clock
 
 __all__ = ["Endpoint", "Reply", "endpoint_of"]
 
+CONNECT_S = 1.0
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 PROBE = {"X-Probe": "harness-look", "Accept-Encoding": "identity", "Connection": "close"}
 
@@ -71,16 +72,21 @@ class Endpoint:
         return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
 
     def address(self) -> tuple[str, int]:
-        """IP address and port. Raises StackError when the name cannot be looked up."""
+        """IP address and port: the first that accepts, as `localhost` is two. Raises StackError for an unknown name."""
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise StackError(
                 f"{self.url}: the name {self.host} cannot be looked up ({error}); check the URL"
             ) from error
-        # IPv4 first: `localhost` is both, and most servers listen on one of them.
-        first = sorted(found, key=lambda one: one[0] != socket.AF_INET)[0]
-        return str(first[4][0]), int(first[4][1])
+        addresses = [(str(one[4][0]), int(one[4][1])) for one in found]
+        for address in addresses:
+            try:
+                socket.create_connection(address, timeout=CONNECT_S).close()
+            except OSError:
+                continue
+            return address
+        return addresses[0]
 
     def authorization(self) -> dict[str, str]:
         """The header that opens it, if it needs one. Raises StackError when the variable is not set."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,3 +217,16 @@ def test_certificates_that_are_none_are_said(tmp_path: Path) -> None:
     path.write_text("none")
     with pytest.raises(StackError, match="holds no certificates"):
         ExternalStack(External(url="https://127.0.0.1:1", ca_file=str(path))).check()
+
+
+def test_of_a_name_with_several_addresses_the_one_that_accepts_is_taken(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def both(host: str, port: int, *more: Any, **named: Any) -> list[Any]:
+        addresses = ("127.0.0.7", "127.0.0.1") if host == "two-homed" else (host,)
+        return [found for ip in addresses for found in real(ip, port, *more, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    assert replace(endpoint, host="two-homed").address() == ("127.0.0.1", endpoint.port)
