@@ -57,7 +57,9 @@ def _read(compose: Path) -> Mapping[str, Any]:
 
 def _say(config: Mapping[str, Any], hops: Hops, files: tuple[Path, Path]) -> None:
     compose, target = files
-    click.echo(f"{target}: labels {', '.join(config.get('services') or {})}; {PROXY} on {len(hops.of)} hops")
+    click.echo(
+        f"{target}: labels {', '.join(config.get('services') or {})}; {PROXY} on hops: {', '.join(hops.of) or 'none'}"
+    )
     for link, (service, port) in hops.of.items():
         click.echo(f"  {link}: 127.0.0.1:{hops.through(link)} -> {service}:{port}")
     click.echo(
