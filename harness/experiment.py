@@ -15,6 +15,7 @@ from harness.model.errors import RunBroken, StackError
 from harness.model.plan import Plan
 from harness.record.clock import Clock
 from harness.record.recorder import Recorder
+from harness.stack.access import Reached
 from harness.stack.base import RunContext, Stack
 
 __all__ = ["Experiment", "Interrupted", "Load", "LoadFactory", "run_experiment"]
@@ -102,6 +103,10 @@ def _bring_up(it: Experiment, clean_up: ExitStack) -> Load:
     clean_up.callback(_whatever_happens, it.recorder, it.stack.down)
     it.stack.up(it.run)
     it.recorder.event("stack_up")
+    if isinstance(it.stack, Reached):
+        _wait_for_target(
+            it, it.clock.now() + START_UP_S
+        )  # what is to be sent, and what the right answers are, is known then
     base_url = it.stack.base_url
     load = _start_load(it, base_url, clean_up)
     deadline_s = it.clock.now() + START_UP_S

@@ -15,6 +15,7 @@ from harness.faults.weights import SNAPSHOTS
 from harness.model.errors import StackError
 from harness.record.journal import undo_all
 from harness.stack.compose_project import OVERRIDE
+from harness.stack.opted_in import HELPERS
 from harness.stack.owned import ProcessId, kill_owned, owned_processes, process_state
 from harness.store.registry import LiveRun, Registry
 
@@ -52,7 +53,7 @@ def recover(run: LiveRun, registry: Registry) -> Recovered:
 
 def _clear_containers(folder: Path, run_id: str) -> list[str]:
     """Remove what a run on the container stack left; returns what could not be, in words."""
-    if not (folder / "stack" / OVERRIDE).exists():
+    if not any((folder / "stack" / name).exists() for name in (OVERRIDE, HELPERS)):
         return []
     # Here, since the client takes 0.3 s to import, which most runs' guards can do without.
     from harness.stack.containers import Containers

@@ -6,9 +6,10 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import harness
 from harness.experiment import Experiment, Load, run_experiment
@@ -21,7 +22,7 @@ from harness.load.spec import LoadSpec
 from harness.model.event import Event
 from harness.model.history import Header
 from harness.model.network_faults import NetworkFault
-from harness.model.plan import Arrivals, Plan
+from harness.model.plan import Arrivals, Plan, Task
 from harness.model.verdict import Verdict
 from harness.plan.arrivals import control_arrivals
 from harness.plan.make_plan import Drawn, TargetFacts
@@ -29,6 +30,7 @@ from harness.record.append import AppendLog
 from harness.record.clock import Clock, FakeClock, SystemClock
 from harness.record.journal import Journal, pending
 from harness.record.recorder import Recorder
+from harness.stack.access import Access, Reached
 from harness.stack.base import RunContext, Stack
 from harness.stack.fake import FakeStack
 from harness.stack.owned import RUN_LABEL, identify, owned_processes
@@ -61,9 +63,9 @@ class Session:
     environ: Mapping[str, str]
 
 
-def facts(stack: Stack) -> TargetFacts:
-    """What the planner needs to know of a stack."""
-    return TargetFacts(stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links())
+def facts(stack: Stack, replay: str = "") -> TargetFacts:
+    """What the planner needs to know of a stack; `replay`: more words for the command that repeats the plan."""
+    return TargetFacts(stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links(), replay)
 
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
@@ -155,18 +157,20 @@ def _load_factory(
     keep_s = max(KEEP_S_MIN, floor.for_s if floor else 0.0)
 
     def make_load(base_url: str) -> Load:
+        reached = session.stack.access() if isinstance(session.stack, Reached) else None
         spec = LoadSpec(
             base_url=base_url,
             log_path=str(folder.request_log),
             origin_monotonic_s=context.origin_monotonic_s,
             run_id=context.run_id,
             deadline_s=load.deadline_s,
-            tasks=drawn.tasks,
+            tasks=_with_answers(drawn.tasks, reached),
             lanes=lanes,
             connections=load.connections,
             retries=load.retries,
             prompt_words=load.prompt_words,
             output_tokens=load.output_tokens,
+            **_how(reached),
         )
         if isinstance(session.stack, FakeStack):
             return FakeLoad(spec, session.stack, session.clock, keep_s)
@@ -174,6 +178,21 @@ def _load_factory(
         return LoadDriver(spec, folder.path, session.clock, environ, keep_s=keep_s)
 
     return make_load
+
+
+def _with_answers(tasks: tuple[Task, ...], reached: Access | None) -> tuple[Task, ...]:
+    """The same tasks with the answers that were recorded of a foreign target."""
+    if reached is None:
+        return tasks
+    return tuple(replace(task, prompts=reached.prompts[task.name.removesuffix("_stream")]) for task in tasks)
+
+
+def _how(reached: Access | None) -> dict[str, Any]:
+    """How requests are sent to a foreign target."""
+    if reached is None:
+        return {}
+    names = ("model", "host", "api_key_env", "ca_file", "salted", "ends_with_done")
+    return {name: getattr(reached, name) for name in names}
 
 
 def make_clock(stack_name: str) -> Clock:

@@ -110,6 +110,7 @@ def _episode(
         dispatch_lag_ms_p99=lag_ms,
         **_supervised(target_events, begin_s, end_s),
         corruptions=observed_corruptions(events, target_events, users, min(end_s, frame.end_s)),
+        checked_answers=int((users["checked"] & users["eligible"]).sum()),
     )
 
 

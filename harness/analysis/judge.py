@@ -9,6 +9,7 @@ from typing import Any
 from harness.analysis.episodes import judge_episodes
 from harness.analysis.error_budget import budget_use
 from harness.analysis.frame import RunFrame, make_frame, percentile_ms
+from harness.analysis.golden import Disagreement, disagreement_of
 from harness.analysis.intervals import mean_over_episodes, rate, recovery_quantile
 from harness.analysis.limits import what_it_cannot_show
 from harness.analysis.objectives import Measured, objective_findings
@@ -44,8 +45,9 @@ def judge(history: History) -> Verdict:
         f.outcome is VerdictOutcome.PASS for f in validity if f.check in ("accounting", "baseline", "generator")
     )
     noise_ms = percentile_ms(frame.control_s["latency_s"].to_numpy(), 0.99)
+    golden = disagreement_of(history, frame)
     objectives = objective_findings(
-        history.plan.scenario, Measured(episodes, phases, sli["success_rate"], noise_ms, trusted)
+        history.plan.scenario, Measured(episodes, phases, sli["success_rate"], noise_ms, trusted, golden)
     )
     findings = (*objectives, *validity)
     outcome = worst(finding.outcome for finding in findings)
@@ -58,13 +60,13 @@ def judge(history: History) -> Verdict:
         stack=history.plan.stack,
         run=_run(history, frame),
         sli=sli | _more_sli(history, frame, episodes, noise_ms),
-        estimates=_estimates(phases, episodes),
+        estimates=_estimates(phases, episodes, golden),
         phases=phases,
         episodes=tuple(_on_schedule_clock(one, frame.begin_s) for one in episodes),
         findings=findings,
         series=bin_series(frame),
         marks=timeline_marks(frame, episodes),
-        limits=what_it_cannot_show(history, frame, episodes, phases),
+        limits=(*what_it_cannot_show(history, frame, episodes, phases), *([golden.sentence] if golden else [])),
         recompute=RECOMPUTE,
     )
 
@@ -133,8 +135,12 @@ def _more_sli(
     return more
 
 
-def _estimates(phases: Sequence[PhaseResult], episodes: Sequence[EpisodeResult]) -> dict[str, Estimate]:
+def _estimates(
+    phases: Sequence[PhaseResult], episodes: Sequence[EpisodeResult], golden: Disagreement | None
+) -> dict[str, Estimate]:
     found: dict[str, Estimate] = {}
+    if golden is not None and golden.checked:
+        found["golden_disagreement_rate"] = rate(golden.wrong, golden.checked)
     baseline = next((phase for phase in phases if phase.phase == "baseline"), None)
     if baseline is not None:
         found["baseline_success_rate"] = rate(baseline.outcomes["ok"], eligible_of(baseline))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analysis.corruption import unnoticed_s
+from harness.analysis.golden import Disagreement, excess_wrong
 from harness.analysis.intervals import rate, recovery_quantile
 from harness.analysis.sli import eligible_of
 from harness.model.request import Outcome
@@ -29,6 +30,9 @@ class Measured:
     success_rate: float | None
     noise_floor_ms: float | None  # p99 of the control lane
     trusted: bool  # False: the run as a whole cannot be believed
+    disagreement: Disagreement | None = (
+        None  # the golden answers are the target's own, and this is how it keeps to them
+    )
 
 
 def objective_findings(scenario: Scenario, measured: Measured) -> tuple[Finding, ...]:
@@ -77,14 +81,14 @@ def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:
     title = f"{name} {_words(limit)} in every episode"
     if name == "wrong_answers" and (before := _wrong_before(limit, measured)):
         return Finding(f"observe.{name}", title, FAIL, before)
-    judged = [(one, _judge_episode(name, limit, one, measured.trusted)) for one in measured.episodes]
+    judged = [(one, _judge_episode(name, limit, one, measured)) for one in measured.episodes]
     outcome = worst(each for _, (each, _) in judged)
     if not judged:
         return Finding(f"observe.{name}", title, INCONCLUSIVE, "no episode was observed")
     evidence = {f"episode {one.number}": reason for one, (_, reason) in judged[:50]}
     first, reason = next((one, reason) for one, (each, reason) in judged if each is outcome)
     if outcome is PASS:
-        shown = [shown for one in measured.episodes if (shown := _EPISODE_VALUES[name](one)) is not None]
+        shown = [shown for one in measured.episodes if (shown := _value(name, one, measured)) is not None]
         top = max((v.high if v.high is not None else math.inf for v in shown), default=None)
         reason = f"{name} {_words(limit)} in {'the episode' if len(judged) == 1 else f'all {len(judged)} episodes'}"
         reason += "" if top is None else f"; the largest was {top:.4g}"
@@ -95,14 +99,22 @@ def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:
 def _wrong_before(limit: Limit, measured: Measured) -> str:
     """Wrong answers of the baseline: users do not care that no fault was in yet."""
     baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
+    if measured.disagreement is not None:
+        return ""  # what differs then is no fault's work: it is what wrong answers are measured against
     wrong = 0 if baseline is None else baseline.outcomes[Outcome.WRONG_ANSWER]
     if limit.max is None or wrong <= limit.max:
         return ""
     return f"baseline: {wrong:,} wrong answers reached users before any fault; {_asked(limit)}"
 
 
-def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -> tuple[VerdictOutcome, str]:
-    value = _EPISODE_VALUES[name](one)
+def _value(name: str, one: EpisodeResult, measured: Measured) -> Interval | None:
+    if name == "wrong_answers" and measured.disagreement is not None:
+        return excess_wrong(one.wrong_answers, one.checked_answers, measured.disagreement)
+    return _EPISODE_VALUES[name](one)
+
+
+def _judge_episode(name: str, limit: Limit, one: EpisodeResult, measured: Measured) -> tuple[VerdictOutcome, str]:
+    value, trusted = _value(name, one, measured), measured.trusted
     if value is None:
         if name in ("recovery_s", "first_good_s") and one.valid:
             return (
@@ -112,7 +124,7 @@ def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -
             )
         return INCONCLUSIVE, f"{name} was not observed{'' if one.valid else f' ({one.invalid_reason})'}"
     outcome = _side(value, limit)
-    shown = _SENTENCES[name].format(_span(value))
+    shown = _SENTENCES[name].format(_span(value)) + _beyond(name, one, measured)
     if outcome is FAIL and name == "wrong_answers":
         return FAIL, f"{shown}; {_asked(limit)}"
     if not one.valid:
@@ -122,6 +134,14 @@ def _judge_episode(name: str, limit: Limit, one: EpisodeResult, trusted: bool) -
     if outcome is INCONCLUSIVE:
         return outcome, f"{shown}: {_words(limit)} lies inside what is known"
     return outcome, shown if outcome is PASS else f"{shown}; {_asked(limit)}"
+
+
+def _beyond(name: str, one: EpisodeResult, measured: Measured) -> str:
+    normal = measured.disagreement
+    if name != "wrong_answers" or normal is None:
+        return ""
+    base = f"{normal.wrong} of {normal.checked} in the baseline"
+    return f" beyond its own disagreement ({one.wrong_answers} of {one.checked_answers} answers were others, {base})"
 
 
 def _claim(name: str, claim: Claim, measured: Measured) -> Finding:

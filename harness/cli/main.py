@@ -12,6 +12,7 @@ import click
 
 import harness
 from harness.cli.images import images
+from harness.cli.init import init
 from harness.cli.look import doctor, explain, faults
 from harness.cli.recovery import stop, undo
 from harness.cli.runs import check, judge, plan, report, run
@@ -54,7 +55,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images):
+for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images, init):
     cli.add_command(verb)
 
 

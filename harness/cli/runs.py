@@ -9,16 +9,19 @@ from pathlib import Path
 
 import click
 
-from harness.cli.scenarios import STACKS, load_scenarios, make_plans, make_stack, new_seed
+from harness.cli.consent import agree
+from harness.cli.scenarios import STACKS, Where, load_scenarios, new_seed, plan_all, stack_for
 from harness.cli.terminal import Terminal, plan_lines, verdict_lines, verdict_table
 from harness.cli.unattended import run_id_of
 from harness.interrupts import Interrupts
 from harness.model.errors import HarnessError
+from harness.model.scenario import Scenario
 from harness.model.verdict import Verdict, VerdictOutcome, worst
 from harness.plan.make_plan import Drawn
 from harness.plan.parse import json_schema
 from harness.recover import sweep
 from harness.session import Session, Watcher, judge_folder, make_clock, run_session
+from harness.stack.base import Stack
 from harness.store.folder import RunFolder
 from harness.store.registry import Registry, registry_folder
 
@@ -30,10 +33,10 @@ STACK = click.option(
     "--stack",
     "stack_name",
     type=click.Choice(STACKS),
-    default="local",
-    show_default=True,
-    help="Where the target runs.",
+    default=None,
+    help="Where the target runs.  [default: external for a scenario that names external.url, otherwise local]",
 )
+URL = click.option("--url", default=None, metavar="URL", help="Of a target of your own, for --stack external.")
 SEED = click.option("--seed", default=None, help="Replays a plan; drawn and printed by default.")
 MODEL = click.option(
     "--model",
@@ -66,9 +69,10 @@ def check(scenarios: tuple[Path, ...], schema: bool) -> int:
 @STACK
 @SEED
 @MODEL
-def plan(scenarios: tuple[Path, ...], stack_name: str, seed: str | None, model: Path) -> int:
+@URL
+def plan(scenarios: tuple[Path, ...], stack_name: str | None, seed: str | None, model: Path, url: str | None) -> int:
     """Show what a run would do and what it could show, before anything is touched."""
-    for drawn in _plans(scenarios, (stack_name, model), seed)[1]:
+    for drawn, _ in _plans(scenarios, Where(stack_name, model, url), seed):
         for line in plan_lines(drawn.plan):
             click.echo(line)
     return 0
@@ -79,6 +83,13 @@ def plan(scenarios: tuple[Path, ...], stack_name: str, seed: str | None, model: 
 @STACK
 @SEED
 @MODEL
+@URL
+@click.option(
+    "--yes",
+    is_flag=True,
+    envvar="HARNESS_YES",
+    help="Agree to what a run on a target of your own may touch, without being asked.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -90,7 +101,14 @@ def plan(scenarios: tuple[Path, ...], stack_name: str, seed: str | None, model: 
     "--as-expected", is_flag=True, help="Exit 0 when every verdict is the one that its file names under 'expect'."
 )
 def run(  # noqa: PLR0913, PLR0917  one parameter per option
-    scenarios: tuple[Path, ...], stack_name: str, seed: str | None, model: Path, out: Path, as_expected: bool
+    scenarios: tuple[Path, ...],
+    stack_name: str | None,
+    seed: str | None,
+    model: Path,
+    url: str | None,
+    yes: bool,
+    out: Path,
+    as_expected: bool,
 ) -> int:
     """Run scenarios one after another: break the target under load, measure, judge, report.
 
@@ -103,13 +121,16 @@ def run(  # noqa: PLR0913, PLR0917  one parameter per option
         for error in done.errors:
             click.echo(f"  not healed: {error}", err=True)
     verdicts: list[tuple[Verdict, Path]] = []
-    planned = _plans(scenarios, (stack_name, model), seed)[1]
+    where = Where(stack_name, model, url)
+    prepared = _plans(scenarios, where, seed)
+    agree([(drawn.plan, stack) for drawn, stack in prepared], registry.folder.parent / "agreed.json", yes=yes)
+    planned = [drawn for drawn, _ in prepared]
     with Interrupts() as interrupts:
         for number, drawn in enumerate(planned, start=1):
             if interrupts.asked():
                 break
             terminal = Terminal(drawn.plan, (number, len(planned)))
-            session = _session((stack_name, model), out, registry)
+            session = _session(where, drawn.plan.scenario, out, registry)
             folder, verdict = _run_one(drawn, session, (terminal, interrupts))
             verdicts.append((verdict, folder.path))
             for line in verdict_lines(verdict, folder.path):
@@ -163,16 +184,13 @@ def report(folder: Path, name: str) -> int:
     return 0
 
 
-def _plans(paths: Sequence[Path], where: tuple[str, Path], seed: str | None) -> tuple[str, list[Drawn]]:
-    scenarios = load_scenarios(paths)
-    stack = make_stack(where[0], where[1], make_clock(where[0]))
-    chosen = seed or new_seed()
-    return chosen, make_plans(scenarios, stack, chosen)
+def _plans(paths: Sequence[Path], where: Where, seed: str | None) -> list[tuple[Drawn, Stack]]:
+    return plan_all(load_scenarios(paths), where, seed or new_seed(), make_clock(where.stack or "local"))
 
 
-def _session(where: tuple[str, Path], out: Path, registry: Registry) -> Session:
-    clock = make_clock(where[0])
-    return Session(make_stack(where[0], where[1], clock), clock, out, registry, os.environ)
+def _session(where: Where, scenario: Scenario, out: Path, registry: Registry) -> Session:
+    clock = make_clock(where.of(scenario))
+    return Session(stack_for(where, scenario, clock), clock, out, registry, os.environ)
 
 
 def _run_one(drawn: Drawn, session: Session, watch: tuple[Terminal, Interrupts]) -> tuple[RunFolder, Verdict]:

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.model.errors import HarnessError, Problem, ScenarioError, StackError
 from harness.model.scenario import Scenario
@@ -18,11 +19,39 @@ from harness.session import facts
 from harness.stack.base import Stack
 from harness.stack.fake import FakeStack
 
-__all__ = ["STACKS", "expand", "load_scenarios", "make_plans", "make_stack", "new_seed"]
+__all__ = [
+    "STACKS",
+    "Where",
+    "expand",
+    "load_scenarios",
+    "make_plans",
+    "make_stack",
+    "new_seed",
+    "plan_all",
+    "stack_for",
+]
 
-STACKS = ("local", "compose", "fake")
+STACKS = ("local", "compose", "external", "fake")
+EXAMPLES = "examples"
 PROMETHEUS = "HARNESS_PROMETHEUS"  # its program, for the local stack; empty: none is started
 TOXIPROXY = "HARNESS_TOXIPROXY"  # command of an official server that is to be used instead of ours
+
+
+class Where(NamedTuple):
+    """Where scenarios run; `stack` None: on the target that a scenario names, or else locally."""
+
+    stack: str | None
+    model: Path
+    url: str | None = None  # of a target that is not the harness's own
+
+    def of(self, scenario: Scenario) -> str:
+        """The stack's name. Raises HarnessError when the words contradict each other."""
+        if self.url is not None and self.stack not in (None, "external"):
+            raise HarnessError(f"--url is for --stack external, not for --stack {self.stack}")
+        if self.stack is not None:
+            return self.stack
+        named = self.url is not None or (scenario.external is not None and scenario.external.url is not None)
+        return "external" if named else "local"
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:
@@ -31,6 +60,8 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             below = sorted({*path.rglob("*.yaml"), *path.rglob("*.yml")})
+            # Examples need a target of the user's own, so they are run only when they are named.
+            below = [one for one in below if EXAMPLES not in one.relative_to(path).parts]
             if not below:
                 raise HarnessError(f"{path} holds no scenario (*.yaml)")
             found += below
@@ -82,9 +113,44 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
     return stack
 
 
-def make_plans(scenarios: Sequence[Scenario], stack: Stack, seed: str) -> list[Drawn]:
+def stack_for(where: Where, scenario: Scenario, clock: Clock) -> Stack:
+    """The stack that a scenario runs on, with nothing started. Raises StackError."""
+    name = where.of(scenario)
+    if name != "external":
+        return make_stack(name, where.model, clock)
+    from harness.stack.external import ExternalStack
+
+    longest_s = max((fault.lasts_s for fault in scenario.faults), default=0.0)
+    stack = ExternalStack(scenario.external, where.url, (scenario.load.output_tokens, longest_s), clock)
+    stack.check()
+    return stack
+
+
+def plan_all(scenarios: Sequence[Scenario], where: Where, seed: str, clock: Clock) -> list[tuple[Drawn, Stack]]:
+    """Plan every scenario on its stack; those of the harness's own target share one."""
+    stacks: dict[int, Stack] = {}
+    shared: dict[str, Stack] = {}
+    for index, scenario in enumerate(scenarios):
+        name = where.of(scenario)
+        if name == "external":
+            stacks[index] = stack_for(where, scenario, clock)
+        else:
+            stacks[index] = shared[name] = shared.get(name) or make_stack(name, where.model, clock)
+    plans: list[tuple[Drawn, Stack]] = []
+    problems: list[Problem] = []
+    for index, scenario in enumerate(scenarios):
+        try:
+            plans.append((make_plans([scenario], stacks[index], seed, where.url)[0], stacks[index]))
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
+    return plans
+
+
+def make_plans(scenarios: Sequence[Scenario], stack: Stack, seed: str, url: str | None = None) -> list[Drawn]:
     """Plan every scenario. Raises one ScenarioError with what is wrong in any of them."""
-    target = facts(stack)
+    target = facts(stack, f" --url {shlex.quote(url)}" if url else "")
     plans: list[Drawn] = []
     problems: list[Problem] = []
     for scenario in scenarios:

@@ -6,7 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
-from harness.cli.scenarios import make_plans, make_stack, new_seed
+from harness.cli.consent import agree
+from harness.cli.scenarios import Where, new_seed, plan_all
 from harness.interrupts import Interrupts
 from harness.model.scenario import Scenario
 from harness.model.verdict import Verdict
@@ -28,8 +29,8 @@ def run_unattended(scenario: Scenario, where: tuple[str, Path], seed: str | None
     registry = Registry(registry_folder(os.environ))
     sweep(registry)
     clock = make_clock(where[0])
-    stack = make_stack(where[0], where[1], clock)
-    drawn = make_plans([scenario], stack, seed or new_seed())[0]
+    drawn, stack = plan_all([scenario], Where(*where), seed or new_seed(), clock)[0]
+    agree([(drawn.plan, stack)], registry.folder.parent / "agreed.json", yes=bool(os.environ.get("HARNESS_YES")))
     with Interrupts() as interrupts:
         watcher = Watcher(lambda _: None, lambda *_: None, lambda _: None, interrupts.asked)
         folder = run_session(

@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.faults.exec import undo_command
 from harness.model.errors import BlastRadiusError, HarnessError
 from harness.record.clock import SystemClock
 from harness.record.journal import Inverse
 from harness.stack.fault_api import FaultApi
 from harness.stack.links import Toxic
+from harness.stack.opted_in import continue_in_container
 from harness.stack.owned import ProcessId, process_state, send_signal
 from harness.stack.service import ReplicaSilent
 
@@ -141,6 +143,8 @@ def _start_as_before(args: Mapping[str, Any]) -> None:
 
 
 INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "command.undo": undo_command,
+    "container.continue": continue_in_container,
     "container.mend_packets": _mend_packets,
     "container.reconnect": _reconnect,
     "container.start": _start_containers,

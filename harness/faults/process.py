@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.faults.base import ActiveFault, CannotInject, Proof
+from harness.model.errors import StackError
 from harness.model.process_faults import ProcessKill, Victim
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
@@ -27,7 +28,11 @@ class ProcessFault(ActiveFault):
         return Inverse("nothing", {"because": "a process that has ended is its supervisor's to restart"})
 
     def apply(self) -> None:
-        if not self.stack.signal(self.victim, self.signal_name):
+        try:
+            hit = self.stack.signal(self.victim, self.signal_name)
+        except StackError as error:  # as when the end of a pause cannot be armed
+            raise CannotInject(str(error)) from error
+        if not hit:
             raise CannotInject(f"process {self.victim.pid} of {self.fault.on} ended before it was signalled")
 
     def healed(self) -> bool:

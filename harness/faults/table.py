@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from harness.faults.base import ActiveFault, Where
 from harness.faults.crash_loop import CrashLoop
+from harness.faults.exec import Exec
 from harness.faults.model_files import (
     DamageTokenizer,
     EditConfig,
@@ -42,6 +43,7 @@ from harness.model.fault import Fault
 __all__ = ["DOERS", "activate"]
 
 DOERS: Mapping[str, type[ActiveFault]] = {
+    "exec": Exec,
     "network.bandwidth": NarrowBand,
     "network.blackhole": Blackhole,
     "network.corrupt": Corrupt,

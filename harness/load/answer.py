@@ -53,7 +53,8 @@ def judge_json(body: bytes, golden: str | None) -> Judgement:
 class StreamAnswer:
     """A token stream as it comes in. Times are seconds on the monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_with_done: bool = True) -> None:
+        self._ends_with_done = ends_with_done  # False: this server never sends [DONE]
         self.first_token_s: float | None = None
         self.gap_max_s: float | None = None
         self.tokens = 0
@@ -78,7 +79,7 @@ class StreamAnswer:
         detail = self._problem
         if detail is None and self._finish is None:
             detail = "no_finish_reason"
-        if detail is None and not self._done:
+        if detail is None and self._ends_with_done and not self._done:
             detail = "no_done"
         if detail is None and self._finish not in _FINISHED:
             detail = f"finish_reason={self._finish}"

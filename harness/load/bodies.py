@@ -29,6 +29,7 @@ class Template:
     stream: bool
     answer: str | None  # the golden one; None: not checked
     salted: bool = True
+    completion: bool = True  # False: what comes back is no answer of a model
 
     def fill(self, request_id: bytes) -> bytes:
         """The bytes to send."""
@@ -48,7 +49,9 @@ def templates(spec: LoadSpec) -> list[list[Template]]:
 def echo_template(spec: LoadSpec) -> Template:
     """What the control lane sends."""
     head = _head("GET", "/echo", spec.echo_url, {"Connection": _connection(spec)})
-    return Template(head + b"X-Request-Id: ", b"\r\n\r\n", b"", b"", stream=False, answer=None, salted=False)
+    return Template(
+        head + b"X-Request-Id: ", b"\r\n\r\n", b"", b"", stream=False, answer=None, salted=False, completion=False
+    )
 
 
 def filled(messages: tuple[Mapping[str, str], ...], words: int) -> list[Mapping[str, str]]:
@@ -74,7 +77,7 @@ def _template(spec: LoadSpec, task: Task, prompt: Prompt) -> Template:
     head = _head(
         "POST",
         path,
-        spec.base_url,
+        spec.base_url if spec.host is None else f"//{spec.host}",
         {
             "Content-Type": "application/json",
             "Accept": "text/event-stream" if task.stream else "application/json",
@@ -85,6 +88,10 @@ def _template(spec: LoadSpec, task: Task, prompt: Prompt) -> Template:
         },
     )
     known = not padded and max_tokens >= prompt.max_tokens
+    if not spec.salted:
+        whole = b"\r\nContent-Length: %d\r\n\r\n" % len(rest) + rest
+        answer = prompt.answer if known else None
+        return Template(head + b"X-Request-Id: ", whole, b"", b"", task.stream, answer, salted=False)
     return Template(
         before=head + b"X-Request-Id: ",
         after=b"\r\nContent-Length: ",

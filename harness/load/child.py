@@ -15,6 +15,7 @@ import contextlib
 import os
 import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from harness.load.spec import LoadSpec
@@ -31,7 +32,15 @@ def main(spec_path: str) -> int:
     os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
     from harness.load.conductor import conduct
 
-    return conduct(LoadSpec.from_json(Path(spec_path).read_text(encoding="utf-8")))
+    return conduct(_with_key(LoadSpec.from_json(Path(spec_path).read_text(encoding="utf-8"))))
+
+
+def _with_key(spec: LoadSpec) -> LoadSpec:
+    """The key goes from the environment into the requests, and into no file."""
+    if spec.api_key_env is None:
+        return spec
+    key = os.environ[spec.api_key_env].strip()
+    return replace(spec, headers={**spec.headers, "Authorization": f"Bearer {key}"})
 
 
 def _raise_limits() -> None:

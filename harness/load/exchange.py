@@ -108,15 +108,18 @@ class _TlsSockets(_Sockets, SSLConnectionPool):
 Pool = _Sockets
 
 
-def make_pool(url: str, size: int) -> Pool:
-    """Room for `size` connections at once to the host of `url`."""
+def make_pool(url: str, size: int, tls: tuple[str | None, str | None] = (None, None)) -> Pool:
+    """Room for `size` connections at once to the host of `url`; `tls`: another name than its own, what to trust."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     # No timeouts of its own: the request's deadline is over everything, from connecting to the last byte.
     limits: dict[str, Any] = {"size": size, "connection_timeout": None, "network_timeout": None}
     if parts.scheme == "https":
-        return _TlsSockets(host, port, host, port, **limits)
+        name, ca_file = tls
+        options = {"server_hostname": urlsplit(f"//{name}").hostname} if name else {}
+        options |= {"ca_certs": ca_file} if ca_file else {}
+        return _TlsSockets(host, port, host, port, ssl_options=options, **limits)
     return _Sockets(host, port, host, port, **limits)
 
 

@@ -36,7 +36,7 @@ class Sender:
         self._templates = templates(spec)
         self._echo = echo_template(spec)
         size = peak_in_flight(spec)
-        self._target = make_pool(spec.base_url, size)
+        self._target = make_pool(spec.base_url, size, tls=(spec.host, spec.ca_file))
         self._control = make_pool(spec.echo_url, size)
 
     def send(self, lane: str, index: int, due_s: float) -> None:
@@ -70,13 +70,36 @@ class Sender:
     def _attempts(self, template: Template, pool: Pool, request: bytes, until_s: float) -> Ended:
         """As a client with retries does: at once, with the same id; only the last answer counts."""
         attempt = 1
-        ended = _attempt(template, pool, request, until_s)
+        ended = self._attempt(template, pool, request, until_s)
         while attempt <= self._spec.retries and _worth_a_retry(ended) and time.monotonic() < until_s:
             attempt += 1
-            ended = _attempt(template, pool, request, until_s)
+            ended = self._attempt(template, pool, request, until_s)
         if attempt > 1:
             ended.detail = f"{ended.detail}, attempts={attempt}" if ended.detail else f"attempts={attempt}"
         return ended
+
+    def _attempt(self, template: Template, pool: Pool, request: bytes, until_s: float) -> Ended:
+        answer, body = Answer("POST"), bytearray()
+        stream = StreamAnswer(ends_with_done=self._spec.ends_with_done) if template.stream else None
+
+        def on_body(data: bytes, now_s: float) -> None:
+            body.extend(data)
+            if stream is not None and _is_2xx(answer):
+                stream.feed(data, now_s)
+
+        try:
+            with bounded(until_s - time.monotonic()):
+                exchange(pool, request, answer, on_body)
+            judgement = _judge(template, answer, stream, bytes(body))
+        except DeadlineReached:
+            begun = answer.first_byte_s is not None
+            judgement = Judgement(Outcome.DEADLINE_MISSED if begun else Outcome.TIMEOUT)
+        except (OSError, CutError, HTTPException) as error:
+            if isinstance(error, OSError) and error.errno in _OWN_FAULTS:
+                raise _OwnFaultError(_reason(error)) from error
+            begun = answer.first_byte_s is not None
+            judgement = Judgement(Outcome.TRUNCATED if begun else Outcome.REFUSED, _reason(error))
+        return _ended(answer, stream, judgement)
 
 
 def _worth_a_retry(ended: Ended) -> bool:
@@ -86,35 +109,11 @@ def _worth_a_retry(ended: Ended) -> bool:
     )
 
 
-def _attempt(template: Template, pool: Pool, request: bytes, until_s: float) -> Ended:
-    answer, body = Answer("POST"), bytearray()
-    stream = StreamAnswer() if template.stream else None
-
-    def on_body(data: bytes, now_s: float) -> None:
-        body.extend(data)
-        if stream is not None and _is_2xx(answer):
-            stream.feed(data, now_s)
-
-    try:
-        with bounded(until_s - time.monotonic()):
-            exchange(pool, request, answer, on_body)
-        judgement = _judge(template, answer, stream, bytes(body))
-    except DeadlineReached:
-        begun = answer.first_byte_s is not None
-        judgement = Judgement(Outcome.DEADLINE_MISSED if begun else Outcome.TIMEOUT)
-    except (OSError, CutError, HTTPException) as error:
-        if isinstance(error, OSError) and error.errno in _OWN_FAULTS:
-            raise _OwnFaultError(_reason(error)) from error
-        begun = answer.first_byte_s is not None
-        judgement = Judgement(Outcome.TRUNCATED if begun else Outcome.REFUSED, _reason(error))
-    return _ended(answer, stream, judgement)
-
-
 def _judge(template: Template, answer: Answer, stream: StreamAnswer | None, body: bytes) -> Judgement:
     """Of a complete answer."""
     if not _is_2xx(answer):
         return Judgement(Outcome.HTTP_ERROR)
-    if not template.salted:  # the echo server's answer is not a completion
+    if not template.completion:  # the echo server's answer is not a completion
         return Judgement(Outcome.OK)
     return judge_json(body, template.answer) if stream is None else stream.judge(template.answer)
 

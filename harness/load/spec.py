@@ -29,7 +29,12 @@ class LoadSpec:
     prompt_words: int | None = None  # pad prompts to this many words
     output_tokens: int | None = None  # overrides max_tokens
     model: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)  # nothing secret: this is written to a file
+    host: str | None = None  # the Host header and TLS name, when base_url is that of a proxy
+    api_key_env: str | None = None  # the child reads the key from this variable
+    ca_file: str | None = None  # certificates to trust
+    salted: bool = True  # a cache_salt in each body
+    ends_with_done: bool = True  # a whole stream ends in [DONE]
 
     def to_json(self) -> str:
         """The whole spec as one JSON object."""

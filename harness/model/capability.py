@@ -31,3 +31,7 @@ class Capability(StrEnum):
     """A replica's port can be taken by somebody else."""
     FILE_PERMISSIONS = "file_permissions"
     """The target runs as a user whom the modes of files bind; root reads everything."""
+    OPTIONS = "options"
+    """A scenario may set up the target: protection, options of gateway and replicas."""
+    EXEC = "exec"
+    """Commands that a scenario names may be run against the target."""

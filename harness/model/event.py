@@ -15,6 +15,7 @@ class Event:
 
     Kinds written by the harness: `run_begin`, `stack_up`, `target_ready`, `schedule_begin`, `phase_begin`,
     `fault_begin`, `fault_proof`, `fault_end`, `fault_skipped`, `fault_lost`, `counters`, `stopped`, `run_end`.
+    Of a target that is somebody's own: `golden.recorded`, `probe.red`, `probe.green`.
     Kinds that a stack reports of its target start with `target.`: `target.beat_missed`, `target.isolated`,
     `target.ready_green`, `target.readmitted`, `target.golden_failed`, `target.exited`, `target.started`; and what its
     supervisor decided: `target.restarting`, `target.backing_off`, `target.given_up`, `target.not_restarted`,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.model.exec_fault import ExecFault
 from harness.model.fault import Fault
 from harness.model.network_faults import (
     NetworkBandwidth,
@@ -59,6 +60,7 @@ __all__ = [
 ]
 
 FAULTS: Mapping[str, type[Fault]] = {
+    "exec": ExecFault,
     "network.bandwidth": NetworkBandwidth,
     "network.blackhole": NetworkBlackhole,
     "network.corrupt": NetworkCorrupt,

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval, Le
 
+from harness.model.external import External
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
 from harness.model.supervision import Supervision, Supervisor
 
@@ -142,6 +143,8 @@ class Scenario:
     """What should hold, in a user's words; by default the comment on the file's first line."""
     target: TargetOptions = field(default_factory=TargetOptions)
     """How the target is set up."""
+    external: External | None = None
+    """Somebody's own server as the target; used with `--stack external` only."""
     load: Load = field(default_factory=Load)
     phases: Phases = field(default_factory=Phases)
     episodes: Annotated[int, Interval(ge=1, le=1000)] = 1

@@ -118,6 +118,7 @@ class EpisodeResult:
     restarts: int | None = None  # by whoever supervises the target; None: the stack does not say when processes begin
     supervision: str = ""  # what that supervisor did, in words; empty: nothing
     corruptions: tuple[Corruption, ...] = ()  # of faults of the model's files
+    checked_answers: int = 0  # compared with a golden one
 
 
 @dataclass(frozen=True)

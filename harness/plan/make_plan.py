@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, Problem, ScenarioError
+from harness.model.exec_fault import ExecFault
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault, ToxicFault
 from harness.model.plan import Arrivals, Plan, Prompt, Task
 from harness.model.process_faults import NodeDown
@@ -18,6 +19,7 @@ from harness.model.service_faults import SERVICE_STREAM_FAULTS
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
 from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
+from harness.plan.token_budget import tokens_at_most
 
 __all__ = ["Drawn", "TargetFacts", "make_plan"]
 
@@ -31,6 +33,7 @@ class TargetFacts:
     replicas: Mapping[str, str]  # name -> what it is
     prompts: Mapping[str, Sequence[Prompt]]  # prompt set -> prompts
     links: Mapping[str, str] = field(default_factory=dict)  # name -> what it is
+    replay: str = ""  # more words for the command that repeats a plan
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str) -> Drawn:
     warmup_rng = random.Random(f"{seed}/warmup")
     warmup_us = draw_times(scenario.load, scenario.warmup_max_s, warmup_rng)
     warmup = draw_tasks(scenario.load, tasks, warmup_us, warmup_rng)
+    if target.stack == "external":
+        _keep_the_budget(scenario, tasks, (user, warmup), duration_s)
     plan = Plan(
         scenario=scenario,
         stack=target.stack,
@@ -76,10 +81,19 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str) -> Drawn:
         requests=len(user.scheduled_us),
         arrivals_sha256=fingerprint(user),
         resolves=resolution(scenario, baseline_n),
-        replay=f"harness run {_file(scenario)} --stack {target.stack} --seed {seed}",
+        replay=f"harness run {_file(scenario)} --stack {target.stack} --seed {seed}{target.replay}",
         target=dict(target.replicas),
     )
     return Drawn(plan, tasks, user, warmup)
+
+
+_OF_THE_TARGET: Mapping[str, Capability] = {
+    "target.supervisor": Capability.SUPERVISOR,
+    "target.supervision": Capability.SUPERVISOR,
+    "target.protection": Capability.OPTIONS,
+    "target.gateway": Capability.OPTIONS,
+    "target.replica": Capability.OPTIONS,
+}
 
 
 def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
@@ -91,10 +105,10 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
         for need in sorted(fault.capabilities - target.capabilities)
     ]
     problems += [
-        f"{_file(scenario)}:{_line(scenario, path)}: {path} needs the capability '{Capability.SUPERVISOR}', which the "
+        f"{_file(scenario)}:{_line(scenario, path)}: {path} needs the capability '{need}', which the "
         f"stack '{target.stack}' does not have (it has: {has})"
-        for path in ("target.supervisor", "target.supervision")
-        if path in scenario.lines and Capability.SUPERVISOR not in target.capabilities
+        for path, need in _OF_THE_TARGET.items()
+        if path in scenario.lines and need not in target.capabilities
     ]
     if problems:
         raise CapabilityError("\n".join(problems))
@@ -104,7 +118,7 @@ def _unknown_names(scenario: Scenario, target: TargetFacts) -> Iterator[tuple[st
     for index, fault in enumerate(scenario.faults):
         part, known_parts = ("link", target.links) if isinstance(fault, NetworkFault) else ("replica", target.replicas)
         known_parts = {**known_parts, **dict.fromkeys(fault.more_places, part)}
-        if fault.on not in known_parts:
+        if not isinstance(fault, ExecFault) and fault.on not in known_parts:
             what = f"'{fault.on}' is not a {part} of the stack '{target.stack}'{_close(fault.on, known_parts)}"
             yield f"faults.{index}.on", what
         if isinstance(fault, NodeDown):
@@ -132,6 +146,20 @@ def _unfelt(scenario: Scenario) -> Iterator[tuple[str, str]]:
         if isinstance(fault, ToxicFault) and fault.toxicity < 1 and fault.toxicity_per == "connection" and kept:
             what = "a share of connections that are kept may be none of the requests, or all: say toxicity_per: request"
             yield f"faults.{index}.toxicity", what
+
+
+def _keep_the_budget(scenario: Scenario, tasks: tuple[Task, ...], lanes: Sequence[Arrivals], duration_s: float) -> None:
+    """Raises ScenarioError for a plan that could ask for more tokens than it may."""
+    external = scenario.external
+    if external is None or external.tokens_max is None:
+        return
+    most = tokens_at_most(scenario, tasks, lanes, duration_s)
+    if most > external.tokens_max:
+        what = (
+            f"external.tokens_max: this plan could ask for {most:,} tokens, and {external.tokens_max:,} are allowed; "
+        )
+        what += "lower load.rate_per_s, the phases or max_tokens"
+        raise ScenarioError([Problem(_file(scenario), _line(scenario, "external.tokens_max"), what)])
 
 
 def _file(scenario: Scenario) -> str:

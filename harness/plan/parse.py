@@ -18,6 +18,7 @@ import pydantic
 from pydantic_core import ErrorDetails
 
 from harness.model.errors import Problem, ScenarioError
+from harness.model.exec_fault import ExecFault
 from harness.model.fault import Fault
 from harness.model.faults import FAULTS, ProcessKill, ProcessPause, ProcessStop
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault
@@ -110,6 +111,7 @@ def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
         if fault.problem is not None:
             key, problem = fault.problem
             yield document.line(("faults", index, key)), f"faults.{index}.{key}: {problem}"
+        yield from _commands(index, fault, document)
         if (
             isinstance(fault, WeightsFault)
             and fault.restart_after_s is not None
@@ -125,6 +127,14 @@ def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
         what = _clash(one, other) if other.at_s < one.at_s + one.lasts_s else None
         if what:
             yield document.line(("faults", index)), f"faults.{index}: {what}; let the earlier fault end first"
+
+
+def _commands(index: int, fault: Fault, document: Document) -> Iterator[Found]:
+    """Each of them is needed: a fault that nobody can take back, or see, is not injected."""
+    for name in ("do", "undo", "verify") if isinstance(fault, ExecFault) else ():
+        if not getattr(fault, name):
+            line = document.line(("faults", index, name))
+            yield line, f"faults.{index}.{name}: name a program and its arguments, as in [kubectl, get, pods]"
 
 
 def _clash(one: Fault, other: Fault) -> str | None:

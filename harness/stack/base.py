@@ -78,7 +78,7 @@ class Stack(Protocol):
         """Where users send requests: through proxy and gateway."""
 
     def poll(self) -> list[Event]:
-        """What the target reported since the last call (kinds `target.*` and `counters`); never blocks."""
+        """What the target reported since the last call (kinds `target.*`, `probe.*`, `counters`); never blocks."""
 
     def final_counters(self) -> list[Event]:
         """The target's own counters, read once more when the load has ended."""

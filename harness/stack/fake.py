@@ -28,7 +28,7 @@ class FakeStack:
     """A stack that starts nothing."""
 
     name = "fake"
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.EXEC}  # there is nothing real for a command to act on
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

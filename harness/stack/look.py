@@ -13,7 +13,9 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock
 from harness.stack.links import Ask, Seen
 
-__all__ = ["BackgroundLook", "look_at", "request_bytes"]
+__all__ = ["HEADERS", "BackgroundLook", "Connect", "look_at", "request_bytes"]
+
+Connect = Callable[[float], socket.socket]  # takes the limit in seconds; raises OSError
 
 BYTES_MAX = 8 * 1024 * 1024
 HEADERS = "X-Probe: harness-look\r\nX-Request-Id: harness-look\r\n"  # a probe; and the same words in every answer
@@ -46,15 +48,15 @@ def request_bytes(ask: Ask, prompt: Prompt) -> bytes:
     return (f"{page}\r\n" * (ask.repeat - 1) + f"{last}\r\n").encode()
 
 
-def look_at(port: int, ask: Ask, request: bytes, clock: Clock) -> Seen:
-    """Connect to a port of 127.0.0.1, send `request`, read until the end or the limit."""
+def look_at(where: int | Connect, ask: Ask, request: bytes, clock: Clock) -> Seen:
+    """Connect to a port of 127.0.0.1, or as told, send `request`, read until the end or the limit."""
     begin_s = clock.now()
     limit_s = begin_s + ask.limit_s
     times: list[float] = []
     data = bytearray()
     closed_s, reset = None, False
     try:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=ask.limit_s)
+        connection = _to_loopback(where, ask.limit_s) if isinstance(where, int) else where(ask.limit_s)
     except OSError as error:
         return Seen(connected=False, refused=isinstance(error, ConnectionRefusedError))
     with connection:
@@ -88,6 +90,10 @@ def look_at(port: int, ask: Ask, request: bytes, clock: Clock) -> Seen:
         sent=len(request),
         data=bytes(data),
     )
+
+
+def _to_loopback(port: int, limit_s: float) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=limit_s)
 
 
 def _status(data: bytes) -> int | None:

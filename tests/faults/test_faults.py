@@ -30,7 +30,8 @@ def test_every_fault_has_parameters_a_doer_and_words(kind: str) -> None:
     assert FAULTS[kind]().kind == kind
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+# The fake stack holds nothing that a command could act on: see test_exec.py.
+@pytest.mark.parametrize("kind", sorted(set(FAULTS) - {"exec"}))
 def test_every_fault_makes_a_proven_and_valid_episode_and_is_healed(tmp_path: Path, kind: str) -> None:
     head = HEAD.replace("{chat: 1}", "{chat_stream: 1}")
     folder = run_fake(

@@ -1,0 +1,237 @@
+"""Targets that are not the harness's own: a server that we did not write, a secret key, an end by SIGKILL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import call
+from harness.record.clock import SystemClock
+from harness.stack.endpoint import endpoint_of
+from harness.stack.ports import HeldPorts
+from tests.e2e.conftest import Start, Started
+from tests.openai_server import Switches, serving
+
+pytestmark = [pytest.mark.e2e]
+
+EXAMPLES = Path(__file__).parents[2] / "scenarios" / "examples"
+SECRET = "sk-nobody-may-read-this-7f3a"
+
+
+@pytest.fixture(autouse=True)
+def _agreed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_YES", "1")
+
+
+def until(seen: Callable[[], object], within_s: float) -> None:
+    end_s = time.monotonic() + within_s
+    while not seen():
+        assert time.monotonic() < end_s, "not seen in time"
+        time.sleep(0.05)
+
+
+def events_of(one: Started) -> list[dict[str, object]]:
+    """So far: the last line may be half written, the folder not there yet."""
+    lines = [line for path in one.out.glob("*/events.jsonl") for line in path.read_text().splitlines(keepends=True)]
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.fixture(scope="module")
+def transformers_serve(
+    model_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`transformers serve`, as it comes, on the small model."""
+    held = HeldPorts(1)
+    port = held.ports[0]
+    held.release()
+    command = [str(Path(sys.executable).parent / "transformers"), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--device", "cpu", str(model_folder)],
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+    try:
+        endpoint = endpoint_of(f"http://127.0.0.1:{port}")
+        until(lambda: endpoint.ask(SystemClock(), "GET", "/health", within_s=2).good or process.poll() is not None, 90)
+        assert process.poll() is None, log.read_text()
+        yield endpoint.url, process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.shared
+@pytest.mark.model
+def test_a_server_that_we_did_not_write_is_looked_at_loaded_broken_and_healed(
+    transformers_serve: tuple[str, subprocess.Popen[bytes]], start: Start, tmp_path: Path
+) -> None:
+    url, server = transformers_serve
+    first = tmp_path / "first.yaml"
+    assert call(["init", url, "--out", str(first)]) == 0
+    assert "health: /health" in first.read_text() and "without a [DONE]" in first.read_text()
+    assert call(["check", str(first)]) == 0
+
+    one = start(f"""
+name: foreign
+external:
+  url: {url}
+  golden_every_s: 4
+  max_tokens: 6
+  prompts: {{chat: [Hello, I loved the film, A bad room], sentiment: [A good bed, The pizza was horrible]}}
+load: {{rate_per_s: 3, deadline_s: 4, mix: {{chat_stream: 1, sentiment: 1}}}}
+phases: {{baseline_s: 8, recovery_s: 4}}
+warmup_max_s: 0
+steady_state: {{min_success_rate: 0.8}}
+faults:
+  - {{kind: network.latency, on: gateway, latency_ms: 300, for_s: 3}}
+  - {{kind: network.sse_truncate, on: gateway, events: 1, at_s: 4, for_s: 3}}
+  - kind: exec
+    do: [kill, -STOP, "{server.pid}"]
+    undo: [kill, -CONT, "{server.pid}"]
+    verify: [grep, "^State:.*T", /proc/{server.pid}/status]
+    at_s: 8
+    for_s: 4
+observe: {{lost_requests: {{max: 1000}}, wrong_answers: {{max: 0}}}}
+""", stack="external")  # fmt: skip
+    assert one.process.wait(timeout=120) in (0, 3), one.said()
+    events = events_of(one)
+    proofs = {e["fault"]: str(e["evidence"]) for e in events if e["kind"] == "fault_proof" and e["proven"]}
+    assert "ms later than past the proxy" in proofs[0], one.said()
+    assert "a token stream broke after 1 events" in proofs[1]
+    assert "T (stopped)" in proofs[2]
+    assert {e["fault"] for e in events if e["kind"] == "fault_healed"} == {0, 1, 2}
+    (recorded,) = [e for e in events if e["kind"] == "golden.recorded"]
+    assert recorded["reproducible"] == recorded["asked"] == 5 and recorded["ends_with_done"] is False
+    red = {str(e["probe"]) for e in events if e["kind"] == "probe.red"}
+    assert {"health", "ready"} <= red, "a stopped process answers no probe"
+    verdict = json.loads((one.folder / "verdict.json").read_text())
+    assert verdict["sli"]["checked_answers"] > 20 and verdict["sli"]["wrong_answers"] == 0
+    assert not one.owned()
+    assert server.poll() is None and state_of(server.pid) != "T"
+
+
+@pytest.fixture
+def own_authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    """Certificates that no public authority has signed."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "ca.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return certificate, context
+
+
+@pytest.mark.shared
+def test_a_key_opens_the_target_over_tls_of_the_users_own_and_is_in_no_file_of_the_run(
+    start: Start, own_authority: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TARGETS_API_KEY", SECRET)
+    certificate, context = own_authority
+    switches, flag = Switches(key=SECRET), certificate.parent / "flag"
+    with serving(switches, context) as url:
+        one = start(f"""
+name: secret
+external:
+  url: {url.replace("127.0.0.1", "localhost")}
+  api_key_env: TARGETS_API_KEY
+  ca_file: {certificate}
+  golden_every_s: 1
+load: {{rate_per_s: 10, mix: {{chat_stream: 1, sentiment: 1}}}}
+phases: {{baseline_s: 3, recovery_s: 3}}
+warmup_max_s: 0
+faults:
+  - {{kind: network.latency, on: gateway, latency_ms: 300, for_s: 2}}
+  - kind: exec
+    do: [touch, {flag}]
+    undo: [rm, -f, {flag}]
+    verify: [find, {flag}, -exec, printenv, TARGETS_API_KEY, ;]
+    for_s: 2
+observe: {{wrong_answers: {{max: 0}}}}
+""", stack="external")  # fmt: skip
+        until(lambda: any(e["kind"] == "fault_end" for e in events_of(one)) or one.process.poll() is not None, 60)
+        switches.key = "another"  # from now on it answers 401 and repeats the key that it was given
+        assert one.process.wait(timeout=60) in (0, 1, 3), one.said()
+    proofs = {e["fault"]: str(e["evidence"]) for e in events_of(one) if e["kind"] == "fault_proof" and e["proven"]}
+    assert "ms later than past the proxy" in proofs[0], one.said()
+    assert proofs[1] == "verify: [TARGETS_API_KEY]"
+    outcomes = json.loads((one.folder / "verdict.json").read_text())["sli"]["outcomes"]
+    assert outcomes["ok"] > 20 and outcomes["http_error"] > 5
+    for place in (one.out, one.state, one.log.parent):
+        holding = [path for path in place.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+        assert not holding
+    assert SECRET not in one.said()
+
+
+@pytest.mark.shared
+def test_what_a_command_broke_is_taken_back_when_the_harness_dies(start: Start, tmp_path: Path) -> None:
+    flag = tmp_path / "broken"
+    with serving(Switches()) as url:
+        one = start(f"""
+name: dies
+external: {{url: {url}}}
+load: {{rate_per_s: 10}}
+phases: {{baseline_s: 2, recovery_s: 30}}
+warmup_max_s: 0
+faults:
+  - {{kind: exec, do: [touch, {flag}], undo: [rm, -f, {flag}], verify: [test, -e, {flag}], for_s: 30}}
+  - {{kind: network.down, on: gateway, for_s: 30}}
+""", stack="external")  # fmt: skip
+        until(flag.exists, 60)
+        until(lambda: any(e["kind"] == "fault_proof" for e in events_of(one)), 20)
+        one.process.kill()
+        one.process.wait()
+        until(lambda: not flag.exists(), 5)
+        until(lambda: not one.owned(), 10)
+
+
+@pytest.mark.shared
+def test_the_examples_of_a_service_of_ones_own_and_of_a_url_do_what_they_say(tmp_path: Path) -> None:
+    held = HeldPorts(1)
+    port = held.ports[0]
+    held.release()
+    app = subprocess.Popen([sys.executable, str(EXAMPLES / "own-service" / "app.py"), str(port)])
+    try:
+        endpoint = endpoint_of(f"http://127.0.0.1:{port}")
+        until(lambda: endpoint.ask(SystemClock(), "GET", "/health", within_s=1).good, 20)
+        with serving(Switches(done=False, refuses=frozenset({"cache_salt"}))) as url:
+            targets = {"own-service": endpoint.url, "openai-url": url}
+            runs = {
+                name: subprocess.Popen(
+                    [sys.executable, "-m", "harness.cli", "run", str(EXAMPLES / name / "scenario.yaml"), "--seed", "1",
+                     "--url", where, "--out", str(tmp_path / name)],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                )
+                for name, where in targets.items()
+            }  # fmt: skip
+            said = {name: one.communicate(timeout=90)[0] for name, one in runs.items()}
+    finally:
+        app.terminate()
+        app.wait(10)
+    for name, one in runs.items():
+        assert one.returncode in (0, 3), said[name]  # 3: a busy machine
+        assert f"--url {targets[name]}" in said[name], "the replay needs it"
+        (events,) = (tmp_path / name).glob("*/events.jsonl")
+        lines = [json.loads(line) for line in events.read_text().splitlines()]
+        wanted = 1 if name == "own-service" else 2
+        assert sum(e["kind"] == "fault_proof" and e["proven"] for e in lines) == wanted, said[name]
