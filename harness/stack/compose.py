@@ -23,6 +23,7 @@ from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.compose_project import OVERRIDE, Owner, override, project_name
+from harness.stack.compose_up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.container_events import ContainerTail
 from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
@@ -77,13 +78,8 @@ class ComposeStack:
         self._closing = False
 
     def check(self) -> None:
-        from harness.stack.containers import Containers, compose_command
-
         check_model(self._model)
-        if not (self._settings.folder / "compose.yaml").is_file():
-            raise StackError(f"{self._settings.folder / 'compose.yaml'}: missing; run from a checkout of the project")
-        Containers("").check()
-        compose_command(["version"], {}, 10.0)
+        check_engine(self._settings.folder / "compose.yaml", self._settings.environ or {})
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container with its own copy of {self._model}, mounted read-only")
@@ -106,7 +102,8 @@ class ComposeStack:
                 folder.chmod(0o755)  # for the user in the container
             self._start(self._run, models)
         except BaseException:
-            self.down()
+            with suppress(StackError):  # why it did not come up matters more; what is left is found by its label
+                self.down()
             raise
 
     def ready(self) -> str | None:
@@ -243,8 +240,21 @@ class ComposeStack:
         return self._run.folder / "stack"
 
     def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
-        from harness.stack.containers import compose_command
+        began_wall_s = self._clock.wall_s()
+        self._tail = ContainerTail(
+            lambda: self._engine.events(began_wall_s), self._pid_at_start, self._clock, run.origin_monotonic_s
+        )
+        self._tail.start()
+        with_other_ports(lambda: self._try_to_start(run, models), self._engine.remove)
+        assert self._ports is not None
+        sets = {task.removesuffix("_stream") for task in run.tasks if task.endswith("_stream")}
+        prompts = self.prompts()
+        asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
+        self._links = LocalLinks(self._ports, run.run_id, asked, self._clock)
+        self._witness = Witness(Scene(self._ports, self._tail.new_events, self._clock, run.origin_monotonic_s))
+        self._witness.start()
 
+    def _try_to_start(self, run: RunContext, models: Mapping[str, Path]) -> None:
         n = len(REPLICAS)
         held = HeldPorts(n + len(LINKS) + 2)
         of_replicas, (gateway, api), of_links = held.ports[:n], held.ports[n : n + 2], held.ports[n + 2 :]
@@ -254,25 +264,11 @@ class ComposeStack:
         self._ports = ports
         file = self._folder / OVERRIDE
         file.write_text(json.dumps(override(run, _owner(), ports, models), indent=1), encoding="utf-8")
-        sets = {task.removesuffix("_stream") for task in run.tasks if task.endswith("_stream")}
-        prompts = self.prompts()
-        asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
-        self._links = LocalLinks(ports, run.run_id, asked, self._clock)
-        began_wall_s = self._clock.wall_s()
-        self._tail = ContainerTail(
-            lambda: self._engine.events(began_wall_s), self._pid_at_start, self._clock, run.origin_monotonic_s
-        )
-        self._tail.start()
-        held.release()
-        files = ["-f", str(self._settings.folder / "compose.yaml"), "-f", str(file)]
         environ = {"HARNESS_PORT": str(ports.links["gateway"]), "HARNESS_MODEL": str(self._model)}
-        compose_command(
-            ["--project-name", project_name(run.run_id), *files, "up", "--detach", "--quiet-pull"],
-            {**environ, **(self._settings.environ or {})},
-            self._settings.up_s,
-        )
-        self._witness = Witness(Scene(ports, self._tail.new_events, self._clock, run.origin_monotonic_s))
-        self._witness.start()
+        environ |= self._settings.environ or {}
+        files = (self._settings.folder / "compose.yaml", file)
+        held.release()
+        bring_up(Project(project_name(run.run_id), run.run_id, files, environ), self._engine, self._settings.up_s)
 
     def _pid_at_start(self, service: str) -> int | None:
         if service not in REPLICAS or self._closing:

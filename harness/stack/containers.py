@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,16 +20,21 @@ import requests
 from docker.models.containers import Container
 
 from harness.model.errors import BlastRadiusError, StackError
+from harness.stack.compose_plugin import INSTALL
 from harness.stack.compose_project import RUN
 
-__all__ = ["ContainerState", "Containers", "compose_command"]
+__all__ = ["ContainerState", "Containers", "EngineAway"]
 
 ANSWER_S = 10
 QUIET_S = 86_400  # an engine may have nothing to tell for that long
 NotFound, ApiError = docker.errors.NotFound, docker.errors.APIError
 ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException)
 SERVICE = "com.docker.compose.service"
-INSTALL = "install Docker Engine 20.10 or later and its Compose plugin, or use `--stack local`"
+PROJECT = "com.docker.compose.project"
+
+
+class EngineAway(StackError):
+    """No engine answers; when it is back, the same request may well succeed."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Containers:
         """Service -> its container. A container that vanishes meanwhile is left out."""
         found = {}
         for container in self._containers():
-            with suppress(NotFound):
+            with suppress(NotFound), _answering():
                 state = _state(self._inspect(str(container.id)))
                 found[state.service] = state
         return found
@@ -86,15 +89,16 @@ class Containers:
         """The last line that a service wrote."""
         for container in self._containers():
             if container.labels.get(SERVICE) == service:
-                lines = container.logs(tail=20).decode(errors="replace").splitlines()
-                return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+                with suppress(NotFound), _answering():
+                    lines = container.logs(tail=20).decode(errors="replace").splitlines()
+                    return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
         return "it has no container"
 
     def save(self, folder: Path) -> None:
         """Everything the containers wrote, and what the engine knows of them, into SERVICE.log and inspect.json."""
         known = {}
         for container in self._containers():
-            with suppress(NotFound):
+            with suppress(NotFound), _answering():
                 facts = self._inspect(str(container.id))
                 name = _service(facts)
                 (folder / f"{name}.log").write_bytes(container.logs(stdout=True, stderr=True, timestamps=True))
@@ -106,17 +110,48 @@ class Containers:
         filters = {"label": [f"{RUN}={self._run_id}"], "type": ["container"]}
         yield from self._engine(timeout_s=QUIET_S).events(since=int(since_wall_s), filters=filters, decode=True)
 
+    def strangers(self, project: str) -> list[str]:
+        """Containers of a Compose project that do not carry this run's label."""
+        with _answering():
+            found = self._engine().containers.list(
+                all=True, filters={"label": f"{PROJECT}={project}"}, ignore_removed=True
+            )
+        return [str(one.name) for one in found if one.labels.get(RUN) != self._run_id]
+
+    def missing_images(self, wanted: Sequence[str]) -> list[str]:
+        """Those that the engine does not have."""
+        missing = []
+        for image in wanted:
+            try:
+                with _answering():
+                    self._engine().images.get(image)
+            except NotFound:
+                missing.append(image)
+        return missing
+
+    def anything(self) -> list[str]:
+        """What carries the run's label now: containers, networks and volumes, in words."""
+        engine, mine = self._engine(), self._mine()
+        with _answering():
+            return [
+                *(f"container {one.name}" for one in self._containers()),
+                *(f"network {one.name}" for one in engine.networks.list(filters=mine)),
+                *(f"volume {one.name}" for one in engine.volumes.list(filters=mine)),
+            ]
+
     def remove(self) -> list[str]:
         """Everything with the run's label, containers first; returns what could not be removed, in words."""
         failed: list[str] = []
         engine, mine = self._engine(), self._mine()
         for container in self._containers():
-            with suppress(ApiError):
+            with suppress(*ENGINE_ERRORS):
                 container.unpause()  # a paused container cannot be removed by every engine
             _gone(f"container {container.name}", lambda it=container: it.remove(force=True, v=True), failed)  # type: ignore[misc]
-        for network in engine.networks.list(filters=mine):
+        with _answering():
+            networks, volumes = engine.networks.list(filters=mine), engine.volumes.list(filters=mine)
+        for network in networks:
             _gone(f"network {network.name}", network.remove, failed)
-        for volume in engine.volumes.list(filters=mine):
+        for volume in volumes:
             _gone(f"volume {volume.name}", volume.remove, failed)
         return failed
 
@@ -124,11 +159,8 @@ class Containers:
         return {"label": f"{RUN}={self._run_id}"}
 
     def _containers(self) -> list[Container]:
-        try:
-            found = self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
-        except ENGINE_ERRORS as error:
-            raise StackError(f"the Docker engine does not answer ({error}); is it still running?") from error
-        return found
+        with _answering():
+            return self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
 
     def _own(self, service: str) -> Container:
         for container in self._containers():
@@ -149,7 +181,7 @@ class Containers:
             client = docker.from_env(timeout=timeout_s)
             client.ping()
         except ENGINE_ERRORS as error:
-            raise StackError(f"no Docker engine answers at {_where()} ({_short(error)}); {INSTALL}") from error
+            raise _unreachable(error) from error
         if timeout_s == ANSWER_S:
             self._client = client
         return client
@@ -165,34 +197,33 @@ def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
 
 
 @contextmanager
+def _answering() -> Iterator[None]:
+    """An engine that has gone, or does not answer in time, in words. What is not there stays NotFound."""
+    try:
+        yield
+    except NotFound:
+        raise
+    except ApiError as error:
+        raise StackError(f"the Docker engine refuses: {_short(error)}") from error
+    except ENGINE_ERRORS as error:
+        raise EngineAway(f"the Docker engine does not answer ({_short(error)}); is it still running?") from error
+
+
+def _unreachable(error: BaseException) -> EngineAway:
+    said = str(error)
+    if "Permission denied" in said or "PermissionError" in said:
+        remedy = "join its group (`usermod -aG docker USER`, then log in again), run as root, or use `--stack local`"
+        return EngineAway(f"no permission to use the Docker engine at {_where()}; {remedy}")
+    return EngineAway(f"no Docker engine answers at {_where()} ({_short(error)}); start it, or {INSTALL}")
+
+
+@contextmanager
 def _saying(words: str) -> Iterator[None]:
     """The engine's refusal as one sentence."""
     try:
         yield
     except ENGINE_ERRORS as error:
         raise StackError(f"{words}: {_short(error)}") from error
-
-
-def compose_command(arguments: Sequence[str], environ: Mapping[str, str], within_s: float) -> None:
-    """`docker compose ...`; raises StackError with the last line it wrote."""
-    program = shutil.which("docker")
-    if program is None:
-        raise StackError(f"docker: no such program; {INSTALL}")
-    try:
-        done = subprocess.run(
-            [program, "compose", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=within_s,
-            env={**os.environ, **environ},
-            check=False,
-            start_new_session=True,  # a Ctrl-C at the terminal is for us: we take the project down
-        )
-    except subprocess.TimeoutExpired as error:
-        raise StackError(f"docker compose {arguments[-1]} took more than {within_s:.0f} s") from error
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it wrote nothing"]
-        raise StackError(f"docker compose: {lines[-1]}")
 
 
 def _state(facts: Mapping[str, Any]) -> ContainerState:
