@@ -9,6 +9,7 @@ import socket
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.faults.inverse import carry_out
 from harness.faults.weights import SNAPSHOTS
@@ -19,6 +20,9 @@ from harness.stack.compose_plugin import client_mark
 from harness.stack.compose_project import OVERRIDE
 from harness.stack.owned import ProcessId, kill_owned, owned_processes, process_state
 from harness.store.registry import LiveRun, Registry
+
+if TYPE_CHECKING:
+    from harness.stack.containers import Containers
 
 __all__ = ["Recovered", "recover", "sweep"]
 
@@ -66,21 +70,25 @@ def _clear_containers(folder: Path, run_id: str, clock: Clock) -> tuple[list[str
     # Here, since the client takes 0.3 s to import, which most runs' guards can do without.
     from harness.stack.containers import Containers, EngineAway
 
-    containers = Containers(run_id)
-    failed: list[str] = []
-    quiet = 0
     try:
-        for _ in range(LOOKS):
-            failed = containers.remove()
-            quiet = 0 if containers.anything() else quiet + 1
-            if quiet == 2:
-                return [], False
-            clock.sleep(LOOK_EVERY_S)
-        return failed or [f"{', '.join(containers.anything())}: still there"], False
+        with Containers(run_id) as containers:
+            return _remove_until_quiet(containers, clock), False
     except EngineAway as error:
         return [str(error)], True
     except StackError as error:
         return [str(error)], False
+
+
+def _remove_until_quiet(containers: Containers, clock: Clock) -> list[str]:
+    failed: list[str] = []
+    quiet = 0
+    for _ in range(LOOKS):
+        failed = containers.remove()
+        quiet = 0 if containers.anything() else quiet + 1
+        if quiet == 2:
+            return []
+        clock.sleep(LOOK_EVERY_S)
+    return failed or [f"{', '.join(containers.anything())}: still there"]
 
 
 def _socket_folders(base: str, run_id: str) -> list[Path]:

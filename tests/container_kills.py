@@ -1,6 +1,6 @@
 """SIGKILL at a random point of a container run, with faults of every family in flight, and what is left afterwards.
 
-Points are drawn from a seed. To put another family in flight: a line in MIXES, beside faults that it does not clash with.
+Points are drawn from a seed. To put another family in flight: a line in MIXES, beside faults that do not clash with it.
 """
 
 from __future__ import annotations

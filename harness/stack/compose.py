@@ -146,6 +146,7 @@ class ComposeStack:
         with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
             self._containers.save(self._folder)
         failed = self._containers.remove()
+        self._containers.close()
         kill_owned(self._run.run_id)
         for name in (*REPLICAS, "gateway"):
             shutil.rmtree(self.model_folder(name), ignore_errors=True)

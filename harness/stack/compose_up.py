@@ -42,10 +42,10 @@ def check_engine(file: Path, environ: Mapping[str, str], profiles: Sequence[str]
 
     if not file.is_file():
         raise StackError(f"{file}: missing; run from a checkout of the project")
-    engine = Containers("")
-    engine.check()
-    compose_version()
-    missing = engine.missing_images(compose_images(file, environ, profiles))
+    with Containers("") as engine:
+        engine.check()
+        compose_version()
+        missing = engine.missing_images(compose_images(file, environ, profiles))
     if missing:
         raise StackError(f"image {missing[0]} is not there; {BUILD}")
 

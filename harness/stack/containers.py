@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,18 @@ class Containers:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._client: docker.DockerClient | None = None
+
+    def __enter__(self) -> Containers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection to the engine; the next question makes a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def check(self) -> None:
         """Raise StackError, with the remedy, when no engine answers."""
@@ -108,7 +121,8 @@ class Containers:
     def events(self, since_wall_s: float) -> Iterator[Mapping[str, Any]]:
         """Events of this run's containers from then on; ends when the engine ends the stream."""
         filters = {"label": [f"{RUN}={self._run_id}"], "type": ["container"]}
-        yield from self._engine(timeout_s=QUIET_S).events(since=int(since_wall_s), filters=filters, decode=True)
+        with closing(_connected(QUIET_S)) as client:
+            yield from client.events(since=int(since_wall_s), filters=filters, decode=True)
 
     def strangers(self, project: str) -> list[str]:
         """Containers of a Compose project that do not carry this run's label."""
@@ -174,17 +188,42 @@ class Containers:
         facts: Mapping[str, Any] = self._engine().api.inspect_container(container_id)
         return facts
 
-    def _engine(self, timeout_s: int = ANSWER_S) -> docker.DockerClient:
-        if self._client is not None and timeout_s == ANSWER_S:
-            return self._client
+    def _engine(self) -> docker.DockerClient:
+        if self._client is None:
+            self._client = _connected(ANSWER_S)
+        return self._client
+
+
+def _connected(timeout_s: int) -> docker.DockerClient:
+    _knock(timeout_s)
+    client = None
+    try:
+        client = docker.from_env(timeout=timeout_s)
+        client.ping()
+    except ENGINE_ERRORS as error:
+        if client is not None:
+            client.close()
+        raise EngineAway(f"no Docker engine answers at {_where()} ({_short(error)}); start it, or {INSTALL}") from error
+    return client
+
+
+def _knock(timeout_s: int) -> None:
+    """Whether somebody listens at the engine's socket, since the client's own words for that are hard to read."""
+    scheme, _, path = _where().partition("://")
+    if scheme != "unix":
+        return
+    with socket.socket(socket.AF_UNIX) as knock:
+        knock.settimeout(timeout_s)
         try:
-            client = docker.from_env(timeout=timeout_s)
-            client.ping()
-        except ENGINE_ERRORS as error:
-            raise _unreachable(error) from error
-        if timeout_s == ANSWER_S:
-            self._client = client
-        return client
+            knock.connect(path)
+        except PermissionError as error:
+            remedy = (
+                "join its group (`usermod -aG docker USER`, then log in again), run as root, or use `--stack local`"
+            )
+            raise EngineAway(f"no permission to use the Docker engine at {_where()}; {remedy}") from error
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise EngineAway(f"no Docker engine answers at {_where()} ({why}); start it, or {INSTALL}") from error
 
 
 def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
@@ -207,14 +246,6 @@ def _answering() -> Iterator[None]:
         raise StackError(f"the Docker engine refuses: {_short(error)}") from error
     except ENGINE_ERRORS as error:
         raise EngineAway(f"the Docker engine does not answer ({_short(error)}); is it still running?") from error
-
-
-def _unreachable(error: BaseException) -> EngineAway:
-    said = str(error)
-    if "Permission denied" in said or "PermissionError" in said:
-        remedy = "join its group (`usermod -aG docker USER`, then log in again), run as root, or use `--stack local`"
-        return EngineAway(f"no permission to use the Docker engine at {_where()}; {remedy}")
-    return EngineAway(f"no Docker engine answers at {_where()} ({_short(error)}); start it, or {INSTALL}")
 
 
 @contextmanager
