@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["ComposeSettings", "ComposeStack"]
 
 COMPOSE_FOLDER = Path(__file__).parent.parent.parent / "compose"
+RESTARTS_MAX = 3  # of one container before it was ever ready: what fails that often at its start will fail again
 DOWN = {"exited": "has exited", "dead": "is dead", "created": "was not started", "paused": "is paused"}
 
 
@@ -113,6 +114,9 @@ class ComposeStack:
             if state.status in DOWN:
                 said = self._engine.last_words(name)
                 raise StackError(f"{name}: its container {DOWN[state.status]} (exit {state.exit_code}): {said}")
+            if state.restarts >= RESTARTS_MAX:
+                said = self._engine.last_words(name)
+                raise StackError(f"{name}: has ended {state.restarts} times (exit {state.exit_code}): {said}")
             if state.status == "restarting":
                 return f"{name}: being restarted after exit {state.exit_code}: {self._engine.last_words(name)}"
         for name in REPLICAS:
