@@ -21,3 +21,5 @@ class Capability(StrEnum):
     """Toxics that the official Toxiproxy lacks: those that know HTTP and token streams, and two more."""
     SUPERVISOR = "supervisor"
     """A scenario may choose who restarts replicas that died."""
+    BALANCER = "balancer"
+    """A scenario may choose what spreads the users over the replicas."""

@@ -89,11 +89,13 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
         for index, fault in enumerate(scenario.faults)
         for need in sorted(fault.capabilities - target.capabilities)
     ]
+    chosen = [(path, Capability.SUPERVISOR) for path in ("target.supervisor", "target.supervision")]
+    chosen += [("target.balancer", Capability.BALANCER)] if scenario.target.balancer != "gateway" else []
     problems += [
-        f"{_file(scenario)}:{_line(scenario, path)}: {path} needs the capability '{Capability.SUPERVISOR}', which the "
+        f"{_file(scenario)}:{_line(scenario, path)}: {path} needs the capability '{need}', which the "
         f"stack '{target.stack}' does not have (it has: {has})"
-        for path in ("target.supervisor", "target.supervision")
-        if path in scenario.lines and Capability.SUPERVISOR not in target.capabilities
+        for path, need in chosen
+        if path in scenario.lines and need not in target.capabilities
     ]
     if problems:
         raise CapabilityError("\n".join(problems))

@@ -7,7 +7,6 @@ read-only. The engine restarts what dies. Everything carries the run's label, as
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,17 +21,19 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
-from harness.stack.compose_project import OVERRIDE, Owner, override, project_name
+from harness.stack.compose_project import OVERRIDE, override, own, project_name
 from harness.stack.compose_up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.container_events import ContainerTail
+from harness.stack.haproxy import HAPROXY, behind_haproxy, not_served_by_haproxy, watching_haproxy
 from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_settings import LINKS, REPLICAS, Ports
-from harness.stack.model_source import check_model, copy_model, golden_prompts
+from harness.stack.model_source import check_model, copy_model, golden_prompts, streamed
 from harness.stack.orders import Orders
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
+from harness.stack.prometheus import save_targets, with_prometheus
 from harness.stack.readiness import not_served
 from harness.stack.service import Service
 from harness.stack.target_signals import TargetSignals, server_below
@@ -56,6 +57,7 @@ class ComposeSettings:
     environ: Mapping[str, str] | None = None
     up_s: float = 120.0  # until every container is started; an image may have to be pulled or built before that
     stop_wait_s: int = 5
+    prometheus: bool = False
 
 
 class ComposeStack:
@@ -121,7 +123,7 @@ class ComposeStack:
                 return f"{name}: being restarted after exit {state.exit_code}: {self._engine.last_words(name)}"
         for name in REPLICAS:
             self.process(name)  # so that its pid is known when it ends
-        return not_served(self._ports, self._clock)
+        return (not_served_by_haproxy if self._haproxy else not_served)(self._ports, self._clock)
 
     @property
     def base_url(self) -> str:
@@ -148,6 +150,7 @@ class ComposeStack:
         if self._run is None or self._containers is None:
             return
         with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
+            save_targets(self._folder, self._clock)
             self._containers.save(self._folder)
         failed = self._containers.remove()
         self._containers.close()
@@ -244,6 +247,10 @@ class ComposeStack:
         assert self._run is not None, "the stack is not up"
         return self._run.folder / "stack"
 
+    @property
+    def _haproxy(self) -> bool:
+        return self._run is not None and self._run.target.balancer == HAPROXY
+
     def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
         began_wall_s = self._clock.wall_s()
         self._tail = ContainerTail(
@@ -252,11 +259,9 @@ class ComposeStack:
         self._tail.start()
         with_other_ports(lambda: self._try_to_start(run, models), self._engine.remove)
         assert self._ports is not None
-        sets = {task.removesuffix("_stream") for task in run.tasks if task.endswith("_stream")}
-        prompts = self.prompts()
-        asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
-        self._links = LocalLinks(self._ports, run.run_id, asked, self._clock)
-        self._witness = Witness(Scene(self._ports, self._tail.new_events, self._clock, run.origin_monotonic_s))
+        self._links = LocalLinks(self._ports, run.run_id, streamed(self.prompts(), run.tasks), self._clock)
+        scene = Scene(self._ports, self._tail.new_events, self._clock, run.origin_monotonic_s)
+        self._witness = Witness(watching_haproxy(scene) if self._haproxy else scene)
         self._witness.start()
 
     def _try_to_start(self, run: RunContext, models: Mapping[str, Path]) -> None:
@@ -268,12 +273,16 @@ class ComposeStack:
         )
         self._ports = ports
         file = self._folder / OVERRIDE
-        file.write_text(json.dumps(override(run, _owner(), ports, models), indent=1), encoding="utf-8")
+        parts = override(run, own(), ports, models)
+        parts = behind_haproxy(parts) if self._haproxy else parts
+        parts = with_prometheus(parts) if self._settings.prometheus else parts
+        file.write_text(json.dumps(parts, indent=1), encoding="utf-8")
         environ = {"HARNESS_PORT": str(ports.links["gateway"]), "HARNESS_MODEL": str(self._model)}
         environ |= self._settings.environ or {}
         files = (self._settings.folder / "compose.yaml", file)
         held.release()
-        bring_up(Project(project_name(run.run_id), run.run_id, files, environ), self._engine, self._settings.up_s)
+        project = Project(project_name(run.run_id), run.run_id, files, environ, tuple(parts["services"]))
+        bring_up(project, self._engine, self._settings.up_s)
 
     def _pid_at_start(self, service: str) -> int | None:
         if service not in REPLICAS or self._closing:
@@ -285,8 +294,3 @@ class ComposeStack:
                 return process.pid
             self._clock.sleep(0.02)
         return None
-
-
-def _owner() -> Owner:
-    me = identify(os.getpid())
-    return Owner(os.getpid(), me.started if me else 0)

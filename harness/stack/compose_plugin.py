@@ -61,10 +61,13 @@ def compose_version() -> str:
     return said
 
 
-def compose_images(file: Path, environ: Mapping[str, str], profiles: Sequence[str] = ()) -> list[str]:
-    """The images that a project would run, each once, with variables and the .env file beside it resolved."""
-    chosen = [part for profile in profiles for part in ("--profile", profile)]
-    said = compose_command(["--file", str(file), *chosen, "config", "--images"], environ, ANSWER_S)
+def compose_images(files: Sequence[Path], environ: Mapping[str, str], services: Sequence[str] = ()) -> list[str]:
+    """The images that a project would run, each once, with variables and the .env file beside it resolved.
+
+    `services`: only theirs, whatever profile they are in; none: all that are in no profile.
+    """
+    named = [part for file in files for part in ("--file", str(file))]
+    said = compose_command([*named, "config", "--images", *services], environ, ANSWER_S)
     return sorted({line.strip() for line in said.splitlines() if line.strip()})
 
 

@@ -36,7 +36,7 @@ class Project:
     services: Sequence[str] = ()
 
 
-def check_engine(file: Path, environ: Mapping[str, str], profiles: Sequence[str] = ()) -> None:
+def check_engine(file: Path, environ: Mapping[str, str]) -> None:
     """Raise StackError, with the remedy, for whatever would keep `file` from being brought up here."""
     from harness.stack.containers import Containers
 
@@ -45,7 +45,14 @@ def check_engine(file: Path, environ: Mapping[str, str], profiles: Sequence[str]
     with Containers("") as engine:
         engine.check()
         compose_version()
-        missing = engine.missing_images(compose_images(file, environ, profiles))
+        check_images([file], environ, engine)
+
+
+def check_images(
+    files: Sequence[Path], environ: Mapping[str, str], engine: Containers, services: Sequence[str] = ()
+) -> None:
+    """Raise StackError for an image that the engine does not have, of all services or of those that are named."""
+    missing = engine.missing_images(compose_images(files, environ, services))
     if missing:
         raise StackError(f"image {missing[0]} is not there; {BUILD}")
 
@@ -58,6 +65,7 @@ def bring_up(project: Project, engine: Containers, within_s: float) -> None:
             f"the Compose project {project.name} belongs to somebody else (container {strangers[0]}); "
             "run again, which makes a new name, or remove it with `docker compose -p NAME down`"
         )
+    check_images(project.files, project.environ, engine, project.services)
     files = [part for file in project.files for part in ("-f", str(file))]
     compose_command(
         ["--project-name", project.name, *files, "up", "--detach", "--quiet-pull", *project.services],

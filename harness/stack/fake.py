@@ -25,7 +25,7 @@ class FakeStack:
     """A stack that starts nothing."""
 
     name = "fake"
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.BALANCER}
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -51,7 +51,7 @@ class LocalStack:
         self._settings = settings or LocalSettings()
         lacking = set() if self._settings.proxy_is_ours else {Capability.INFERENCE_TOXICS}
         lacking |= set() if self._settings.service_faults else {Capability.SERVICE_FAULTS}
-        self.capabilities = frozenset(Capability) - lacking
+        self.capabilities = frozenset(Capability) - lacking - {Capability.BALANCER}
         self._clock = clock or SystemClock()
         self._run: RunContext | None = None
         self._ports: Ports | None = None

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.model.errors import StackError
 from harness.model.plan import Prompt
 
-__all__ = ["check_model", "copy_model", "golden_prompts", "pristine_params_sha256"]
+__all__ = ["check_model", "copy_model", "golden_prompts", "pristine_params_sha256", "streamed"]
 
 BUILD = "build one with `python -m target_service.build_model FOLDER`"
 
@@ -40,6 +40,12 @@ def golden_prompts(folder: Path) -> Mapping[str, tuple[Prompt, ...]]:
     if not prompts or not all(prompts.values()):
         raise StackError(f"{folder / 'golden.json'}: `tasks` holds no prompts; {BUILD}")
     return prompts
+
+
+def streamed(prompts: Mapping[str, tuple[Prompt, ...]], tasks: Sequence[str]) -> list[Prompt]:
+    """The prompts that tasks ask for as token streams; all of them when none does."""
+    sets = {task.removesuffix("_stream") for task in tasks if task.endswith("_stream")}
+    return [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
 
 
 def pristine_params_sha256(folder: Path) -> str | None:

@@ -83,7 +83,7 @@ def test_a_client_that_takes_too_long_is_ended_and_named_by_what_it_did(docker: 
 
 def test_images_are_named_once_each(docker: Path) -> None:
     answers(docker, "echo b; echo a; echo b; echo")
-    assert compose_images(Path("compose.yaml"), {}) == ["a", "b"]
+    assert compose_images([Path("compose.yaml")], {}) == ["a", "b"]
 
 
 def test_a_runs_client_carries_its_label_and_a_mark_of_its_own(docker: Path) -> None:

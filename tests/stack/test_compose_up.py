@@ -54,9 +54,15 @@ def test_a_project_that_belongs_to_somebody_else_is_left_alone(engine: StubEngin
     assert engine.asked == []
 
 
-def test_the_services_that_are_named_are_brought_up(engine: StubEngine, of: Of, tmp_path: Path) -> None:
-    bring_up(Project("harness-r1", "r1", [tmp_path / "compose.yaml"], {}, ["primary"]), of("r1"), 5.0)
-    (line,) = (tmp_path / "docker.log").read_text().splitlines()
+def test_the_services_that_are_named_are_brought_up_if_their_images_are_there(
+    engine: StubEngine, of: Of, tmp_path: Path
+) -> None:
+    project = Project("harness-r1", "r1", [tmp_path / "compose.yaml"], {}, ["primary"])
+    with pytest.raises(StackError, match="image target:1 is not there; build it"):
+        bring_up(project, of("r1"), 5.0)
+    engine.images.add("target:1")
+    bring_up(project, of("r1"), 5.0)
+    line = (tmp_path / "docker.log").read_text().splitlines()[-1]
     assert line.startswith("compose --project-name harness-r1 -f ") and line.endswith(
         "up --detach --quiet-pull primary"
     )
