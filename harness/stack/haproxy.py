@@ -10,7 +10,9 @@ import csv
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from http.client import HTTPConnection, HTTPException
 from typing import Any
+from urllib.parse import urlsplit
 
 from harness.model.event import Event
 from harness.record.clock import Clock
@@ -48,7 +50,7 @@ def parse_states(text: str) -> dict[str, str]:
 
 def not_served_by_haproxy(ports: Ports, clock: Clock) -> str | None:
     """None: every replica is ready, HAProxy says so too, and users reach it through the proxy."""
-    states = _states(ports.url("gateway"), clock)
+    states = _states(ports.url("gateway"))
     if states is None:
         return "haproxy: not answering"
     for name in ports.replicas:
@@ -57,14 +59,14 @@ def not_served_by_haproxy(ports: Ports, clock: Clock) -> str | None:
             return f"{name}: {'not answering' if own is None else own.body.get('reason') or 'not ready'}"
         if states.get(name) != "UP":
             return f"{name}: ready, and {states.get(name) or 'unknown'} to HAProxy"
-    return None if _states(ports.through("gateway"), clock) is not None else "proxy: not forwarding"
+    return None if _states(ports.through("gateway")) is not None else "proxy: not forwarding"
 
 
 class HaproxyStates:
     """What HAProxy says of its servers, as events when it changes; seen within the time between two looks."""
 
     def __init__(self, ports: Ports, clock: Clock, origin_s: float) -> None:
-        self._ask: Callable[[], dict[str, str] | None] = lambda: _states(ports.url("gateway"), clock)
+        self._ask: Callable[[], dict[str, str] | None] = lambda: _states(ports.url("gateway"))
         self._clock = clock
         self._origin_s = origin_s
         self._last: dict[str, str] = {}
@@ -88,8 +90,16 @@ def watching_haproxy(scene: Scene) -> Scene:
     return replace(scene, balancer=HaproxyStates(scene.ports, scene.clock, scene.origin_s).new_events)
 
 
-def _states(base_url: str, clock: Clock) -> dict[str, str] | None:
-    answer = get_json(f"{base_url}{STATISTICS}", clock=clock, total_s=ANSWER_WITHIN_S)
-    if answer is None or answer.status != 200:
+def _states(base_url: str) -> dict[str, str] | None:
+    """What it says now; None when it does not answer. It sends its statistics in chunks even to HTTP/1.0."""
+    where = urlsplit(base_url)
+    connection = HTTPConnection(where.hostname or "", where.port, timeout=ANSWER_WITHIN_S)
+    try:
+        connection.request("GET", STATISTICS)
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except (OSError, HTTPException):
         return None
-    return parse_states(answer.data.decode(errors="replace"))
+    finally:
+        connection.close()
+    return parse_states(text) if answer.status == 200 else None

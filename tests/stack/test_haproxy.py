@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +95,26 @@ def test_where_a_run_has_no_prometheus_no_targets_are_written(tmp_path: Path) ->
     (tmp_path / "compose.override.json").write_text('{"services": {"primary": {}}}')
     save_targets(tmp_path, FakeClock())
     assert [path.name for path in tmp_path.iterdir()] == ["compose.override.json"]
+
+
+def test_statistics_that_come_in_chunks_are_read_whole() -> None:
+    text = CSV.format(primary="UP", standby="no check").encode()
+    chunks = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (text[:30], text[30:], b""))
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(4096)
+                client.sendall(head + chunks)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        found = haproxy._states(f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert found == {"primary": "UP", "standby": "no check"}
+
+
+def test_a_haproxy_that_does_not_answer_says_nothing() -> None:
+    assert haproxy._states("http://127.0.0.1:1") is None
