@@ -68,7 +68,8 @@ def _clear_containers(folder: Path, run_id: str, clock: Clock) -> tuple[list[str
     if not (folder / "stack" / OVERRIDE).exists():
         return [], False
     # Here, since the client takes 0.3 s to import, which most runs' guards can do without.
-    from harness.stack.containers import Containers, EngineAway
+    from harness.stack.containers import Containers
+    from harness.stack.engine import EngineAway
 
     try:
         with Containers(run_id) as containers:

@@ -152,13 +152,16 @@ class ComposeStack:
         with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
             save_targets(self._folder, self._clock)
             self._containers.save(self._folder)
-        failed = self._containers.remove()
+        try:
+            failed = self._containers.remove()
+        except StackError as error:
+            failed = [str(error)]
         self._containers.close()
         kill_owned(self._run.run_id)
         for name in (*REPLICAS, "gateway"):
             shutil.rmtree(self.model_folder(name), ignore_errors=True)
         if failed:
-            raise StackError(f"left behind: {'; '.join(failed)}; `harness undo` tries again")
+            raise StackError(f"left behind: {'; '.join(failed)}; the guard tries again, and so does `harness undo`")
 
     # -- kill, pause, stop
 

@@ -7,35 +7,35 @@ that does not answer is an error in words, never a hang.
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
-import requests
 from docker.models.containers import Container
 
 from harness.model.errors import BlastRadiusError, StackError
-from harness.stack.compose_plugin import INSTALL
 from harness.stack.compose_project import RUN
+from harness.stack.engine import (
+    ANSWER_S,
+    ENGINE_ERRORS,
+    QUIET_S,
+    NotFound,
+    answering,
+    connected,
+    on_this_host,
+    saying,
+    short,
+    where,
+)
 
-__all__ = ["ContainerState", "Containers", "EngineAway"]
+__all__ = ["ContainerState", "Containers"]
 
-ANSWER_S = 10
-QUIET_S = 86_400  # an engine may have nothing to tell for that long
-NotFound, ApiError = docker.errors.NotFound, docker.errors.APIError
-ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException)
 SERVICE = "com.docker.compose.service"
 PROJECT = "com.docker.compose.project"
-
-
-class EngineAway(StackError):
-    """No engine answers; when it is back, the same request may well succeed."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,19 @@ class Containers:
             client.close()
 
     def check(self) -> None:
-        """Raise StackError, with the remedy, when no engine answers."""
+        """Raise StackError, with the remedy, when no engine answers, or it is another host's."""
+        if not on_this_host(where()):
+            raise StackError(
+                f"the Docker engine at {where()} is another host's, whose processes and ports cannot be reached from "
+                "here: run the harness on that host, or use `--stack external`"
+            )
         self._engine()
 
     def states(self) -> dict[str, ContainerState]:
         """Service -> its container. A container that vanishes meanwhile is left out."""
         found = {}
         for container in self._containers():
-            with suppress(NotFound), _answering():
+            with suppress(NotFound), answering():
                 state = _state(self._inspect(str(container.id)))
                 found[state.service] = state
         return found
@@ -90,19 +95,19 @@ class Containers:
 
     def restart(self, service: str, stop_within_s: int) -> None:
         """Stop it by SIGTERM, by SIGKILL when it takes longer, and start it; its restart policy stays."""
-        with _saying(f"{service} was not restarted"):
+        with saying(f"{service} was not restarted"):
             self._own(service).restart(timeout=stop_within_s)
 
     def start(self, service: str) -> None:
         """Start it if it is down."""
-        with _saying(f"{service} was not started"):
+        with saying(f"{service} was not started"):
             self._own(service).start()
 
     def last_words(self, service: str) -> str:
         """The last line that a service wrote."""
         for container in self._containers():
             if container.labels.get(SERVICE) == service:
-                with suppress(NotFound), _answering():
+                with suppress(NotFound), answering():
                     lines = container.logs(tail=20).decode(errors="replace").splitlines()
                     return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
         return "it has no container"
@@ -111,7 +116,7 @@ class Containers:
         """Everything the containers wrote, and what the engine knows of them, into SERVICE.log and inspect.json."""
         known = {}
         for container in self._containers():
-            with suppress(NotFound), _answering():
+            with suppress(NotFound), answering():
                 facts = self._inspect(str(container.id))
                 name = _service(facts)
                 (folder / f"{name}.log").write_bytes(container.logs(stdout=True, stderr=True, timestamps=True))
@@ -121,12 +126,12 @@ class Containers:
     def events(self, since_wall_s: float) -> Iterator[Mapping[str, Any]]:
         """Events of this run's containers from then on; ends when the engine ends the stream."""
         filters = {"label": [f"{RUN}={self._run_id}"], "type": ["container"]}
-        with closing(_connected(QUIET_S)) as client:
+        with closing(connected(QUIET_S)) as client:
             yield from client.events(since=int(since_wall_s), filters=filters, decode=True)
 
     def strangers(self, project: str) -> list[str]:
         """Containers of a Compose project that do not carry this run's label."""
-        with _answering():
+        with answering():
             found = self._engine().containers.list(
                 all=True, filters={"label": f"{PROJECT}={project}"}, ignore_removed=True
             )
@@ -137,7 +142,7 @@ class Containers:
         missing = []
         for image in wanted:
             try:
-                with _answering():
+                with answering():
                     self._engine().images.get(image)
             except NotFound:
                 missing.append(image)
@@ -146,7 +151,7 @@ class Containers:
     def anything(self) -> list[str]:
         """What carries the run's label now: containers, networks and volumes, in words."""
         engine, mine = self._engine(), self._mine()
-        with _answering():
+        with answering():
             return [
                 *(f"container {one.name}" for one in self._containers()),
                 *(f"network {one.name}" for one in engine.networks.list(filters=mine)),
@@ -161,7 +166,7 @@ class Containers:
             with suppress(*ENGINE_ERRORS):
                 container.unpause()  # a paused container cannot be removed by every engine
             _gone(f"container {container.name}", lambda it=container: it.remove(force=True, v=True), failed)  # type: ignore[misc]
-        with _answering():
+        with answering():
             networks, volumes = engine.networks.list(filters=mine), engine.volumes.list(filters=mine)
         for network in networks:
             _gone(f"network {network.name}", network.remove, failed)
@@ -173,7 +178,7 @@ class Containers:
         return {"label": f"{RUN}={self._run_id}"}
 
     def _containers(self) -> list[Container]:
-        with _answering():
+        with answering():
             return self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
 
     def _own(self, service: str) -> Container:
@@ -190,40 +195,8 @@ class Containers:
 
     def _engine(self) -> docker.DockerClient:
         if self._client is None:
-            self._client = _connected(ANSWER_S)
+            self._client = connected(ANSWER_S)
         return self._client
-
-
-def _connected(timeout_s: int) -> docker.DockerClient:
-    _knock(timeout_s)
-    client = None
-    try:
-        client = docker.from_env(timeout=timeout_s)
-        client.ping()
-    except ENGINE_ERRORS as error:
-        if client is not None:
-            client.close()
-        raise EngineAway(f"no Docker engine answers at {_where()} ({_short(error)}); start it, or {INSTALL}") from error
-    return client
-
-
-def _knock(timeout_s: int) -> None:
-    """Whether somebody listens at the engine's socket, since the client's own words for that are hard to read."""
-    scheme, _, path = _where().partition("://")
-    if scheme != "unix":
-        return
-    with socket.socket(socket.AF_UNIX) as knock:
-        knock.settimeout(timeout_s)
-        try:
-            knock.connect(path)
-        except PermissionError as error:
-            remedy = (
-                "join its group (`usermod -aG docker USER`, then log in again), run as root, or use `--stack local`"
-            )
-            raise EngineAway(f"no permission to use the Docker engine at {_where()}; {remedy}") from error
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise EngineAway(f"no Docker engine answers at {_where()} ({why}); start it, or {INSTALL}") from error
 
 
 def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
@@ -232,29 +205,7 @@ def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
     except NotFound:
         return
     except ENGINE_ERRORS as error:
-        failed.append(f"{what}: {_short(error)}")
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """An engine that has gone, or does not answer in time, in words. What is not there stays NotFound."""
-    try:
-        yield
-    except NotFound:
-        raise
-    except ApiError as error:
-        raise StackError(f"the Docker engine refuses: {_short(error)}") from error
-    except ENGINE_ERRORS as error:
-        raise EngineAway(f"the Docker engine does not answer ({_short(error)}); is it still running?") from error
-
-
-@contextmanager
-def _saying(words: str) -> Iterator[None]:
-    """The engine's refusal as one sentence."""
-    try:
-        yield
-    except ENGINE_ERRORS as error:
-        raise StackError(f"{words}: {_short(error)}") from error
+        failed.append(f"{what}: {short(error)}")
 
 
 def _state(facts: Mapping[str, Any]) -> ContainerState:
@@ -274,11 +225,3 @@ def _state(facts: Mapping[str, Any]) -> ContainerState:
 def _service(facts: Mapping[str, Any]) -> str:
     labels = facts.get("Config", {}).get("Labels") or {}
     return str(labels.get(SERVICE, facts.get("Name", "")))
-
-
-def _where() -> str:
-    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-
-
-def _short(error: BaseException) -> str:
-    return str(getattr(error, "explanation", None) or error).splitlines()[0][:200]

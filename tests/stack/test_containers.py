@@ -12,7 +12,8 @@ import pytest
 
 from harness.model.errors import StackError
 from harness.stack.compose_project import RUN
-from harness.stack.containers import PROJECT, SERVICE, EngineAway
+from harness.stack.containers import PROJECT, SERVICE
+from harness.stack.engine import EngineAway, on_this_host
 from tests.stack.stub_engine import Of, StubEngine, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of the SDK
@@ -154,3 +155,18 @@ def test_no_permission_on_the_engines_socket_names_its_group(of: Of, monkeypatch
             if root:
                 os.seteuid(0)
     assert str(error.value).startswith(f"no permission to use the Docker engine at {address}; join its group")
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("unix:///var/run/docker.sock", True),
+        ("tcp://127.0.0.1:2375", True),
+        ("tcp://localhost:2375", True),
+        ("tcp://[::1]:2375", True),
+        ("tcp://10.0.0.7:2376", False),
+        ("ssh://root@build", False),
+    ],
+)
+def test_an_engine_of_another_host_is_told_by_its_address(address: str, here: bool) -> None:
+    assert on_this_host(address) is here
