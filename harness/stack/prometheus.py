@@ -1,4 +1,4 @@
-"""Prometheus beside a container run: HARNESS_PROMETHEUS=1 starts it. It scrapes replicas, balancer and proxy.
+"""Prometheus beside a container run: HARNESS_COMPOSE_PROMETHEUS=1 starts it. It scrapes replicas, balancer and proxy.
 
 It is off by default: it costs the target's host a share of a processor, and no verdict reads it.
 """
@@ -18,7 +18,7 @@ from harness.stack.ports import HeldPorts
 __all__ = ["PROMETHEUS", "SWITCH", "TARGETS", "save_targets", "with_prometheus"]
 
 PROMETHEUS = "prometheus"  # the service, and the profile that it is in
-SWITCH = "HARNESS_PROMETHEUS"
+SWITCH = "HARNESS_COMPOSE_PROMETHEUS"
 TARGETS = "prometheus-targets.json"  # in the run's folder, below stack/
 INSIDE = 9090
 ANSWER_WITHIN_S = 2.0
