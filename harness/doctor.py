@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
 import resource
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.store.registry import Registry, registry_folder
 
-__all__ = ["Item", "examine"]
+__all__ = ["Item", "container_faults", "examine"]
 
 ANSWER_S = 5.0
 TARGET_IMAGE = "reliability-harness/target:local"
@@ -34,7 +37,8 @@ class Item:
 
 def examine() -> list[Item]:
     """Everything that matters, most important first."""
-    return [_system(), _target(), _model(), _files(), _state_folder(), _left_behind(), _docker()]
+    looked = [_system(), _target(), _model(), _files(), _state_folder(), _left_behind(), _docker()]
+    return [*looked, *_container_faults()]
 
 
 def _system() -> Item:
@@ -111,6 +115,38 @@ def _docker() -> Item:
     built = _said(client, "image", "inspect", "--format", "{{.Id}}", TARGET_IMAGE) is not None
     finding = f"engine {engine}, Compose {compose}, the target's image {'is' if built else 'is not'} built"
     return Item("docker", built, finding, "`harness images`, or `--stack local`, which needs no container")
+
+
+def _container_faults() -> list[Item]:
+    """What the engine's kind allows; nothing where there is none."""
+    client = shutil.which("docker")
+    said = _said(client, "info", "--format", "{{json .}}") if client else None
+    try:
+        facts = json.loads(said or "")
+    except ValueError:
+        return []
+    return [container_faults(facts, root=os.geteuid() == 0)] if isinstance(facts, dict) else []
+
+
+def container_faults(facts: Mapping[str, Any], *, root: bool) -> Item:
+    """Which faults can be done to containers of an engine that says this of itself (`docker info`, as JSON).
+
+    Processes in containers are signalled from the host, so they must be the host's, and ours to signal.
+    """
+    system = str(facts.get("OperatingSystem"))
+    rootless = any("rootless" in str(option) for option in facts.get("SecurityOptions") or ())
+    groups = f"cgroup v{facts.get('CgroupVersion') or '1'}"
+    here = f"{system}, {groups}"
+    if "Docker Desktop" in system or facts.get("OSType") != "linux":
+        remedy = "its containers live in a virtual machine: run the harness inside that, or use an engine on Linux"
+        return Item("container faults", False, f"{here}: network.* of the links only", remedy)
+    if rootless:
+        remedy = "its containers' processes belong to other users: use an engine that runs as root"
+        return Item("container faults", False, f"{here}, rootless: network.* of the links only", remedy)
+    if not root:
+        remedy = "run as root: the containers' processes belong to another user"
+        return Item("container faults", False, f"{here}, without root: network.* of the links only", remedy)
+    return Item("container faults", True, f"{here}: every fault that `harness faults` lists for containers", "")
 
 
 def _said(program: str, *arguments: str) -> str | None:

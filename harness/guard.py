@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.model.errors import RunBroken
-from harness.recover import recover
+from harness.record.clock import SystemClock
+from harness.recover import Recovered, recover
 from harness.stack.owned import RUN_LABEL, ProcessId, process_state
 from harness.store.registry import LiveRun, Registry
 
 __all__ = ["Guard", "NoGuard", "ProcessGuard"]
 
 ARM_S = 10.0  # a loaded host may need seconds to start an interpreter
+AGAIN_S, ENGINE_BACK_S = 1.0, 3600.0  # how often, and how long, an engine that is away is waited for
 
 
 class Guard(Protocol):
@@ -42,6 +44,9 @@ class Guard(Protocol):
     def disarm(self) -> None:
         """Let it go."""
 
+    def hand_over(self) -> None:
+        """Leave to it what could not be cleaned up."""
+
 
 class NoGuard:
     """For a stack without anything real that could stay broken."""
@@ -56,6 +61,9 @@ class NoGuard:
         return True
 
     def disarm(self) -> None:
+        pass
+
+    def hand_over(self) -> None:
         pass
 
 
@@ -116,6 +124,15 @@ class ProcessGuard:
         self._process.stdout.close()
         self._process = None
 
+    def hand_over(self) -> None:
+        if self._process is None:
+            return
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()  # without a word: to the guard its owner is dead
+        self._process.stdout.close()
+        self._process.returncode = 0  # its end is not waited for
+        self._process = None
+
 
 def main(arguments: list[str]) -> int:
     """Watch, and recover when the owner is gone."""
@@ -127,11 +144,24 @@ def main(arguments: list[str]) -> int:
         os.write(1, b"armed\n")
     if _owner_said_disarm(ProcessId(run.owner_pid, run.owner_started)):
         return 0
-    done = recover(run, Registry(Path(registry_folder)))
+    done = _recover_when_possible(run, Registry(Path(registry_folder)))
     for error in done.errors:
         os.write(2, f"{error}\n".encode())
     os.write(2, f"the owner of run {run_id} died: faults healed, {done.killed} processes ended\n".encode())
     return 1 if done.errors else 0
+
+
+def _recover_when_possible(run: LiveRun, registry: Registry) -> Recovered:
+    """Again and again while an engine is away that has the run's containers: it would start them when it is back."""
+    clock = SystemClock()
+    give_up_s = clock.now() + ENGINE_BACK_S
+    done = recover(run, registry, clock)
+    if done.again:
+        os.write(2, f"{done.errors[-1]}; tried again every {AGAIN_S:g} s for {ENGINE_BACK_S / 3600:g} h\n".encode())
+    while done.again and clock.now() < give_up_s:
+        clock.sleep(AGAIN_S)
+        done = recover(run, registry, clock)
+    return done
 
 
 def _owner_said_disarm(owner: ProcessId) -> bool:

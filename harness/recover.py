@@ -9,18 +9,25 @@ import socket
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.faults.inverse import carry_out
 from harness.faults.weights import SNAPSHOTS
 from harness.model.errors import StackError
+from harness.record.clock import Clock, SystemClock
 from harness.record.journal import undo_all
+from harness.stack.compose_plugin import client_mark
 from harness.stack.compose_project import OVERRIDE
 from harness.stack.opted_in import HELPERS
 from harness.stack.owned import ProcessId, kill_owned, owned_processes, process_state
 from harness.store.registry import LiveRun, Registry
 
+if TYPE_CHECKING:
+    from harness.stack.containers import Containers
+
 __all__ = ["Recovered", "recover", "sweep"]
 
+LOOKS, LOOK_EVERY_S = 20, 0.3  # at an engine whose run is being cleared away
 OF_THE_STACK = ("model-*", "*/model", "private")  # copies of the model, local and fake; token and start options
 
 
@@ -32,14 +39,17 @@ class Recovered:
     folder: str
     killed: int  # processes
     errors: tuple[str, ...]  # inverses that failed; the run stays registered then
+    again: bool = False  # whether trying later may help: no engine answered that could have removed its containers
 
 
-def recover(run: LiveRun, registry: Registry) -> Recovered:
+def recover(run: LiveRun, registry: Registry, clock: Clock | None = None) -> Recovered:
     """Safe to call twice, and by two processes at once: every step is idempotent."""
     folder = Path(run.folder)
     errors = undo_all(folder / "undo.jsonl", carry_out) if folder.is_dir() else []
-    errors = [*errors, *_clear_containers(folder, run.run_id)]  # first: the engine restarts what is merely killed
-    killed = kill_owned(run.run_id)
+    killed = kill_owned(run.run_id, also=client_mark())  # first: it would make what is being removed
+    left, again = _clear_containers(folder, run.run_id, clock or SystemClock())
+    errors = [*errors, *left]
+    killed += kill_owned(run.run_id)  # after its containers: the engine restarts what is merely killed
     leftovers = [copy for pattern in OF_THE_STACK for copy in (folder / "stack").glob(pattern)]
     leftovers += [found for base in {tempfile.gettempdir(), "/tmp"} for found in _socket_folders(base, run.run_id)]  # noqa: S108
     if not errors:
@@ -48,20 +58,39 @@ def recover(run: LiveRun, registry: Registry) -> Recovered:
         shutil.rmtree(leftover, ignore_errors=True)
     if not errors and not any(owned_processes(run.run_id)):
         registry.remove(run.run_id)
-    return Recovered(run.run_id, run.folder, killed, tuple(errors))
+    return Recovered(run.run_id, run.folder, killed, tuple(errors), again)
 
 
-def _clear_containers(folder: Path, run_id: str) -> list[str]:
-    """Remove what a run on the container stack left; returns what could not be, in words."""
+def _clear_containers(folder: Path, run_id: str, clock: Clock) -> tuple[list[str], bool]:
+    """Remove what a run on the container stack left; returns what could not be, in words, and whether later may help.
+
+    Until two looks in a row find nothing: what was ordered before the client died may be made after the first look.
+    """
     if not any((folder / "stack" / name).exists() for name in (OVERRIDE, HELPERS)):
-        return []
+        return [], False
     # Here, since the client takes 0.3 s to import, which most runs' guards can do without.
     from harness.stack.containers import Containers
+    from harness.stack.engine import EngineAway
 
     try:
-        return Containers(run_id).remove()
+        with Containers(run_id) as containers:
+            return _remove_until_quiet(containers, clock), False
+    except EngineAway as error:
+        return [str(error)], True
     except StackError as error:
-        return [str(error)]
+        return [str(error)], False
+
+
+def _remove_until_quiet(containers: Containers, clock: Clock) -> list[str]:
+    failed: list[str] = []
+    quiet = 0
+    for _ in range(LOOKS):
+        failed = containers.remove()
+        quiet = 0 if containers.anything() else quiet + 1
+        if quiet == 2:
+            return []
+        clock.sleep(LOOK_EVERY_S)
+    return failed or [f"{', '.join(containers.anything())}: still there"]
 
 
 def _socket_folders(base: str, run_id: str) -> list[Path]:

@@ -86,6 +86,8 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
     recorder = Recorder(AppendLog(folder.events), clock, origin_s)
     journal = Journal(folder.undo)
     recorder.listen(watcher.on_event)
+    left_behind: list[Event] = []
+    recorder.listen(lambda event: left_behind.append(event) if event.kind == "cleanup_failed" else None)
     recorder.event("run_begin", run_id=run_id)
     context = RunContext(run_id, folder.path, origin_s, drawn.plan.seed, drawn.plan.scenario.target, drawn.plan.tasks)
     keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal))
@@ -110,9 +112,11 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
     finally:
         journal.close()
         recorder.close()
-        if real and not pending(folder.undo) and not any(owned_processes(run_id)):
-            session.registry.remove(run_id)  # otherwise the next start's sweep, or `harness undo`, finds it
-        guard.disarm()
+        if left_behind or pending(folder.undo) or any(owned_processes(run_id)):
+            guard.hand_over()  # it tries again, for long; then the next command's sweep, or `harness undo`
+        else:
+            session.registry.remove(run_id)
+            guard.disarm()
     return folder
 
 

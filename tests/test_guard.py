@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,10 @@ import pytest
 from harness.faults.inverse import sha256_of
 from harness.guard import ProcessGuard
 from harness.record.journal import Inverse, Journal
+from harness.stack.compose_project import OVERRIDE, RUN
 from harness.stack.owned import RUN_LABEL, identify
 from harness.store.registry import LiveRun, Registry
+from tests.stack.stub_engine import StubEngine, serving
 
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent
@@ -107,3 +110,46 @@ def test_a_disarmed_guard_ends_and_touches_nothing(tmp_path: Path) -> None:
     assert not guard.alive()
     assert file.read_bytes() == b"damaged"
     assert registry.runs() == [run]
+
+
+def contained(folder: Path, run_id: str) -> StubEngine:
+    """A run on the container stack, as far as its folder says, and an engine that has its container."""
+    (folder / "stack").mkdir()
+    (folder / "stack" / OVERRIDE).write_text("{}")
+    return StubEngine({"mine": {RUN: run_id}, "other": {RUN: "another"}})
+
+
+def test_it_waits_for_an_engine_that_is_away_and_removes_the_containers_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = f"guard-engine-{os.getpid()}"
+    engine = contained(tmp_path, run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/s")
+        at_once = OWNER.replace("guard.confirm()", "guard.confirm(); os.kill(os.getpid(), 9)")
+        subprocess.run([sys.executable, "-c", at_once, str(tmp_path), run_id], cwd=ROOT, check=False)
+        log = tmp_path / "guard.log"
+        assert within(10, lambda: "no Docker engine answers" in log.read_text()), log.read_text()
+        assert Registry(tmp_path / "live").runs()
+        with serving(engine, Path(folder) / "s"):
+            assert within(10, lambda: Registry(tmp_path / "live").runs() == []), log.read_text()
+    assert set(engine.containers) == {"other"}
+
+
+def test_what_a_living_owner_could_not_clean_up_is_handed_over_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    engine = contained(tmp_path, "handed-over")
+    run, registry = LiveRun("handed-over", str(tmp_path), me.pid, me.started), Registry(tmp_path / "live")
+    registry.add(run)
+    with tempfile.TemporaryDirectory() as folder, serving(engine, Path(folder) / "s") as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        guard = ProcessGuard(run, registry, os.environ)
+        guard.start()
+        guard.confirm()
+        guard.hand_over()
+        assert not guard.alive()
+        assert within(10, lambda: registry.runs() == [])
+    assert set(engine.containers) == {"other"}

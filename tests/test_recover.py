@@ -7,10 +7,15 @@ import socket
 import tempfile
 from pathlib import Path
 
+import pytest
+
+from harness.record.clock import FakeClock
 from harness.record.journal import Inverse, Journal
 from harness.recover import recover, sweep
+from harness.stack.compose_project import OVERRIDE, RUN
 from harness.stack.owned import identify
 from harness.store.registry import LiveRun, Registry
+from tests.stack.stub_engine import StubEngine, serving
 
 
 def dead_run(tmp_path: Path, run_id: str = "dead-run") -> tuple[LiveRun, Registry]:
@@ -69,3 +74,61 @@ def test_a_run_whose_folder_was_deleted_is_forgotten(tmp_path: Path) -> None:
     Path(run.folder).rmdir()
     assert recover(run, registry).errors == ()
     assert registry.runs() == []
+
+
+def test_a_run_whose_engine_is_away_stays_registered_until_it_is_back_and_its_containers_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, registry = dead_run(tmp_path)
+    (tmp_path / "run" / "stack").mkdir()
+    (tmp_path / "run" / "stack" / OVERRIDE).write_text("{}")
+    engine = StubEngine({"mine": {RUN: run.run_id}, "other": {RUN: "alive"}}, networks={"net": {RUN: run.run_id}})
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/s")
+        away = recover(run, registry, FakeClock())
+        assert away.again and "no Docker engine answers" in away.errors[0]
+        assert registry.runs() == [run]
+        with serving(engine, Path(folder) / "s"):
+            back = recover(run, registry, FakeClock())
+    assert (back.again, back.errors) == (False, ())
+    assert registry.runs() == []
+    assert set(engine.containers) == {"other"} and engine.networks == {}
+
+
+def test_what_was_ordered_before_the_client_died_is_removed_when_it_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, registry = dead_run(tmp_path)
+    (tmp_path / "run" / "stack").mkdir()
+    (tmp_path / "run" / "stack" / OVERRIDE).write_text("{}")
+    engine = StubEngine({"first": {RUN: run.run_id}})
+
+    class Late(FakeClock):
+        """While the harness waits between two looks, the engine makes one more container."""
+
+        waits = 0
+
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            self.waits += 1
+            if self.waits == 1:
+                engine.containers["late"] = {RUN: run.run_id}
+
+    with tempfile.TemporaryDirectory() as folder, serving(engine, Path(folder) / "s") as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        assert recover(run, registry, Late()).errors == ()
+    assert engine.containers == {}
+
+
+def test_a_container_that_cannot_be_removed_is_named_and_the_run_stays_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, registry = dead_run(tmp_path)
+    (tmp_path / "run" / "stack").mkdir()
+    (tmp_path / "run" / "stack" / OVERRIDE).write_text("{}")
+    engine = StubEngine({"stuck": {RUN: run.run_id}}, stuck={"stuck"})
+    with tempfile.TemporaryDirectory() as folder, serving(engine, Path(folder) / "s") as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        done = recover(run, registry, FakeClock())
+    assert done.errors == ("container stuck: stuck is in use",) and not done.again
+    assert registry.runs() == [run]

@@ -18,7 +18,7 @@ def images(*, offline: bool) -> int:
 
     With --offline, from Debian's packages and wheels: it needs root and debootstrap, and takes a few minutes once.
     """
-    from harness.stack.containers import compose_command
+    from harness.stack.compose_plugin import compose_command
 
     if not offline:
         file = ["--file", str(COMPOSE_FOLDER / "compose.yaml")]

@@ -14,13 +14,14 @@ import harness
 from harness.cli.images import images
 from harness.cli.init import init
 from harness.cli.look import doctor, explain, faults
-from harness.cli.recovery import stop, undo
+from harness.cli.recovery import clean_up_after_the_dead, stop, undo
 from harness.cli.runs import check, judge, plan, report, run
 from harness.model.errors import HarnessError
 
 __all__ = ["main"]
 
 PASS, FAIL, USAGE, INCONCLUSIVE = 0, 1, 2, 3
+SEES_TO_THE_DEAD = ("stop", "undo")  # they say themselves what is to be done about a dead run
 
 
 class Verbs(click.Group):
@@ -43,7 +44,8 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(harness.__version__, prog_name="harness")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """What do the users of an AI inference service lose when things break, and for how long?
 
     \b
@@ -52,7 +54,11 @@ def cli() -> None:
     harness run scenarios/kill-primary.yaml   break it, measure, judge, report
 
     Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive. Of several scenarios the worst counts (1 before 3 before 0).
+
+    Every command first cleans up after runs that have died.
     """
+    if ctx.invoked_subcommand not in SEES_TO_THE_DEAD:
+        clean_up_after_the_dead()
 
 
 for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images, init):

@@ -9,11 +9,20 @@ from pathlib import Path
 import click
 
 from harness.model.errors import HarnessError
-from harness.recover import recover
+from harness.recover import recover, sweep
 from harness.stack.owned import ProcessId, process_state
 from harness.store.registry import LiveRun, Registry, registry_folder
 
-__all__ = ["stop", "undo"]
+__all__ = ["clean_up_after_the_dead", "stop", "undo"]
+
+
+def clean_up_after_the_dead() -> None:
+    """Heal and clear what dead runs of this machine left behind, and say so."""
+    for done in sweep(Registry(registry_folder(os.environ))):
+        words = f"cleaned up after run {done.run_id}, which had died: {done.killed} processes ended"
+        click.echo(f"run {done.run_id} had died, and is not cleaned up yet:" if done.errors else words, err=True)
+        for error in done.errors:
+            click.echo(f"  not healed: {error}", err=True)
 
 
 @click.command(short_help="Ask live runs to heal, clean up and judge.")

@@ -19,7 +19,6 @@ from harness.model.scenario import Scenario
 from harness.model.verdict import Verdict, VerdictOutcome, worst
 from harness.plan.make_plan import Drawn
 from harness.plan.parse import json_schema
-from harness.recover import sweep
 from harness.session import Session, Watcher, judge_folder, make_clock, run_session
 from harness.stack.base import Stack
 from harness.store.folder import RunFolder
@@ -116,10 +115,6 @@ def run(  # noqa: PLR0913, PLR0917  one parameter per option
     the same; 'harness undo' is there for what no process could do.
     """
     registry = Registry(registry_folder(os.environ))
-    for done in sweep(registry):
-        click.echo(f"cleaned up after run {done.run_id}, which had died: {done.killed} processes ended", err=True)
-        for error in done.errors:
-            click.echo(f"  not healed: {error}", err=True)
     verdicts: list[tuple[Verdict, Path]] = []
     where = Where(stack_name, model, url)
     prepared = _plans(scenarios, where, seed)

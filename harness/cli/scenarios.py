@@ -104,9 +104,10 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
             settings = replace(settings, proxy_command=official, proxy_is_ours=False)
         stack = LocalStack(model, settings, clock)
     elif name == "compose":
-        from harness.stack.compose import ComposeStack
+        from harness.stack.compose import ComposeSettings, ComposeStack
+        from harness.stack.prometheus import SWITCH
 
-        stack = ComposeStack(model, clock=clock)
+        stack = ComposeStack(model, ComposeSettings(prometheus=os.environ.get(SWITCH) == "1"), clock)
     else:
         raise StackError(f"there is no stack '{name}'; known: {', '.join(STACKS)}")
     stack.check()

@@ -35,3 +35,5 @@ class Capability(StrEnum):
     """A scenario may set up the target: protection, options of gateway and replicas."""
     EXEC = "exec"
     """Commands that a scenario names may be run against the target."""
+    BALANCER = "balancer"
+    """A scenario may choose what spreads the users over the replicas."""

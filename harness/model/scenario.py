@@ -114,6 +114,8 @@ class TargetOptions:
 
     protection: Literal["default", "fragile", "hardened"] = "default"
     """fragile: every protection off; hardened: every one on; default: as it comes."""
+    balancer: Literal["gateway", "haproxy"] = "gateway"
+    """What spreads users over the replicas: our gateway, or a real HAProxy, which has none of the gateway's options."""
     gateway: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     """Single options of the gateway, as in {missed_beats: 5}; they outrank `protection`."""
     replica: Mapping[str, bool | int | float | str] = field(default_factory=dict)

@@ -104,10 +104,12 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
         for index, fault in enumerate(scenario.faults)
         for need in sorted(fault.capabilities - target.capabilities)
     ]
+    chosen = list(_OF_THE_TARGET.items())
+    chosen += [("target.balancer", Capability.BALANCER)] if scenario.target.balancer != "gateway" else []
     problems += [
         f"{_file(scenario)}:{_line(scenario, path)}: {path} needs the capability '{need}', which the "
         f"stack '{target.stack}' does not have (it has: {has})"
-        for path, need in _OF_THE_TARGET.items()
+        for path, need in chosen
         if path in scenario.lines and need not in target.capabilities
     ]
     if problems:

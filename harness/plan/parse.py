@@ -217,6 +217,7 @@ def _rules(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
     if isinstance(load, Mapping) and load.get("mix") == {}:
         yield document.line(("load", "mix")), "load.mix: name at least one task"
     yield from _supervision(body.get("target"), document)
+    yield from _balancer(body.get("target"), document)
     yield from _limits("observe", body.get("observe"), OBSERVABLES, document)
     yield from _limits("claim", body.get("claim"), CLAIMS, document)
     if not body.get("faults"):
@@ -239,6 +240,12 @@ def _supervision(target: Any, document: Document) -> Iterator[Found]:
             line = document.line(("target", "supervision", name))
             has = "has" if len(having) == 1 else "have"
             yield line, f"target.supervision.{name}: only {' and '.join(having)} {has} it, not '{chosen}'"
+
+
+def _balancer(target: Any, document: Document) -> Iterator[Found]:
+    """Options of a gateway that is not there."""
+    if isinstance(target, Mapping) and target.get("balancer") == "haproxy" and target.get("gateway"):
+        yield document.line(("target", "gateway")), "target.gateway: HAProxy has none of the gateway's options"
 
 
 def _without_faults(body: Mapping[str, Any], document: Document) -> Iterator[Found]:

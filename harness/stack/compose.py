@@ -22,9 +22,11 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
-from harness.stack.compose_project import OVERRIDE, USER, Owner, override, project_name
+from harness.stack.compose_project import OVERRIDE, USER, override, own, project_name
+from harness.stack.compose_up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.container_events import ContainerTail
 from harness.stack.container_handles import ContainerHandles
+from harness.stack.haproxy import HAPROXY, behind_haproxy, not_served_by_haproxy, watching_haproxy
 from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
@@ -34,6 +36,7 @@ from harness.stack.model_source import asked, check_model, copy_model, golden_pr
 from harness.stack.orders import Orders
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
+from harness.stack.prometheus import save_targets, with_prometheus
 from harness.stack.readiness import not_served
 from harness.stack.target_signals import TargetSignals, server_below
 from harness.stack.witness import Scene, Witness
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["ComposeSettings", "ComposeStack"]
 
 COMPOSE_FOLDER = Path(__file__).parent.parent.parent / "compose"
+RESTARTS_MAX = 3  # of one container before it was ever ready: what fails that often at its start will fail again
 DOWN = {"exited": "has exited", "dead": "is dead", "created": "was not started", "paused": "is paused"}
 
 
@@ -55,6 +59,7 @@ class ComposeSettings:
     environ: Mapping[str, str] | None = None
     up_s: float = 120.0  # until every container is started; an image may have to be pulled or built before that
     stop_wait_s: int = 5
+    prometheus: bool = False
 
 
 class ComposeStack(ContainerHandles):
@@ -80,13 +85,8 @@ class ComposeStack(ContainerHandles):
         self._closing = False
 
     def check(self) -> None:
-        from harness.stack.containers import Containers, compose_command
-
         check_model(self._model)
-        if not (self._settings.folder / "compose.yaml").is_file():
-            raise StackError(f"{self._settings.folder / 'compose.yaml'}: missing; run from a checkout of the project")
-        Containers("").check()
-        compose_command(["version"], {}, 10.0)
+        check_engine(self._settings.folder / "compose.yaml", self._settings.environ or {})
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container with its own copy of {self._model}, mounted read-only")
@@ -111,7 +111,8 @@ class ComposeStack(ContainerHandles):
                 make_private(self._folder, REPLICAS, USER)
             self._start(self._run, models)
         except BaseException:
-            self.down()
+            with suppress(StackError):  # why it did not come up matters more; what is left is found by its label
+                self.down()
             raise
 
     def ready(self) -> str | None:
@@ -121,11 +122,14 @@ class ComposeStack(ContainerHandles):
             if state.status in DOWN:
                 said = self._engine.last_words(name)
                 raise StackError(f"{name}: its container {DOWN[state.status]} (exit {state.exit_code}): {said}")
+            if state.restarts >= RESTARTS_MAX:
+                said = self._engine.last_words(name)
+                raise StackError(f"{name}: has ended {state.restarts} times (exit {state.exit_code}): {said}")
             if state.status == "restarting":
                 return f"{name}: being restarted after exit {state.exit_code}: {self._engine.last_words(name)}"
         for name in REPLICAS:
             self.process(name)  # so that its pid is known when it ends
-        return not_served(self._ports, self._clock)
+        return (not_served_by_haproxy if self._haproxy else not_served)(self._ports, self._clock)
 
     @property
     def base_url(self) -> str:
@@ -152,14 +156,19 @@ class ComposeStack(ContainerHandles):
         if self._run is None or self._containers is None:
             return
         with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
+            save_targets(self._folder, self._clock)
             self._containers.save(self._folder)
-        failed = self._containers.remove()
+        try:
+            failed = self._containers.remove()
+        except StackError as error:
+            failed = [str(error)]
+        self._containers.close()
         kill_owned(self._run.run_id)
         for name in (*REPLICAS, "gateway"):
             shutil.rmtree(self.model_folder(name), ignore_errors=True)
         remove_private(self._folder)
         if failed:
-            raise StackError(f"left behind: {'; '.join(failed)}; `harness undo` tries again")
+            raise StackError(f"left behind: {'; '.join(failed)}; the guard tries again, and so does `harness undo`")
 
     # -- kill, pause, stop
 
@@ -243,31 +252,37 @@ class ComposeStack(ContainerHandles):
         assert self._run is not None, "the stack is not up"
         return self._run.folder / "stack"
 
-    def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
-        from harness.stack.containers import compose_command
+    @property
+    def _haproxy(self) -> bool:
+        return self._run is not None and self._run.target.balancer == HAPROXY
 
-        held = HeldPorts(PORTS)
-        ports = self._ports = laid_out(held.ports)
-        file = self._folder / OVERRIDE
-        file.write_text(
-            json.dumps(override(run, _owner(), ports, models, opened=self._opened), indent=1), encoding="utf-8"
-        )
-        self._links = LocalLinks(ports, run.run_id, asked(self.prompts(), run.tasks), self._clock)
+    def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
         began_wall_s = self._clock.wall_s()
         self._tail = ContainerTail(
             lambda: self._engine.events(began_wall_s), self._pid_at_start, self._clock, run.origin_monotonic_s
         )
         self._tail.start()
-        held.release()
-        files = ["-f", str(self._settings.folder / "compose.yaml"), "-f", str(file)]
-        environ = {"HARNESS_PORT": str(ports.links["gateway"]), "HARNESS_MODEL": str(self._model)}
-        compose_command(
-            ["--project-name", project_name(run.run_id), *files, "up", "--detach", "--quiet-pull"],
-            {**environ, **(self._settings.environ or {})},
-            self._settings.up_s,
-        )
-        self._witness = Witness(Scene(ports, self._tail.new_events, self._clock, run.origin_monotonic_s))
+        with_other_ports(lambda: self._try_to_start(run, models), self._engine.remove)
+        assert self._ports is not None
+        self._links = LocalLinks(self._ports, run.run_id, asked(self.prompts(), run.tasks), self._clock)
+        scene = Scene(self._ports, self._tail.new_events, self._clock, run.origin_monotonic_s)
+        self._witness = Witness(watching_haproxy(scene) if self._haproxy else scene)
         self._witness.start()
+
+    def _try_to_start(self, run: RunContext, models: Mapping[str, Path]) -> None:
+        held = HeldPorts(PORTS)
+        ports = self._ports = laid_out(held.ports)
+        file = self._folder / OVERRIDE
+        parts = override(run, own(), ports, models, opened=self._opened)
+        parts = behind_haproxy(parts) if self._haproxy else parts
+        parts = with_prometheus(parts) if self._settings.prometheus else parts
+        file.write_text(json.dumps(parts, indent=1), encoding="utf-8")
+        environ = {"HARNESS_PORT": str(ports.links["gateway"]), "HARNESS_MODEL": str(self._model)}
+        environ |= self._settings.environ or {}
+        files = (self._settings.folder / "compose.yaml", file)
+        held.release()
+        project = Project(project_name(run.run_id), run.run_id, files, environ, tuple(parts["services"]))
+        bring_up(project, self._engine, self._settings.up_s)
 
     def _pid_at_start(self, service: str) -> int | None:
         if service not in REPLICAS or self._closing:
@@ -279,8 +294,3 @@ class ComposeStack(ContainerHandles):
                 return process.pid
             self._clock.sleep(0.02)
         return None
-
-
-def _owner() -> Owner:
-    me = identify(os.getpid())
-    return Owner(os.getpid(), me.started if me else 0)

@@ -1,10 +1,11 @@
-"""What a run adds to compose/compose.yaml, as data: commands, ports, labels, each replica's copy of the model. Pure.
+"""What a run adds to compose/compose.yaml, as data: commands, ports, labels, each replica's copy of the model.
 
-JSON is YAML, so the override file is written as JSON.
+Pure but for `own`. JSON is YAML, so the override file is written as JSON.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from typing import Any
 from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
 from harness.stack.local_settings import REPLICAS, Ports, PrivateFiles, options, private_files, proxy_seed
-from harness.stack.owned import RUN_LABEL
+from harness.stack.owned import RUN_LABEL, identify
 
-__all__ = ["INSIDE", "LINK_PORTS", "OVERRIDE", "OWNER", "RUN", "SERVICES", "USER", "Owner", "override", "project_name"]
+__all__ = ["INSIDE", "LINK_PORTS", "OVERRIDE", "OWNER", "RUN", "SERVICES", "USER", "Owner", "override", "own",
+           "project_name"]  # fmt: skip
 
 OVERRIDE = "compose.override.json"  # in the run's folder, below stack/
 RUN = "reliability-harness.run"  # labels of everything that a run makes
@@ -37,6 +39,12 @@ class Owner:
 
     pid: int
     started: int  # clock ticks since boot
+
+
+def own() -> Owner:
+    """This process."""
+    me = identify(os.getpid())
+    return Owner(os.getpid(), me.started if me else 0)
 
 
 def project_name(run_id: str) -> str:

@@ -9,7 +9,8 @@ from docker.models.networks import Network
 
 from harness.model.errors import StackError
 from harness.stack.container_helper import Helper
-from harness.stack.containers import Containers, saying
+from harness.stack.containers import Containers
+from harness.stack.engine import saying
 
 __all__ = ["ContainerAdmin"]
 

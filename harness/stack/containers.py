@@ -7,31 +7,35 @@ that does not answer is an error in words, never a hang.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
-import requests
 from docker.models.containers import Container
 
 from harness.model.errors import BlastRadiusError, StackError
 from harness.stack.compose_project import RUN
+from harness.stack.engine import (
+    ANSWER_S,
+    ENGINE_ERRORS,
+    QUIET_S,
+    NotFound,
+    answering,
+    connected,
+    on_this_host,
+    saying,
+    short,
+    where,
+)
 
-__all__ = ["ContainerState", "Containers", "compose_command", "saying"]
+__all__ = ["ContainerState", "Containers"]
 
-ANSWER_S = 10
-QUIET_S = 86_400  # an engine may have nothing to tell for that long
-NotFound, ApiError = docker.errors.NotFound, docker.errors.APIError
-ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException)
 SERVICE = "com.docker.compose.service"
-INSTALL = "install Docker Engine 20.10 or later and its Compose plugin, or use `--stack local`"
+PROJECT = "com.docker.compose.project"
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,32 @@ class Containers:
         self._client: docker.DockerClient | None = None
         self._ids: dict[str, str] = {}  # of containers, by service: a restart keeps them, and a list takes long
 
+    def __enter__(self) -> Containers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection to the engine; the next question makes a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def check(self) -> None:
-        """Raise StackError, with the remedy, when no engine answers."""
+        """Raise StackError, with the remedy, when no engine answers, or it is another host's."""
+        if not on_this_host(where()):
+            raise StackError(
+                f"the Docker engine at {where()} is another host's, whose processes and ports cannot be reached from "
+                "here: run the harness on that host, or use `--stack external`"
+            )
         self._engine()
 
     def states(self) -> dict[str, ContainerState]:
         """Service -> its container. A container that vanishes meanwhile is left out."""
         found = {}
         for container in self._containers():
-            with suppress(NotFound):
+            with suppress(NotFound), answering():
                 state = _state(self._inspect(str(container.id)))
                 found[state.service] = state
         return found
@@ -111,15 +132,16 @@ class Containers:
         """The last line that a service wrote."""
         for container in self._containers():
             if container.labels.get(SERVICE) == service:
-                lines = container.logs(tail=20).decode(errors="replace").splitlines()
-                return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+                with suppress(NotFound), answering():
+                    lines = container.logs(tail=20).decode(errors="replace").splitlines()
+                    return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
         return "it has no container"
 
     def save(self, folder: Path) -> None:
         """Everything the containers wrote, and what the engine knows of them, into SERVICE.log and inspect.json."""
         known = {}
         for container in self._containers():
-            with suppress(NotFound):
+            with suppress(NotFound), answering():
                 facts = self._inspect(str(container.id))
                 name = _service(facts)
                 if SERVICE not in container.labels:
@@ -131,19 +153,51 @@ class Containers:
     def events(self, since_wall_s: float) -> Iterator[Mapping[str, Any]]:
         """Events of this run's containers from then on; ends when the engine ends the stream."""
         filters = {"label": [f"{RUN}={self._run_id}"], "type": ["container"]}
-        yield from self._engine(timeout_s=QUIET_S).events(since=int(since_wall_s), filters=filters, decode=True)
+        with closing(connected(QUIET_S)) as client:
+            yield from client.events(since=int(since_wall_s), filters=filters, decode=True)
+
+    def strangers(self, project: str) -> list[str]:
+        """Containers of a Compose project that do not carry this run's label."""
+        with answering():
+            found = self._engine().containers.list(
+                all=True, filters={"label": f"{PROJECT}={project}"}, ignore_removed=True
+            )
+        return [str(one.name) for one in found if one.labels.get(RUN) != self._run_id]
+
+    def missing_images(self, wanted: Sequence[str]) -> list[str]:
+        """Those that the engine does not have."""
+        missing = []
+        for image in wanted:
+            try:
+                with answering():
+                    self._engine().images.get(image)
+            except NotFound:
+                missing.append(image)
+        return missing
+
+    def anything(self) -> list[str]:
+        """What carries the run's label now: containers, networks and volumes, in words."""
+        engine, mine = self._engine(), self._mine()
+        with answering():
+            return [
+                *(f"container {one.name}" for one in self._containers()),
+                *(f"network {one.name}" for one in engine.networks.list(filters=mine)),
+                *(f"volume {one.name}" for one in engine.volumes.list(filters=mine)),
+            ]
 
     def remove(self) -> list[str]:
         """Everything with the run's label, containers first; returns what could not be removed, in words."""
         failed: list[str] = []
         engine, mine = self._engine(), self._mine()
         for container in self._containers():
-            with suppress(ApiError):
+            with suppress(*ENGINE_ERRORS):
                 container.unpause()  # a paused container cannot be removed by every engine
             _gone(f"container {container.name}", lambda it=container: it.remove(force=True, v=True), failed)  # type: ignore[misc]
-        for network in engine.networks.list(filters=mine):
+        with answering():
+            networks, volumes = engine.networks.list(filters=mine), engine.volumes.list(filters=mine)
+        for network in networks:
             _gone(f"network {network.name}", network.remove, failed)
-        for volume in engine.volumes.list(filters=mine):
+        for volume in volumes:
             _gone(f"volume {volume.name}", volume.remove, failed)
         return failed
 
@@ -151,11 +205,8 @@ class Containers:
         return {"label": f"{RUN}={self._run_id}"}
 
     def _containers(self) -> list[Container]:
-        try:
-            found = self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
-        except ENGINE_ERRORS as error:
-            raise _silent(error) from error
-        return found
+        with answering():
+            return self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
 
     def _id(self, service: str) -> str | None:
         if service not in self._ids:
@@ -182,17 +233,10 @@ class Containers:
         facts: Mapping[str, Any] = self._engine().api.inspect_container(container_id)
         return facts
 
-    def _engine(self, timeout_s: int = ANSWER_S) -> docker.DockerClient:
-        if self._client is not None and timeout_s == ANSWER_S:
-            return self._client
-        try:
-            client = docker.from_env(timeout=timeout_s)
-            client.ping()
-        except ENGINE_ERRORS as error:
-            raise StackError(f"no Docker engine answers at {_where()} ({_short(error)}); {INSTALL}") from error
-        if timeout_s == ANSWER_S:
-            self._client = client
-        return client
+    def _engine(self) -> docker.DockerClient:
+        if self._client is None:
+            self._client = connected(ANSWER_S)
+        return self._client
 
 
 def _silent(error: BaseException) -> StackError:
@@ -205,38 +249,7 @@ def _gone(what: str, remove: Callable[[], object], failed: list[str]) -> None:
     except NotFound:
         return
     except ENGINE_ERRORS as error:
-        failed.append(f"{what}: {_short(error)}")
-
-
-@contextmanager
-def saying(words: str) -> Iterator[None]:
-    """The engine's refusal as one sentence."""
-    try:
-        yield
-    except ENGINE_ERRORS as error:
-        raise StackError(f"{words}: {_short(error)}") from error
-
-
-def compose_command(arguments: Sequence[str], environ: Mapping[str, str], within_s: float) -> None:
-    """`docker compose ...`; raises StackError with the last line it wrote."""
-    program = shutil.which("docker")
-    if program is None:
-        raise StackError(f"docker: no such program; {INSTALL}")
-    try:
-        done = subprocess.run(
-            [program, "compose", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=within_s,
-            env={**os.environ, **environ},
-            check=False,
-            start_new_session=True,  # a Ctrl-C at the terminal is for us: we take the project down
-        )
-    except subprocess.TimeoutExpired as error:
-        raise StackError(f"docker compose {arguments[-1]} took more than {within_s:.0f} s") from error
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it wrote nothing"]
-        raise StackError(f"docker compose: {lines[-1]}")
+        failed.append(f"{what}: {short(error)}")
 
 
 def _state(facts: Mapping[str, Any]) -> ContainerState:
@@ -257,11 +270,3 @@ def _state(facts: Mapping[str, Any]) -> ContainerState:
 def _service(facts: Mapping[str, Any]) -> str:
     labels = facts.get("Config", {}).get("Labels") or {}
     return str(labels.get(SERVICE, facts.get("Name", ""))).lstrip("/")
-
-
-def _where() -> str:
-    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-
-
-def _short(error: BaseException) -> str:
-    return str(getattr(error, "explanation", None) or error).splitlines()[0][:200]

@@ -28,7 +28,8 @@ class FakeStack:
     """A stack that starts nothing."""
 
     name = "fake"
-    capabilities = frozenset(Capability) - {Capability.EXEC}  # there is nothing real for a command to act on
+    # There is nothing real for a command to act on.
+    capabilities = frozenset(Capability) - {Capability.BALANCER, Capability.EXEC}
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

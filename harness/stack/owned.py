@@ -99,15 +99,17 @@ def owned_processes(run_id: str, also: str = "") -> Iterator[ProcessId]:
                 yield process
 
 
-def kill_owned(run_id: str, *, spare: int | None = None) -> int:
+def kill_owned(run_id: str, *, spare: int | None = None, also: str = "") -> int:
     """SIGKILL everything of a run but `spare` until a pass finds nothing; returns how many were killed.
+
+    `also`: only what has NAME=VALUE in its environment as well.
 
     Several passes, since a supervisor may fork while it is being killed. One process that cannot be signalled never
     keeps the others alive.
     """
     killed = 0
     for _ in range(PASSES):
-        found = [process for process in owned_processes(run_id) if process.pid not in (spare, os.getpid())]
+        found = [process for process in owned_processes(run_id, also) if process.pid not in (spare, os.getpid())]
         if not found:
             break
         for process in found:

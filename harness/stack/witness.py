@@ -35,6 +35,7 @@ class Scene:
     supervision: Callable[[], list[Event]]  # what is new of starts and ends, as whoever supervises the target says
     clock: Clock
     origin_s: float
+    balancer: Callable[[], list[Event]] | None = None  # what is new of a balancer that is not our gateway
 
 
 class Witness:
@@ -47,7 +48,7 @@ class Witness:
         self._collected: list[Event] = []
         self._gateway = GatewaySequence(scene)
         duties = (
-            (self._gateway.new_events, EVENTS_EVERY_S),
+            (scene.balancer or self._gateway.new_events, EVENTS_EVERY_S),
             (scene.supervision, EVENTS_EVERY_S),
             (self._counters, COUNTERS_EVERY_S),
         )
@@ -76,7 +77,8 @@ class Witness:
 
     def _counters(self, within_s: float = ANSWER_WITHIN_S) -> list[Event]:
         sources = {name: f"{self._scene.ports.url(name)}/counters" for name in self._scene.ports.replicas}
-        sources["gateway"] = f"{self._scene.ports.url('gateway')}/gateway/state"
+        if self._scene.balancer is None:
+            sources["gateway"] = f"{self._scene.ports.url('gateway')}/gateway/state"
         found: list[Event] = []
         threads = [
             threading.Thread(target=self._ask, args=(name, url, within_s, found), daemon=True)

@@ -39,6 +39,10 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "replica_overload": "replica_overload",
     "start_to_ready": "start_to_ready",
     "vanished_clients": "vanished_clients",
+    "container_overhead": "container_overhead",
+    "container_idle": "container_idle",
+    "container_takeover": "container_takeover",
+    "container_kills": "container_kill_points",
 }
 
 

@@ -119,3 +119,11 @@ def test_a_supervisor_is_chosen_only_where_the_stack_lets_one_be_chosen(key: str
     plan(KILL, capabilities=some)
     with pytest.raises(CapabilityError, match=f"target.{key.partition(':')[0]} needs the capability 'supervisor'"):
         plan(f"target: {{{key}}}\n{KILL}", capabilities=some)
+
+
+def test_a_balancer_is_chosen_only_where_the_stack_has_another() -> None:
+    some = frozenset(Capability) - {Capability.BALANCER}
+    plan(f"target: {{balancer: gateway}}\n{KILL}", capabilities=some)
+    plan(f"target: {{balancer: haproxy}}\n{KILL}")
+    with pytest.raises(CapabilityError, match=r"target.balancer needs the capability 'balancer'"):
+        plan(f"target: {{balancer: haproxy}}\n{KILL}", capabilities=some)

@@ -161,6 +161,10 @@ def test_a_supervisor_is_named_or_follows_from_the_protection() -> None:
     [
         ("{supervisor: systemd}", "target.supervisor: input should be"),
         ("{supervision: {max_restart: 1}}", r"unknown key \(did you mean 'max_restarts'\?\)"),
+        (
+            "{balancer: haproxy, gateway: {failback: false}}",
+            "target.gateway: HAProxy has none of the gateway's options",
+        ),
         ("{supervisor: always, supervision: {backoff_s: 1}}", "backoff_s: only 'budget' has it, not 'always'"),
         ("{supervision: {period_s: 1}}", "only 'cron-script' and 'retry-script' have it, not 'budget'"),
         ("{protection: fragile, supervision: {max_restarts: 1}}", "not 'unexpected'"),

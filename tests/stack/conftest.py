@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ from harness.model.event import Event
 from harness.model.scenario import TargetOptions
 from harness.record.clock import SystemClock
 from harness.stack.base import RunContext
+from harness.stack.containers import Containers
 from harness.stack.local import LocalStack
 from harness.stack.local_settings import LocalSettings
+from tests.stack.stub_engine import Of
 
 STUB = str(Path(__file__).parent / "stub_target.py")
 WEIGHTS = bytes(range(256)) * 64
@@ -91,3 +95,11 @@ def make_stack(stub_model: Path, tmp_path: Path) -> Iterator[Callable[..., Runni
     yield make
     for running in made:
         running.stack.down()
+
+
+@pytest.fixture
+def of() -> Iterator[Of]:
+    """The containers of a run, at whatever engine DOCKER_HOST names; let go of afterwards."""
+    with ExitStack() as made:
+        yield lambda run_id: made.enter_context(Containers(run_id))
+    gc.collect()  # the Docker SDK leaves sockets of refused connections open: theirs, and not the next test's
