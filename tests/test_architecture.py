@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "target_service").rglob("*.py")])
-THINKING = {"analysis", "render"}
+THINKING = {"analysis", "render", "soak"}
 DOING = {"stack", "load", "faults", "probes", "experiment"}
 EVERYTHING = {"session", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
 
@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "record": {"model"},
     "analysis": {"model"},
     "render": {"model"},
+    "soak": {"model", "plan", "analysis"},
     "store": {"model", "record"},
     "stack": {"model", "record"},
     "load": {"model", "plan", "record", "stack"},
@@ -38,7 +39,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "gevent": ("harness/load/",),
     "geventhttpclient": ("harness/load/",),
     "pandas": ("harness/analysis/",),
-    "scipy": ("harness/analysis/",),
+    "scipy": ("harness/analysis/", "harness/soak/"),
+    "numba": ("harness/soak/simulator/",),
+    "ruptures": ("harness/soak/",),
     "matplotlib": ("harness/render/",),
     "jinja2": ("harness/render/",),
     "pyarrow": ("harness/store/",),
