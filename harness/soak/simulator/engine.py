@@ -58,8 +58,8 @@ def _compile(function: FunctionType) -> Any:
     import numba
 
     function.__module__ = kernel.__name__
-    options = {"nogil": True, "error_model": "numpy", "forceinline": function.__name__ in INLINED}
+    inlined = function.__name__ in INLINED
     try:
-        return numba.njit(function, cache=True, **options)
+        return numba.njit(function, cache=True, nogil=True, error_model="numpy", forceinline=inlined)
     except RuntimeError:  # no folder can be written
-        return numba.njit(function, **options)
+        return numba.njit(function, nogil=True, error_model="numpy", forceinline=inlined)

