@@ -108,7 +108,7 @@ class _Integral:
     def time_of(self, hazard: FloatArray) -> FloatArray:
         """(n,) -> (n,) s."""
         if self._constant:
-            return hazard / self._rate[0]
+            return hazard / float(self._rate[0])
         whole = self._begin[-1]
         period = np.floor(hazard / whole)
         rest = hazard - period * whole

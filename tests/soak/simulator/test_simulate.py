@@ -52,6 +52,7 @@ def crowd(
     setup: Setup,
     rate_per_s: float,
     horizon_s: float,
+    *,
     seed: int = 1,
     chunk: int = 1 << 16,
     times: ServiceTime = EXPONENTIAL,
