@@ -160,6 +160,35 @@ def test_a_standby_takes_over_once_the_outage_is_seen() -> None:
     assert totals.busy_s[1] == pytest.approx(0.1 * len(arrivals[(arrivals >= 25) & (arrivals < 43)]))
 
 
+@pytest.mark.parametrize(
+    ("part", "switch"),
+    [
+        ("service", {"replicas": 3}), ("service", {"servers": 4}), ("service", {"queue_limit": None}),
+        ("service", {"routing": "spread"}), ("service", {"detect_s": 0.5}), ("service", {"readmit_s": 5}),
+        ("service", {"cancels": True}), ("clients", {"deadline_s": None}), ("clients", {"try_timeout_s": None}),
+        ("clients", {"tries_max": 1}), ("clients", {"backoff_s": 0.5}), ("clients", {"backoff_max_s": 0.15}),
+        ("clients", {"jitter": False}), ("clients", {"retry_share": 0.05}), ("clients", {"retry_rejected": False}),
+    ],
+)  # fmt: skip
+def test_every_switch_makes_a_difference(part: str, switch: dict[str, object]) -> None:
+    world = replace(broken_world(), engine="python")
+    other = replace(world, **{part: replace(getattr(world, part), **switch)})
+    assert crowd(world, 30.0, 150).ends != crowd(other, 30.0, 150).ends
+
+
+def test_the_budget_saves_no_more_than_it_may() -> None:
+    arrivals = np.arange(0, 100, 0.1)
+    setup = Setup(Service(detect_s=99), outages=[Outage(0, 95, 200)], engine="python")
+    clients = Clients(tries_max=2, backoff_s=0.01, retry_share=0.1)
+    retries = {
+        saved: simulate(arrivals, np.full(1000, 0.01), replace(setup, clients=replace(clients, saved_max=saved)))[
+            1
+        ].retries
+        for saved in (10, 20)
+    }
+    assert retries == {10: 14, 20: 24}  # what was saved, and a tenth of the 49 that follow
+
+
 def test_who_holds_a_request_for_ever_leaves_it_unfinished() -> None:
     setup = Setup(Service(detect_s=math.inf), outages=[Outage(0, 1, math.inf, "hang")], engine="python")
     found, totals = simulate(np.array([0.0, 2.0]), np.array([0.5, 0.5]), setup)
