@@ -26,8 +26,8 @@ __all__ = ["Ageing", "TimeToLimit", "ageing", "time_to_limit"]
 FloatArray = npt.NDArray[np.float64]
 FREQUENCIES = 10
 SAMPLES_MIN = 40
-# Worth of independent samples. At so many, 95 % intervals covered 93 % of synthetic AR(1) truths, from 50 on 94 to 95 %;
-# at 13 only 90 %.
+# Worth of independent samples. At so many, 95 % intervals covered 93 % of synthetic AR(1) truths, from 50 on 94 to
+# 95 %; at 13 only 90 %.
 EFFECTIVE_MIN = 20.0
 # Time and requests are told apart when at least this share of the one's movement is not the other's: a variance
 # inflation of at most 10 (Marquardt, Technometrics 12, 1970).

@@ -61,7 +61,9 @@ class Machine:
         """Requests in order; `last`: no more will come, so follow all to their ends."""
         self._check(arrival_s, service_s)
         self._n[kernel.CURSOR], self._n[kernel.FIRST_INDEX], self._n[kernel.LAST] = 0, self._fed, int(last)
-        columns = self._native(arrival_s), self._native(service_s)
+        # One kind of array, whatever is given: the kernel would be compiled again for another.
+        arrays = (np.require(column, np.float64, ["C", "W"]) for column in (arrival_s, service_s))
+        columns = [self._native(column) for column in arrays]
         while self._run(self._n, self._x, *columns) != kernel.DONE:
             self._grow()
         self._fed += len(arrival_s)
@@ -97,7 +99,7 @@ class Machine:
 
     def _native(self, column: npt.NDArray[Any]) -> Any:
         """Lists are several times as fast as arrays where Python looks at one number at a time."""
-        return column.tolist() if self._plain else np.ascontiguousarray(column)
+        return column.tolist() if self._plain else column
 
     def _keep(self, single: Arrays, found: dict[str, npt.NDArray[Any]]) -> None:
         n, x = lay_out(single, found)
