@@ -28,6 +28,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "outage_honesty": "outage_honesty",
     "recovery_interval": "recovery_interval",
     "judging": "judging",
+    "simulator": "simulator",
     "overhead": "overhead",
     "request_bytes": "request_bytes",
     "gateway_latency": "gateway_latency",
