@@ -42,6 +42,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """YAML files that are named on the command line or lie in a folder called scenarios."""
     if file_path.suffix not in (".yaml", ".yml"):
         return None
+    if file_path.parent.name == "soak" and not parent.session.isinitpath(file_path):
+        return None  # soak files are no scenarios
     if "scenarios" in file_path.parts or parent.session.isinitpath(file_path):
         collector: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
         return collector

@@ -19,16 +19,21 @@ from harness.stack.fake import FakeStack
 
 __all__ = ["STACKS", "expand", "load_scenarios", "make_plans", "make_stack", "new_seed"]
 
+SOAK = "soak"  # a folder of soak files, which are no scenarios
 STACKS = ("local", "compose", "fake")
 TOXIPROXY = "HARNESS_TOXIPROXY"  # command of an official server that is to be used instead of ours
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:
-    """Files as given, and every YAML file below a folder. Raises HarnessError for a path that is not there."""
+    """Files as given, and every scenario below a folder; what lies in `soak/` is none.
+
+    Raises HarnessError for a path that is not there.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
             below = sorted({*path.rglob("*.yaml"), *path.rglob("*.yml")})
+            below = [one for one in below if SOAK not in one.relative_to(path).parts]
             if not below:
                 raise HarnessError(f"{path} holds no scenario (*.yaml)")
             found += below

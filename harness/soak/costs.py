@@ -2,8 +2,9 @@
 
 Three parts: the mean may differ from the sample's (studentised bootstrap on the log scale, one factor a month), a
 fault's cost is that of a trial that was measured, and the gaps between measured costs are filled by a smooth kernel
-whose width is Silverman's and whose mean is 1. Without the first and the third, 95 % intervals of skewed costs from 30 trials
-hold 91 %. Sources: Efron and Tibshirani, An Introduction to the Bootstrap, ch. 12; Silverman, Density Estimation, 3.31.
+whose width is Silverman's and whose mean is 1. Without the first and the third, 95 % intervals of skewed costs from 30
+trials hold 91 %. Sources: Efron and Tibshirani, An Introduction to the Bootstrap, chapter 12; Silverman, Density
+Estimation, equation 3.31.
 """
 
 from __future__ import annotations

@@ -174,5 +174,5 @@ def _in_flight(sample: Sample, peak_per_s: float, shape: tuple[int, int], rng: n
     if not latency_s:
         return np.zeros(size)
     looks = days * 3600.0 / latency_s  # an hour a day at the peak
-    most: Floats = np.ceil(special.pdtrik(rng.random(size) ** (1 / looks), peak_per_s * latency_s))
-    return most
+    most = special.pdtrik(rng.random(size) ** (1 / looks), peak_per_s * latency_s)
+    return np.ceil(np.asarray(most, dtype=np.float64))
