@@ -1,4 +1,4 @@
-"""`harness soak`: check, measure, project, run, nightly, report, add."""
+"""`harness soak`: check, measure, project, nightly, run, report, add."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.model.soak_report import SoakReport
     from harness.model.soak_trials import Night
 
-__all__ = ["soak"]
+__all__ = ["load_soak", "parse_time_s", "soak"]
 
 FILE = click.argument("file", type=click.Path(path_type=Path), metavar="SOAK")
 OUT = click.option(
@@ -120,6 +120,40 @@ def nightly(  # noqa: PLR0913, PLR0917  one parameter per option
     field = _field(found, (stack_name, model), out, store)
     _measure(found, field, seed, _budget_s(found, budget))
     return EXIT[_project(found, field.store).outcome]
+
+
+@soak.command(short_help="The same schedule for real, uncompressed; goes on after a reboot.")
+@FILE
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=None, help="How long a new run is.")
+@click.option("--leg", default="60m", show_default=True, metavar="TIME", help="How long one life of the stack lasts.")
+@click.option("--resume", is_flag=True, help="Go on with the run that was stopped, or broke off.")
+@STACK
+@SEED
+@MODEL
+@OUT
+@STORE
+def run(  # noqa: PLR0913, PLR0917  one parameter per option
+    file: Path,
+    hours: float | None,
+    leg: str,
+    resume: bool,
+    stack_name: str,
+    seed: str | None,
+    model: Path,
+    out: Path,
+    store: Path | None,
+) -> int:
+    """Real time: the faults of the file at their rates, in legs. What is recorded survives SIGKILL and reboots."""
+    from harness.cli.soak_real import begin_run, go_on
+
+    found = load_soak(file)
+    field = _field(found, (stack_name, model), out, store)
+    folder = field.store.path.parent / "real"
+    if not resume:
+        if hours is None:
+            raise click.UsageError("say --hours for a new run, or --resume to go on with one")
+        begin_run(folder, file, hours, (parse_time_s(leg), seed or new_seed()))
+    return go_on(found, field, folder, lambda: make_stack(stack_name, model, field.session.clock))
 
 
 @soak.command(short_help="Print a projection's report.")

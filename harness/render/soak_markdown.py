@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.model.soak_report import SoakReport
-from harness.render.numbers import NOTHING, duration, estimate_interval, estimate_value, percent, seconds
+from harness.render.numbers import NOTHING, duration, estimate_value, percent, seconds
 from harness.render.soak_words import (
     TITLES,
     described_rows,
     limit_words,
+    lost_words,
     met_words,
     objective_value,
     share_words,
@@ -30,8 +31,8 @@ def terminal_lines(report: SoakReport) -> Iterator[str]:
         span = span_words(row.name, row.projected)
         rows.append((TITLES[row.name], limit_words(row), value, span, met_words(row)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    for cells in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
     for row in report.objectives:
         for one in row.break_even:
             yield f"{'break-even':10} {TITLES[row.name]}: {one.fault_type} {one.words}"
@@ -104,7 +105,7 @@ def _types(report: SoakReport) -> str:
             ", ".join(one.injects),
             f"{one.n}" + (f" (+{one.thrown_out} thrown out)" if one.thrown_out else ""),
             f"{type_rate(one)}; {one.rate}",
-            f"{estimate_value('lost', one.lost)} ({estimate_interval('lost', one.lost)})",
+            lost_words(one.lost),
             ", ".join(f"{q} {estimate_value('recovery_s', e)}" for q, e in one.recovery.items()),
             ", ".join(f"{name.removesuffix('_s')} {seconds(value)}" for name, value in one.stages.items()),
             ", ".join(f"{tier} {share_words(share)}" for tier, share in one.pages.items()) or NOTHING,

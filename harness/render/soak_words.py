@@ -12,6 +12,7 @@ __all__ = [
     "TITLES",
     "described_rows",
     "limit_words",
+    "lost_words",
     "met_words",
     "objective_value",
     "share_words",
@@ -75,6 +76,15 @@ def met_words(row: ObjectiveResult) -> str:
     worst, best = row.p_met_range
     shown = share_words(worst) if worst == best else f"{share_words(worst)} to {share_words(best)}"
     return f"assumed rate: {shown}"
+
+
+def lost_words(estimate: Estimate) -> str:
+    """7.8 (7.2 to 8.5) requests, or that there is no interval."""
+    if estimate.value is None:
+        return estimate.method
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:,.1f} ({estimate.method})"
+    return f"{estimate.value:,.1f} ({estimate.low:,.1f} to {estimate.high:,.1f})"
 
 
 def type_rate(one: TypeResult) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import special
 
 from harness.analysis.frame import Floats
+from harness.model.errors import Problem, ScenarioError
 from harness.model.soak import SoakFile
 from harness.soak.costs import kernel_width, mean_factors, smooth
 from harness.soak.rates import draw_rates, draw_shares, rate_bounds
@@ -25,6 +26,8 @@ from harness.soak.week import Profile, profile_of
 __all__ = ["DAY_S", "MONTHS", "Faults", "Months", "Scale", "evaluate", "project_months"]
 
 MONTHS = 10_000
+MONTHS_LEAST = 1_000  # fewer, and P(met) is a matter of luck
+FAULTS_MOST = 5e6  # in all months together: some hundred MB
 DAY_S = 86_400.0
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Indices = np.ndarray[Any, np.dtype[np.int64]]
@@ -68,8 +71,13 @@ class Scale:
 
 
 def project_months(soak: SoakFile, sample: Sample, seed: int, size: int = MONTHS) -> Months:
-    """Draw them; the same seed gives the same months. Types without a verified trial cost nothing here: say so."""
+    """Draw them; the same seed gives the same months. Types without a verified trial cost nothing here: say so.
+
+    Fewer months are drawn than asked for when they would hold more than FAULTS_MOST faults, but at least MONTHS_LEAST.
+    Raises ScenarioError when not even these can be held.
+    """
     rng = np.random.default_rng(seed)
+    size = _affordable(soak, size)
     profile = profile_of(soak.week)
     faults = {one.fault.name: _faults(one, profile, (size, soak.days), rng) for one in sample.types}
     rate = soak.load.rate_per_s
@@ -84,6 +92,17 @@ def project_months(soak: SoakFile, sample: Sample, seed: int, size: int = MONTHS
         latency_s=_latency(sample, size, rng),
         in_flight=_in_flight(sample, rate * profile.peak, (size, soak.days), rng),
     )
+
+
+def _affordable(soak: SoakFile, size: int) -> int:
+    each = sum(rate_bounds(one.rate).high for one in soak.faults) * soak.days
+    most = int(FAULTS_MOST / max(each, 1e-9))
+    if most < MONTHS_LEAST:
+        what = (
+            f"faults: up to {each:,.0f} faults in {soak.days} days is a way to run, not a fault rate; lower the rates"
+        )
+        raise ScenarioError([Problem(soak.file, soak.lines.get("faults", 1), what)])
+    return min(size, most)
 
 
 def evaluate(months: Months, what_if: Mapping[str, Scale] | None = None) -> dict[str, Floats]:
@@ -163,8 +182,8 @@ def _latency(sample: Sample, size: int, rng: np.random.Generator) -> Floats:
         return np.full(size, np.nan)
     if minutes.size < 3:
         return np.full(size, mean)
-    error = float(minutes.std(ddof=1)) / minutes.size**0.5
-    return np.maximum(0.0, mean + error * rng.standard_t(minutes.size - 1, size))
+    error = float(minutes.std(ddof=1) / np.sqrt(minutes.size))
+    return np.asarray(np.maximum(0.0, mean + error * rng.standard_t(minutes.size - 1, size)), dtype=np.float64)
 
 
 def _in_flight(sample: Sample, peak_per_s: float, shape: tuple[int, int], rng: np.random.Generator) -> Floats:

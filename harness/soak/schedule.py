@@ -62,7 +62,7 @@ def placed_trials(soak: SoakFile, begins: Sequence[tuple[float, FaultType]], len
     first_s = begins[0][0] if begins else length_s
     windows = [Window("baseline", 0, 0.0, first_s)]
     steps: list[Step] = []
-    ends = [at_s for at_s, _ in begins[1:]] + [length_s]
+    ends = [*(at_s for at_s, _ in begins[1:]), length_s][: len(begins)]
     for episode, ((at_s, one), end_s) in enumerate(zip(begins, ends, strict=True), start=1):
         if one.lasts_s > 0:
             windows.append(Window("fault", episode, at_s, at_s + one.lasts_s))
