@@ -27,7 +27,7 @@ __all__ = ["DAY_S", "MONTHS", "Faults", "Months", "Scale", "evaluate", "project_
 
 MONTHS = 10_000
 MONTHS_LEAST = 1_000  # fewer, and P(met) is a matter of luck
-FAULTS_MOST = 5e6  # in all months together: some hundred MB
+FAULTS_MOST = 2e6  # in all months together: about 200 MB
 DAY_S = 86_400.0
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Indices = np.ndarray[Any, np.dtype[np.int64]]
