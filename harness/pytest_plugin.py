@@ -42,7 +42,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """YAML files that are named on the command line or lie in a folder called scenarios."""
     if file_path.suffix not in (".yaml", ".yml"):
         return None
-    named = "scenarios" in file_path.parts and "examples" not in file_path.parts
+    named = "scenarios" in file_path.parts and not {"examples", "soak"} & set(file_path.parts)
     if named or parent.session.isinitpath(file_path):
         collector: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
         return collector

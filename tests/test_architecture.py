@@ -12,9 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "target_service").rglob("*.py")])
-THINKING = {"analysis", "render"}
+THINKING = {"analysis", "render", "soak"}
 DOING = {"stack", "load", "faults", "probes", "experiment"}
-EVERYTHING = {"session", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
+EVERYTHING = {"session", "campaign", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
@@ -39,14 +39,14 @@ HOMES: dict[str, tuple[str, ...]] = {
     "locust": ("harness/load/",),
     "gevent": ("harness/load/",),
     "geventhttpclient": ("harness/load/",),
-    "pandas": ("harness/analysis/",),
+    "pandas": ("harness/analysis/", "harness/soak/"),
     "scipy": ("harness/analysis/", "harness/soak/"),
     "numba": ("harness/soak/simulator/",),
     "ruptures": ("harness/soak/",),
     "matplotlib": ("harness/render/",),
     "jinja2": ("harness/render/",),
     "pyarrow": ("harness/store/",),
-    "pydantic": ("harness/plan/", "harness/store/"),
+    "pydantic": ("harness/plan/", "harness/store/", "harness/soak/parse.py"),
     "pydantic_core": ("harness/plan/",),
     "yaml": ("harness/plan/",),
     "click": ("harness/cli/",),

@@ -17,7 +17,9 @@ from harness.analysis.sli import count_outcomes
 from harness.analysis.stages import observed_stages
 from harness.analysis.supervision import restarts_of, supervision_words
 from harness.model.event import Event
+from harness.model.fault import Fault
 from harness.model.history import History
+from harness.model.plan import Plan
 from harness.model.request import Outcome
 from harness.model.scenario import Scenario
 from harness.model.verdict import EpisodeResult, Stages
@@ -71,6 +73,7 @@ def _episode(
     scenario = history.plan.scenario
     number, normal = which
     events, target_events = seen
+    faults = _faults_of(history.plan, number)
     windows = [window for window in frame.windows if window.episode == number]
     begin_s, end_s = windows[0].begin_s, windows[-1].end_s
     users = frame.of_episode(number)
@@ -81,7 +84,7 @@ def _episode(
         sample = _sample(users, frame.end_s, normal.p99_s)
         incident = find_incident(sample, fault_begin_s, end_s, _settled(scenario, normal))
         stages = observed_stages(target_events, str(begun[0].fields["on"]), fault_begin_s, end_s)
-    proven, proof = _proof(events, len(scenario.faults))
+    proven, proof = _proof(events, len(faults))
     counts = count_outcomes(users)
     good = users["code"].to_numpy() == _OK
     lag_ms = percentile_ms(users["lag_s"].to_numpy(), 0.99)
@@ -90,7 +93,7 @@ def _episode(
     reason = reason or _unfit(history, frame, (number, users, lag_ms))
     return EpisodeResult(
         number=number,
-        faults=tuple(f"{fault.kind} on {fault.on}" for fault in scenario.faults),
+        faults=tuple(f"{fault.kind} on {fault.on}" for fault in faults),
         begin_s=begin_s,
         fault_begin_s=fault_begin_s,
         fault_end_s=max((e.at_s for e in events if e.kind == "fault_end"), default=None),
@@ -112,6 +115,12 @@ def _episode(
         corruptions=observed_corruptions(events, target_events, users, min(end_s, frame.end_s)),
         checked_answers=int((users["checked"] & users["eligible"]).sum()),
     )
+
+
+def _faults_of(plan: Plan, number: int) -> list[Fault]:
+    """Those that the plan injects in an episode: of a scenario all, of a night of trials one type."""
+    chosen = {step.fault for step in plan.steps if step.episode == number and step.action == "inject"}
+    return [fault for index, fault in enumerate(plan.scenario.faults) if index in chosen]
 
 
 def _supervised(target_events: Sequence[Event], begin_s: float, end_s: float) -> dict[str, Any]:

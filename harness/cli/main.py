@@ -16,6 +16,7 @@ from harness.cli.init import init
 from harness.cli.look import doctor, explain, faults
 from harness.cli.recovery import clean_up_after_the_dead, stop, undo
 from harness.cli.runs import check, judge, plan, report, run
+from harness.cli.soak import soak
 from harness.model.errors import HarnessError
 
 __all__ = ["main"]
@@ -61,7 +62,7 @@ def cli(ctx: click.Context) -> None:
         clean_up_after_the_dead()
 
 
-for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images, init):
+for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images, init, soak):
     cli.add_command(verb)
 
 

@@ -32,7 +32,8 @@ __all__ = [
 ]
 
 STACKS = ("local", "compose", "external", "fake")
-EXAMPLES = "examples"
+EXAMPLES = "examples"  # folder of scenarios that need a target of the user's own: run only when they are named
+SOAK = "soak"  # folder of soak files, which are no scenarios
 PROMETHEUS = "HARNESS_PROMETHEUS"  # its program, for the local stack; empty: none is started
 TOXIPROXY = "HARNESS_TOXIPROXY"  # command of an official server that is to be used instead of ours
 
@@ -55,13 +56,15 @@ class Where(NamedTuple):
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:
-    """Files as given, and every YAML file below a folder. Raises HarnessError for a path that is not there."""
+    """Files as given, and every scenario below a folder; what lies in `soak/` is none.
+
+    Raises HarnessError for a path that is not there.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
             below = sorted({*path.rglob("*.yaml"), *path.rglob("*.yml")})
-            # Examples need a target of the user's own, so they are run only when they are named.
-            below = [one for one in below if EXAMPLES not in one.relative_to(path).parts]
+            below = [one for one in below if not {EXAMPLES, SOAK} & set(one.relative_to(path).parts)]
             if not below:
                 raise HarnessError(f"{path} holds no scenario (*.yaml)")
             found += below

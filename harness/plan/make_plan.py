@@ -12,7 +12,7 @@ from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, Problem, ScenarioError
 from harness.model.exec_fault import ExecFault
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault, ToxicFault
-from harness.model.plan import Arrivals, Plan, Prompt, Task
+from harness.model.plan import Arrivals, Plan, Prompt, Step, Task, Window
 from harness.model.process_faults import NodeDown
 from harness.model.scenario import Scenario
 from harness.model.service_faults import SERVICE_STREAM_FAULTS
@@ -21,7 +21,7 @@ from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
 from harness.plan.token_budget import tokens_at_most
 
-__all__ = ["Drawn", "TargetFacts", "make_plan"]
+__all__ = ["Drawn", "Schedule", "TargetFacts", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,19 @@ class Drawn:
     warmup: Arrivals
 
 
-def make_plan(scenario: Scenario, target: TargetFacts, seed: str) -> Drawn:
+Schedule = tuple[tuple[Window, ...], tuple[Step, ...]]
+
+
+def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Schedule | None = None) -> Drawn:
     """Everything that will happen; the same for the same scenario, stack and seed.
+
+    `schedule` is another one than the scenario's own: phases and steps, in which an episode may have faults of its own.
 
     Raises CapabilityError for a fault that the stack cannot inject, ScenarioError for names that the target does not
     have and for claims that the planned data could never support.
     """
     _check_capabilities(scenario, target)
-    phases = windows(scenario)
+    phases, what = schedule or (windows(scenario), steps(scenario))
     duration_s = phases[-1].end_s
     user_rng = random.Random(f"{seed}/user")
     due_us = draw_times(scenario.load, duration_s, user_rng)
@@ -75,7 +80,7 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str) -> Drawn:
         stack=target.stack,
         seed=seed,
         windows=phases,
-        steps=steps(scenario),
+        steps=what,
         tasks=tuple(task.name for task in tasks),
         duration_s=duration_s,
         requests=len(user.scheduled_us),

@@ -7,15 +7,12 @@ published JSON Schema.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import re
-import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pydantic
-from pydantic_core import ErrorDetails
 
 from harness.model.errors import Problem, ScenarioError
 from harness.model.exec_fault import ExecFault
@@ -28,14 +25,12 @@ from harness.model.supervision import OPTIONS_OF
 from harness.model.weights_faults import WeightsFault
 from harness.plan.clashes import clash_of_absence
 from harness.plan.objectives import CLAIMS, OBSERVABLES
+from harness.plan.validation import SET_BY_PARSER, Found, adapter, explain, first_comment, suggest
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
-__all__ = ["json_schema", "parse_scenario"]
+__all__ = ["clashes", "json_schema", "parse_faults", "parse_scenario"]
 
-T = TypeVar("T")
-_ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SET_HERE = frozenset({"file", "lines"})  # fields of a Scenario that no file may set
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
@@ -46,33 +41,36 @@ def parse_scenario(text: str, file: str) -> Scenario:
         raise ScenarioError([Problem(file, problem.line, problem.message)]) from problem
     if not isinstance(document.value, dict):
         raise ScenarioError([Problem(file, 1, "a scenario is a mapping of keys such as name, load and faults")])
+    if "days" in document.value:
+        what = f"this is a soak file, not a scenario: use 'harness soak check {file}'"
+        raise ScenarioError([Problem(file, document.line(("days",)), what)])
     body = dict(document.value)
-    faults, problems = _faults(body.pop("faults", []), document)
+    faults, problems = parse_faults(body.pop("faults", []), document)
     scenario: Scenario | None = None
     try:
-        scenario = _adapter(Scenario).validate_python(body)
+        scenario = adapter(Scenario).validate_python(body)
     except pydantic.ValidationError as error:
-        problems += [_explain(details, Scenario, (), document) for details in error.errors()]
+        problems += [explain(details, Scenario, (), document) for details in error.errors()]
     problems += list(_rules(document.value, document))
     if not problems:
-        problems += list(_clashes(faults, document))  # needs every fault, whole
+        problems += list(clashes(faults, document))  # needs every fault, whole
     if problems or scenario is None:
         raise ScenarioError([Problem(file, line, message) for line, message in sorted(set(problems))])
-    hypothesis = scenario.hypothesis or _first_comment(text)
+    hypothesis = scenario.hypothesis or first_comment(text)
     lines = {".".join(str(part) for part in path): line for path, line in document.lines.items() if path}
     return dataclasses.replace(scenario, faults=tuple(faults), hypothesis=hypothesis, file=file, lines=lines)
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a scenario file."""
-    schema = _adapter(Scenario).json_schema()
+    schema = adapter(Scenario).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Scenario"
-    for name in _SET_HERE:
+    for name in SET_BY_PARSER:
         schema["properties"].pop(name)
     kinds = []
     for kind, cls in FAULTS.items():
-        one = _adapter(cls).json_schema()
+        one = adapter(cls).json_schema()
         one["required"] = sorted({"kind", *one.get("required", [])})
         schema["$defs"][kind] = one
         kinds.append({"$ref": f"#/$defs/{kind}"})
@@ -84,28 +82,27 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-Found = tuple[int, str]
-
-
-def _faults(raw: Any, document: Document) -> tuple[list[Fault], list[Found]]:
+def parse_faults(raw: Any, document: Document, below: Path = ("faults",)) -> tuple[list[Fault], list[Found]]:
+    """The faults of a list that stands at `below`, and what is wrong with the others."""
     if not isinstance(raw, list):
-        return [], [(document.line(("faults",)), "faults: must be a list of faults, each {kind: …}")]
+        name = ".".join(str(part) for part in below)
+        return [], [(document.line(below), f"{name}: must be a list of faults, each {{kind: …}}")]
     faults: list[Fault] = []
     problems: list[Found] = []
     for index, item in enumerate(raw):
-        at: Path = ("faults", index)
+        at: Path = (*below, index)
         kind = item.get("kind") if isinstance(item, dict) else None
         if not isinstance(kind, str) or kind not in FAULTS:
             problems.append((document.line((*at, "kind")), _unknown_kind(kind)))
             continue
         try:
-            faults.append(_adapter(FAULTS[kind]).validate_python(item))
+            faults.append(adapter(FAULTS[kind]).validate_python(item))
         except pydantic.ValidationError as error:
-            problems += [_explain(details, FAULTS[kind], at, document) for details in error.errors()]
+            problems += [explain(details, FAULTS[kind], at, document) for details in error.errors()]
     return faults, problems
 
 
-def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
+def clashes(faults: Sequence[Fault], document: Document, below: Path = ("faults",)) -> Iterator[Found]:
     """Faults of the model files that would be over before they are loaded; faults that heal into each other."""
     for index, fault in enumerate(faults):
         if fault.problem is not None:
@@ -117,16 +114,16 @@ def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
             and fault.restart_after_s is not None
             and fault.restart_after_s >= fault.for_s
         ):
-            at: Path = ("faults", index, "restart_after_s")
+            at: Path = (*below, index, "restart_after_s")
             yield document.line(at), f"faults.{index}.restart_after_s: must be below for_s, {fault.for_s:g}"
         if isinstance(fault, ServiceSlowLoad) and fault.slow_load_s >= fault.for_s:
-            at = ("faults", index, "slow_load_s")
+            at = (*below, index, "slow_load_s")
             yield document.line(at), f"faults.{index}.slow_load_s: must be below for_s, {fault.for_s:g}"
     order = sorted(enumerate(faults), key=lambda item: item[1].at_s)
     for (_, one), (index, other) in itertools.combinations(order, 2):
         what = _clash(one, other) if other.at_s < one.at_s + one.lasts_s else None
         if what:
-            yield document.line(("faults", index)), f"faults.{index}: {what}; let the earlier fault end first"
+            yield document.line((*below, index)), f"faults.{index}: {what}; let the earlier fault end first"
 
 
 def _commands(index: int, fault: Fault, document: Document) -> Iterator[Found]:
@@ -167,43 +164,7 @@ def _service_clash(one: Fault, other: Fault) -> str | None:
 def _unknown_kind(kind: object) -> str:
     if kind is None:
         return "faults: each fault needs a kind; 'harness faults' lists them"
-    return f"faults: there is no kind '{kind}'{_suggest(str(kind), FAULTS)}"
-
-
-def _explain(details: ErrorDetails, root: type, prefix: Path, document: Document) -> Found:
-    path: Path = (*prefix, *details["loc"])
-    name = ".".join(str(part) for part in path)
-    line = document.line(path)
-    if details["type"] == "unexpected_keyword_argument":
-        known = _fields_at(root, details["loc"][:-1])
-        return line, f"{name}: unknown key{_suggest(str(path[-1]), known)}"
-    if details["type"] in ("missing", "missing_argument"):
-        return document.line(path[:-1]), f"{name}: is missing"
-    given = details["input"]
-    shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
-    return line, f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}{shown}"
-
-
-def _fields_at(root: type, path: Iterable[str | int]) -> list[str]:
-    """Names of the fields of the dataclass that stands at `path` below `root`."""
-    current: Any = root
-    for part in path:
-        if not dataclasses.is_dataclass(current):
-            return []
-        hint = typing.get_type_hints(current).get(str(part))
-        options = [hint, *typing.get_args(hint)]
-        current = next((option for option in options if dataclasses.is_dataclass(option)), None)
-    if not dataclasses.is_dataclass(current):
-        return []
-    return [field.name for field in dataclasses.fields(current) if field.name not in _SET_HERE]
-
-
-def _suggest(given: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    close = difflib.get_close_matches(given, names, n=1)
-    if close:
-        return f" (did you mean '{close[0]}'?)"
-    return f"; known: {', '.join(names)}" if names else ""
+    return f"faults: there is no kind '{kind}'{suggest(str(kind), FAULTS)}"
 
 
 def _rules(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
@@ -211,7 +172,7 @@ def _rules(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
     name = body.get("name")
     if isinstance(name, str) and not _NAME.fullmatch(name):
         yield document.line(("name",)), f"name: lower-case letters, digits and single hyphens only, not '{name}'"
-    for key in _SET_HERE & set(body):
+    for key in SET_BY_PARSER & set(body):
         yield document.line((key,)), f"{key}: unknown key"
     load = body.get("load")
     if isinstance(load, Mapping) and load.get("mix") == {}:
@@ -267,7 +228,7 @@ def _limits(key: str, limits: Any, known: Mapping[str, str], document: Document)
     for name, limit in limits.items():
         at: Path = (key, str(name))
         if name not in known:
-            yield document.line(at), f"{key}.{name}: is not something that can be judged{_suggest(str(name), known)}"
+            yield document.line(at), f"{key}.{name}: is not something that can be judged{suggest(str(name), known)}"
         if not isinstance(limit, Mapping):
             continue
         low, high = limit.get("min"), limit.get("max")
@@ -275,21 +236,3 @@ def _limits(key: str, limits: Any, known: Mapping[str, str], document: Document)
             yield document.line(at), f"{key}.{name}: give min or max"
         elif isinstance(low, int | float) and isinstance(high, int | float) and low > high:
             yield document.line(at), f"{key}.{name}: min {low} is above max {high}"
-
-
-def _first_comment(text: str) -> str:
-    """The first paragraph of the comment at the top of the file, as one line."""
-    lines = []
-    for line in text.splitlines():
-        words = line.lstrip("#").strip()
-        if not line.startswith("#") or not words:
-            break
-        lines.append(words)
-    return " ".join(lines)
-
-
-def _adapter(kind: type[T]) -> pydantic.TypeAdapter[T]:
-    """Made once for each dataclass, as making one takes a hundred times as long as using it."""
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = pydantic.TypeAdapter(kind)
-    return _ADAPTERS[kind]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from harness.model.fault import Fault
 from harness.model.plan import Step, Window
 from harness.model.scenario import Scenario
 from harness.model.weights_faults import WeightsFault
 
-__all__ = ["episode_length_s", "steps", "windows"]
+__all__ = ["episode_length_s", "in_order", "steps", "steps_of", "windows"]
 
 
 def episode_length_s(scenario: Scenario) -> float:
@@ -36,15 +39,25 @@ def steps(scenario: Scenario) -> tuple[Step, ...]:
     for episode in range(1, scenario.episodes + 1):
         begin_s = scenario.phases.baseline_s + (episode - 1) * length_s
         for index, fault in enumerate(scenario.faults):
-            at_s = begin_s + fault.at_s
-            found.append(Step(at_s, "inject", episode, index))
-            if isinstance(fault, WeightsFault) and fault.restart_after_s is not None:
-                found.append(Step(at_s + fault.restart_after_s, "restart", episode, index))
-            found.append(Step(at_s + fault.lasts_s, "heal", episode, index))
+            found += steps_of(fault, index, episode, begin_s)
+    return in_order(found, scenario.faults)
+
+
+def steps_of(fault: Fault, index: int, episode: int, begin_s: float) -> list[Step]:
+    """What is done with one fault in an episode that begins at `begin_s`."""
+    at_s = begin_s + fault.at_s
+    found = [Step(at_s, "inject", episode, index)]
+    if isinstance(fault, WeightsFault) and fault.restart_after_s is not None:
+        found.append(Step(at_s + fault.restart_after_s, "restart", episode, index))
+    return [*found, Step(at_s + fault.lasts_s, "heal", episode, index)]
+
+
+def in_order(found: Iterable[Step], faults: Sequence[Fault]) -> tuple[Step, ...]:
+    """By time; at the same time heals come before new faults, and that of a fault which is over at once after it."""
     order = {"heal": 0, "inject": 1, "restart": 2}
 
     def rank(step: Step) -> tuple[float, int]:
-        at_once = step.action == "heal" and scenario.faults[step.fault].lasts_s == 0  # after its own beginning
+        at_once = step.action == "heal" and faults[step.fault].lasts_s == 0  # after its own beginning
         return step.at_s, 3 if at_once else order[step.action]
 
     return tuple(sorted(found, key=rank))

@@ -44,6 +44,9 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "container_idle": "container_idle",
     "container_takeover": "container_takeover",
     "container_kills": "container_kill_points",
+    "soak_intervals": "soak_intervals",
+    "soak_months": "soak_months",
+    "soak_trials": "soak_trials",
 }
 
 

@@ -1,0 +1,69 @@
+"""One night of real trials through the harness's own session: plan, run, judge, store."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.campaign.circumstances import circumstances
+from harness.model.errors import RunFolderError
+from harness.model.soak import SoakFile
+from harness.model.soak_trials import Night
+from harness.plan.make_plan import Drawn, make_plan
+from harness.session import Session, Watcher, facts, judge_folder, run_session
+from harness.soak.records import Circumstances, night_of
+from harness.soak.resolves import what_it_can_resolve
+from harness.soak.schedule import NightSchedule, as_scenario, draw_night
+from harness.store.folder import RunFolder
+from harness.store.trials import TrialStore
+
+__all__ = ["Field", "measure_night", "plan_night", "record_run", "scheduled_plan"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where nights are measured and kept."""
+
+    session: Session
+    model: Path
+    store: TrialStore
+
+
+def plan_night(soak: SoakFile, session: Session, seed: str, budget_s: float, earlier: int = 0) -> Drawn:
+    """The plan of a night. Raises ScenarioError when the budget is too short, CapabilityError as every plan."""
+    schedule = draw_night(soak, seed, budget_s)
+    return scheduled_plan(soak, session, seed, (schedule, soak.measured_rate_per_s), earlier)
+
+
+def scheduled_plan(
+    soak: SoakFile, session: Session, seed: str, when: tuple[NightSchedule, float], earlier: int = 0
+) -> Drawn:
+    """A plan of trials at moments of their own, at one rate."""
+    schedule, rate_per_s = when
+    scenario = as_scenario(soak, schedule, rate_per_s)
+    drawn = make_plan(scenario, facts(session.stack), seed, (schedule.windows, schedule.steps))
+    replay = f"harness soak measure {soak.file} --stack {session.stack.name} --seed {seed}"
+    resolves = what_it_can_resolve(soak, schedule, earlier) if schedule.types else ()
+    return dataclasses.replace(drawn, plan=dataclasses.replace(drawn.plan, replay=replay, resolves=resolves))
+
+
+def measure_night(soak: SoakFile, drawn: Drawn, field: Field, run_id: str, watcher: Watcher) -> tuple[RunFolder, Night]:
+    """Run it and store every trial. What an interrupted night has measured is stored as well."""
+    folder = run_session(drawn, field.session, run_id, watcher)
+    night = record_run(soak, folder, field)
+    field.store.add(night)
+    return folder, night
+
+
+def record_run(soak: SoakFile, folder: RunFolder, field: Field, *, real_time: bool = False) -> Night:
+    """Judge a run of trials and make its records. Raises RunFolderError for a folder that is no such run."""
+    history = folder.read()
+    around: Circumstances = circumstances(
+        soak, field.session.stack, field.model, history.header.commit, real_time=real_time
+    )
+    verdict = judge_folder(folder)
+    try:
+        return night_of(soak, history, verdict, around)
+    except KeyError as error:
+        raise RunFolderError(f"{folder.path} was not measured with {soak.file}: its faults are others") from error
