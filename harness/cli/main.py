@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 import harness
+from harness.cli.archive import compare, index, prune
 from harness.cli.images import images
 from harness.cli.look import doctor, explain, faults
 from harness.cli.recovery import stop, undo
@@ -55,6 +56,8 @@ def cli() -> None:
 
 
 for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images):
+    cli.add_command(verb)
+for verb in (index, compare, prune):
     cli.add_command(verb)
 
 

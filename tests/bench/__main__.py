@@ -28,6 +28,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "outage_honesty": "outage_honesty",
     "recovery_interval": "recovery_interval",
     "judging": "judging",
+    "index": "index_of_runs",
     "overhead": "overhead",
     "request_bytes": "request_bytes",
     "gateway_latency": "gateway_latency",
