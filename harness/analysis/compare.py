@@ -89,7 +89,7 @@ def _latencies(va: Verdict, vb: Verdict, frames: tuple[RunFrame, RunFrame]) -> I
 
 def _good_ms(frame: RunFrame, phase: str) -> np.ndarray[Any, Any]:
     users = frame.of_phase(phase)
-    return users["latency_s"].to_numpy()[users["code"].to_numpy() == _OK] * 1000
+    return np.asarray(users["latency_s"].to_numpy()[users["code"].to_numpy() == _OK] * 1000)
 
 
 def _phase_value(verdict: Verdict, phase: str, name: str) -> float | None:

@@ -22,6 +22,7 @@ _RUN_WORDS = {
     "host": "host",
     "deadline_s": "deadline",
 }
+ADVICE_SHOWN = 6  # the rest would be no first minute any more
 _TONES = {VerdictOutcome.PASS: "pass", VerdictOutcome.FAIL: "fail", VerdictOutcome.INCONCLUSIVE: "inconclusive"}
 _FINDING_ORDER = (VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE, VerdictOutcome.PASS)
 
@@ -50,6 +51,7 @@ def to_html(verdict: Verdict) -> str:
         "finding_tally": _tally(verdict.findings),
         "run_facts": _run_facts(verdict),
         "bin_s": _bin(verdict.series),
+        "ADVICE_SHOWN": ADVICE_SHOWN,
     }
     return pages.fill("report.html.j2", values, made)
 

@@ -13,6 +13,7 @@ from harness.render.words import SYMBOLS, corruption_cells, worst_first
 __all__ = ["escaped", "table", "to_markdown"]
 
 _EPISODES_SHOWN = 12
+_ADVICE_SHOWN = 6
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#])")
 _LINK = re.compile(r"(?i)(@|\bhttps?(?=:)|\bwww(?=\.))")  # what a site makes into a mention or a link
 
@@ -24,6 +25,7 @@ def to_markdown(verdict: Verdict) -> str:
         *([f"> {escaped(verdict.hypothesis)}"] if verdict.hypothesis else []),
         f"**{escaped(verdict.reason)}**",
         _lost(verdict),
+        *_advice(verdict),
         *_episodes(verdict),
         *_corruptions(verdict),
         *_findings(verdict),
@@ -40,6 +42,13 @@ def _lost(verdict: Verdict) -> str:
     if ordered and ordered[0].recovery_s is not None:
         lines += f" Worst recovery {interval(ordered[0].recovery_s)}, episode {ordered[0].number}."
     return lines
+
+
+def _advice(verdict: Verdict) -> Iterator[str]:
+    if verdict.runbook:
+        yield "### What to fix"
+        shown = verdict.runbook[:_ADVICE_SHOWN]
+        yield table(("symptom", "cause", "remedy"), ((one.symptom, one.cause, one.remedy) for one in shown))
 
 
 def _episodes(verdict: Verdict) -> Iterator[str]:

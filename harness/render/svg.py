@@ -97,8 +97,8 @@ def _add(axes: Axes, outlines: Iterable[Outline], *, closed: bool, **style: Any)
         axes.add_artist(PathPatch(Path(numpy.array(points), codes), **style))
 
 
-def to_svg(figure: Figure, canvas: Canvas, title: str, description: str) -> str:
-    """The figure as inline SVG. The same figure gives the same text, whenever and wherever."""
+def to_svg(figure: Figure, canvas: Canvas, title: str, description: str, overlay: str = "") -> str:
+    """The figure as inline SVG with `overlay`, SVG too, on it. The same figure gives the same text anywhere."""
     raw = io.StringIO()
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcParams["svg.fonttype"] = "none"
@@ -114,7 +114,7 @@ def to_svg(figure: Figure, canvas: Canvas, title: str, description: str) -> str:
     form = "wide" if canvas.wide else "narrow"
     words = f'<title id="{canvas.name}-t">{escape(clean(title))}</title>'
     words += f'<desc id="{canvas.name}-d">{escape(clean(description))}</desc>'
-    return f'<svg class="chart {form}" {size} {label}>{words}{body.strip()}'
+    return f'<svg class="chart {form}" {size} {label}>{words}{body.strip().removesuffix("</svg>")}{overlay}</svg>'
 
 
 def _shorten(attribute: re.Match[str]) -> str:

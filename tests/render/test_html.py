@@ -24,8 +24,10 @@ def test_every_sample_is_a_well_formed_page_below_two_megabytes(page: str) -> No
 
 def test_the_order_of_the_page_is_verdict_recovery_time_limits_then_the_details(pages: Pages) -> None:
     assert Page(pages("fail")).headings == [
-        "kill-primary", "How users got their service back", "What users saw over time", "What this data cannot show",
-        "Episodes", "Findings", "Phases", "Estimates", "Accounting", "Replay", "Recompute it yourself",
+        "kill-primary", "What to fix", "How users got their service back", "What users saw over time",
+        "How long good requests took", "Error budget", "What this data cannot show",
+        "Episodes", "Findings", "What the target's logs say", "Phases",
+        "Estimates", "Accounting", "Replay", "Recompute it yourself",
     ]  # fmt: skip
 
 
@@ -96,7 +98,7 @@ def test_every_id_is_unique_and_every_reference_has_its_target(page: str) -> Non
 def test_a_screen_reader_finds_names_for_charts_and_tables(pages: Pages) -> None:
     tags = Page(pages("fail")).tags
     charts = [a for tag, a in tags if tag == "svg" and "chart" in (a.get("class") or "")]
-    assert len(charts) == 8
+    assert len(charts) == 12
     assert all(chart.get("role") == "img" and chart.get("aria-labelledby") for chart in charts)
     names = [tag for tag, _ in tags]
     assert names.count("caption") == names.count("table") - 4  # the four of evidence are named by their summary
@@ -129,3 +131,21 @@ def test_the_largest_report_takes_a_second_of_work_and_a_few_on_a_busy_machine()
 def test_the_words_of_the_page_are_the_golden_ones(name: str, pages: Pages, golden: Callable[[str, str], None]) -> None:
     lines = (" ".join(word.split()) for word in Page(pages(name)).words)
     golden(f"report-{name}.html.txt", "\n".join(line for line in lines if line) + "\n")
+
+
+def test_a_report_says_what_is_under_the_pointer_for_every_bin_and_every_stage(pages: Pages) -> None:
+    parsed = Page(pages("fail"))
+    assert "20 s to 21 s: 23 refused or reset" in parsed.text or "20 s to 21 s:" in parsed.text
+    assert "restore: 1.6 s to 5.2 s" in parsed.text
+    assert "baseline: 300 requests took 100 ms to 200 ms" in parsed.text
+
+
+def test_every_chart_over_time_has_its_numbers_in_a_table(pages: Pages) -> None:
+    text = pages("fail")
+    table = text[text.index("The same as a table") :]
+    assert table[: table.index("</table>")].count("<tr>") == 121
+
+
+def test_advice_comes_right_after_the_verdict_and_a_pass_has_none(pages: Pages) -> None:
+    assert "In episode 2, weights.corrupt on any: no detector fired." in Page(pages("fail")).text
+    assert "What to fix" not in Page(pages("pass")).text
