@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "target_service").rglob("*.py")])
 THINKING = {"analysis", "render"}
 DOING = {"stack", "load", "faults", "probes", "experiment"}
-EVERYTHING = {"archive", "session", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
+EVERYTHING = {"archive", "watch", "export", "session", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),

@@ -16,6 +16,7 @@ from harness.cli.images import images
 from harness.cli.look import doctor, explain, faults
 from harness.cli.recovery import stop, undo
 from harness.cli.runs import check, judge, plan, report, run
+from harness.cli.watch import watch
 from harness.model.errors import HarnessError
 
 __all__ = ["main"]
@@ -57,7 +58,7 @@ def cli() -> None:
 
 for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images):
     cli.add_command(verb)
-for verb in (index, compare, prune):
+for verb in (index, compare, prune, watch):
     cli.add_command(verb)
 
 
