@@ -1,4 +1,4 @@
-"""Verbs for many runs: index, compare, prune."""
+"""Verbs for runs that are over: index, compare, prune, export."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import click
 
 from harness.archive import compare_runs, write_index
 from harness.archive import prune as prune_runs
+from harness.export import FORMATS
+from harness.export import export as export_run
 from harness.record.clock import SystemClock
 from harness.store.registry import Registry, registry_folder
 from harness.store.retention import Policy, StoredRun, remove
 
-__all__ = ["compare", "index", "prune"]
+__all__ = ["compare", "export", "index", "prune"]
 
 GB = 1e9
 REPORTS = click.argument(
@@ -57,6 +59,21 @@ def compare(a: Path, b: Path, name: str, out: Path | None) -> int:
     else:
         out.write_text(text, encoding="utf-8")
         click.echo(out)
+    return 0
+
+
+@click.command(short_help="Write a run as CSV, Parquet, OpenMetrics, JUnit or Markdown.")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--to", "kind", type=click.Choice(list(FORMATS)), required=True, help="What to write.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Default: into the folder.")
+def export(folder: Path, kind: str, out: Path | None) -> int:
+    """Write a run for other tools: its requests (csv, parquet) or its verdict (openmetrics, junit, markdown).
+
+    The columns of the requests are those of requests.parquet; the metrics are listed in the README.
+    """
+    path = folder / FORMATS[kind][0] if out is None else out
+    export_run(folder, kind, path)
+    click.echo(path)
     return 0
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 import harness
-from harness.cli.archive import compare, index, prune
+from harness.cli.archive import compare, export, index, prune
 from harness.cli.images import images
 from harness.cli.look import doctor, explain, faults
+from harness.cli.objectives import objectives
 from harness.cli.recovery import stop, undo
 from harness.cli.runs import check, judge, plan, report, run
 from harness.cli.watch import watch
@@ -58,7 +59,7 @@ def cli() -> None:
 
 for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images):
     cli.add_command(verb)
-for verb in (index, compare, prune, watch):
+for verb in (index, compare, prune, watch, export, objectives):
     cli.add_command(verb)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +27,12 @@ def brightness(path: Path) -> float:
     return float(grey[:, :4].mean())
 
 
-async def check(page: Browser, file: Path, folder: Path) -> None:
+async def check(page: Browser, file: Path, folder: Path, looks: Sequence[tuple[int, bool, bool]] = LOOKS) -> None:
     """Nothing sticks out sideways, nothing is asked of the network, and each look is the one that was asked for."""
-    for width, dark, paper in LOOKS:
+    for width, dark, paper in looks:
         await page.look(width, dark=dark, print_=paper)
         await page.open(file)
-        over = await page.ask("document.documentElement.scrollWidth - innerWidth")
+        over = await page.ask("document.documentElement.scrollWidth") - width  # a phone would zoom out to hide it
         assert over <= 0, f"{width} px: {over} px stick out"
         assert page.errors == []
         picture = folder / f"{file.stem}-{width}-{dark}-{paper}.png"
@@ -49,7 +49,7 @@ async def test_reports_fit_every_width_and_look_and_ask_nobody_for_anything(
         for name in ("fail", "hostile", "large", "empty"):
             file = tmp_path / f"{name}.html"
             file.write_text(pages(name), encoding="utf-8")
-            await check(page, file, tmp_path)
+            await check(page, file, tmp_path, LOOKS if name in ("fail", "hostile") else LOOKS[:1])
         await _values_are_under_the_pointer(page, tmp_path / "fail.html")
 
 
