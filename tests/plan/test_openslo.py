@@ -70,7 +70,7 @@ def test_ratios_and_latencies_become_blocks_that_a_scenario_takes() -> None:
         ("[{displayName: Good, target: 0.995}]", "[]", 15, "one objective"),
         ("  indicator:", "  indicatorRef: gone\n  x:", 6, "no SLI 'gone'"),
         ("kind: SLO", "kind: Service", 1, "no SLO in it"),
-        ("metadata: {name: chat-availability}", "metadata: {name: [", 4, "expected"),
+        ("metadata: {name: chat-availability}", "metadata: {name: [", 5, "expected"),
         ("spec:\n  service", "specs:\n  service", 1, "'spec' is missing"),
     ],
 )
