@@ -123,8 +123,14 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
 def judge_folder(folder: RunFolder) -> Verdict:
     """Judge a recorded run, by today's rules, and write its verdict and reports."""
     from harness.analysis.judge import judge  # here, since pandas takes half a second; see _import_ahead
+    from harness.render.words import worst_first
+    from harness.store.logs import excerpts
 
-    verdict = judge(folder.read())
+    history = folder.read()
+    verdict = judge(history)
+    worst = worst_first(verdict.episodes)
+    logs = excerpts(folder.stack, history.header, float(verdict.run["schedule_begin_s"]), worst)
+    verdict = replace(verdict, logs=logs)
     render_folder(folder, verdict)
     return verdict
 

@@ -14,7 +14,18 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "target_service").rglob("*.py")])
 THINKING = {"analysis", "render", "soak"}
 DOING = {"stack", "load", "faults", "probes", "experiment"}
-EVERYTHING = {"session", "campaign", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
+EVERYTHING = {
+    "archive",
+    "campaign",
+    "watch",
+    "export",
+    "session",
+    "doctor",
+    "interrupts",
+    "cli",
+    "pytest_plugin",
+    "unattended",
+}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BURN_RATE_PAGE", "BudgetUse", "budget_use", "pages"]
+from harness.model.scenario import Scenario
+
+__all__ = ["BURN_RATE_PAGE", "DEFAULT_OBJECTIVE", "BudgetUse", "budget_use", "objective_of", "pages"]
 
 DAYS = 30
+DEFAULT_OBJECTIVE = 0.999  # when the scenario names none
 BURN_RATE_PAGE = 14.4  # 2 % of a 30-day budget within one hour
 
 
@@ -18,6 +21,12 @@ class BudgetUse:
     budget_requests: float
     used_share: float
     would_page: bool  # the 1-hour window's burn rate would reach 14.4
+
+
+def objective_of(scenario: Scenario) -> float:
+    """The success rate that the scenario claims, as the objective of the error budget."""
+    claimed = (claim.min for name, claim in scenario.claim.items() if name.endswith("success_rate") and claim.min)
+    return next((low for low in claimed if low < 1), DEFAULT_OBJECTIVE)
 
 
 def budget_use(lost: float, rate_per_s: float, objective: float) -> BudgetUse:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.analysis.distribution import latency_by_phase
 from harness.analysis.episodes import judge_episodes
-from harness.analysis.error_budget import budget_use
+from harness.analysis.error_budget import budget_use, objective_of
 from harness.analysis.frame import RunFrame, make_frame, percentile_ms
 from harness.analysis.golden import Disagreement, disagreement_of
 from harness.analysis.intervals import mean_over_episodes, rate, recovery_quantile
 from harness.analysis.limits import what_it_cannot_show
 from harness.analysis.objectives import Measured, objective_findings
 from harness.analysis.recompute import RECOMPUTE
-from harness.analysis.series import bin_series, timeline_marks
+from harness.analysis.runbook import advise
+from harness.analysis.series import bin_series, budget_series, timeline_marks
 from harness.analysis.sli import count_run, eligible_of, phase_results, probe_share, target_count
 from harness.analysis.validity import validity_findings
 from harness.model.history import History
@@ -30,8 +32,6 @@ from harness.model.verdict import (
 )
 
 __all__ = ["judge"]
-
-DEFAULT_OBJECTIVE = 0.999  # for the error budget, when the scenario names none
 
 
 def judge(history: History) -> Verdict:
@@ -51,6 +51,7 @@ def judge(history: History) -> Verdict:
     )
     findings = (*objectives, *validity)
     outcome = worst(finding.outcome for finding in findings)
+    series = bin_series(frame)
     return Verdict(
         outcome=outcome,
         reason=_reason(outcome, findings, sli, episodes),
@@ -64,10 +65,12 @@ def judge(history: History) -> Verdict:
         phases=phases,
         episodes=tuple(_on_schedule_clock(one, frame.begin_s) for one in episodes),
         findings=findings,
-        series=bin_series(frame),
+        series=series | budget_series(series, history.plan.scenario),
         marks=timeline_marks(frame, episodes),
         limits=(*what_it_cannot_show(history, frame, episodes, phases), *([golden.sentence] if golden else [])),
         recompute=RECOMPUTE,
+        runbook=advise(findings, episodes),
+        latency_by_phase=latency_by_phase(frame),
     )
 
 
@@ -116,10 +119,7 @@ def _more_sli(
     ends = [e.end_s - (e.begin_s if e.fault_begin_s is None else e.fault_begin_s) for e in episodes if e.recovery_s]
     shortest = sum(d.low for d in down)
     longest = sum(end if d.high is None else d.high for d, end in zip(down, ends, strict=True))
-    objective = next(
-        (c.min for n, c in history.plan.scenario.claim.items() if n.endswith("success_rate") and c.min),
-        DEFAULT_OBJECTIVE,
-    )
+    objective = objective_of(history.plan.scenario)
     lost = [e.lost_requests for e in episodes]
     observed = length_s > 0 and bool(frame.users["eligible"].any())
     more: dict[str, Any] = {

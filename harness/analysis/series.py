@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
+from harness.analysis.error_budget import BURN_RATE_PAGE, DAYS, budget_use, objective_of
 from harness.analysis.frame import OUTCOMES, RunFrame, percentile_ms
-from harness.model.request import Outcome
+from harness.model.request import COUNTED_OUTSIDE_SLI, Outcome
+from harness.model.scenario import Scenario
 from harness.model.verdict import EpisodeResult
 
-__all__ = ["bin_series", "timeline_marks"]
+__all__ = ["bin_series", "budget_series", "timeline_marks"]
 
 BINS_MAX = 1000
 BIN_S_MIN = 0.25
@@ -47,6 +50,23 @@ def _latency_per_bin(at: Any, latency_s: Any, bins: int) -> dict[str, list[float
     parts = np.split(latency_s, edges)
     return {
         f"latency_ms_{name}": [percentile_ms(part, q) for part in parts] for name, q in (("p50", 0.5), ("p99", 0.99))
+    }
+
+
+def budget_series(series: Mapping[str, list[Any]], scenario: Scenario) -> dict[str, list[Any]]:
+    """`budget_used_share`: of the error budget of 30 days at the scenario's rate, used by the end of each bin.
+
+    `budget_objective` and `budget_page_share` have one value each: the objective, and what a page of one hour at a
+    burn rate of 14.4 stands for.
+    """
+    bad = [name for name in OUTCOMES if name not in COUNTED_OUTSIDE_SLI and name != Outcome.OK]
+    lost = accumulate(sum(counts) for counts in zip(*(series[name] for name in bad), strict=True))
+    objective, rate_per_s = objective_of(scenario), scenario.load.rate_per_s
+    one = budget_use(1, rate_per_s, objective).used_share
+    return {
+        "budget_used_share": [float(f"{n * one:.6g}") for n in lost],
+        "budget_objective": [objective],
+        "budget_page_share": [BURN_RATE_PAGE / (DAYS * 24)],
     }
 
 

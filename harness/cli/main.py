@@ -11,12 +11,15 @@ from typing import Any
 import click
 
 import harness
+from harness.cli.archive import compare, export, index, prune
 from harness.cli.images import images
 from harness.cli.init import init
 from harness.cli.look import doctor, explain, faults
+from harness.cli.objectives import objectives
 from harness.cli.recovery import clean_up_after_the_dead, stop, undo
 from harness.cli.runs import check, judge, plan, report, run
 from harness.cli.soak import soak
+from harness.cli.watch import watch
 from harness.model.errors import HarnessError
 
 __all__ = ["main"]
@@ -63,6 +66,8 @@ def cli(ctx: click.Context) -> None:
 
 
 for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images, init, soak):
+    cli.add_command(verb)
+for verb in (index, compare, prune, watch, export, objectives):
     cli.add_command(verb)
 
 

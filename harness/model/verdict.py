@@ -8,11 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 __all__ = [
+    "Advice",
     "Corruption",
     "EpisodeResult",
     "Estimate",
     "Finding",
     "Interval",
+    "LogExcerpt",
+    "LogLine",
     "PhaseResult",
     "Stages",
     "Verdict",
@@ -67,6 +70,35 @@ class Finding:
     outcome: VerdictOutcome
     reason: str  # one sentence
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A line of the runbook: one finding that is no pass, what the data points to, and what to do."""
+
+    check: str  # of the finding
+    outcome: VerdictOutcome
+    symptom: str
+    cause: str  # what the data points to; it says so when it points to nothing
+    remedy: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a log of the target."""
+
+    at_s: float  # after the fault's begin
+    source: str  # the file's name in the run's folder `stack/`
+    text: str
+
+
+@dataclass(frozen=True)
+class LogExcerpt:
+    """What the target's logs say around one episode, by time."""
+
+    episode: int
+    lines: tuple[LogLine, ...]
+    note: str  # what was left out, and why
 
 
 @dataclass(frozen=True)
@@ -161,3 +193,7 @@ class Verdict:
     marks: tuple[Mapping[str, Any], ...]  # fault windows, phases and stages for the timeline
     limits: tuple[str, ...]  # what the data cannot show
     recompute: str  # ten lines of pandas that give the headline numbers again
+    runbook: tuple[Advice, ...] = ()  # one for each finding that is no pass
+    # Of good requests: edges_ms (n + 1 edges, logarithmic), and per phase n counts.
+    latency_by_phase: Mapping[str, list[Any]] = field(default_factory=dict)
+    logs: tuple[LogExcerpt, ...] = ()  # of the worst episodes

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import matplotlib
 
 from harness.model.verdict import EpisodeResult, Verdict
+from harness.render.plain_charts import budget_chart, distribution_chart
 from harness.render.recovery import recovery_chart, recovery_height
 from harness.render.svg import Canvas
-from harness.render.timeline import latency_chart, requests_chart
+from harness.render.timeline import HEIGHT_WIDE, latency_chart, requests_chart
 from harness.render.words import worst_first
 
 __all__ = ["EPISODES_SHOWN", "Charts", "draw"]
 
 EPISODES_SHOWN = 12
 _WIDTHS = (1032, 350)
+_HALF_WIDTHS = (482, 350)  # two beside each other on a desk
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Charts:
     others: str  # of the next worst
     requests: str
     latency: str
+    distribution: str  # of the latency, by phase
+    budget: str  # of errors, used over the run
 
 
 def draw(verdict: Verdict) -> Charts:
@@ -44,6 +48,8 @@ def _draw(verdict: Verdict) -> Charts:
         others=_recoveries("others", shown[1:]),
         requests=_both("requests", lambda canvas: requests_chart(verdict, canvas)) if timed else "",
         latency=_both("latency", lambda canvas: latency_chart(verdict, canvas)) if timed else "",
+        distribution="".join(distribution_chart(verdict, width) for width in _HALF_WIDTHS),
+        budget="".join(budget_chart(verdict, width) for width in _HALF_WIDTHS),
     )
 
 
@@ -55,6 +61,6 @@ def _both(name: str, chart: Callable[[Canvas], str], rows: int | None = None) ->
     drawn = []
     for width in _WIDTHS:
         wide = width > 600
-        height = (270 if wide else 240) if rows is None else recovery_height(rows, wide=wide)
+        height = (HEIGHT_WIDE if wide else 240) if rows is None else recovery_height(rows, wide=wide)
         drawn.append(chart(Canvas(f"{name}-{'wide' if wide else 'narrow'}", width, height)))
     return "".join(drawn)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.model.request import Outcome
-from harness.model.verdict import EpisodeResult, Finding, Interval, Verdict, VerdictOutcome
-from harness.render import numbers, words
+from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
+from harness.render import numbers, pages, words
 from harness.render.headline import headline
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 __all__ = ["to_html"]
 
@@ -26,6 +22,7 @@ _RUN_WORDS = {
     "host": "host",
     "deadline_s": "deadline",
 }
+ADVICE_SHOWN = 6  # the rest would be no first minute any more
 _TONES = {VerdictOutcome.PASS: "pass", VerdictOutcome.FAIL: "fail", VerdictOutcome.INCONCLUSIVE: "inconclusive"}
 _FINDING_ORDER = (VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE, VerdictOutcome.PASS)
 
@@ -34,63 +31,29 @@ def to_html(verdict: Verdict) -> str:
     """The whole report. Drawing libraries are loaded here, so that importing the renderers stays cheap."""
     from harness.render import charts, palette
 
-    drawn = charts.draw(verdict)
-    folder = resources.files("harness.render")
-    template = _environment().from_string(folder.joinpath("report.html.j2").read_text("utf-8"))
     worst = words.worst_first(verdict.episodes)
-    page = template.render(
-        css=folder.joinpath("report.css").read_text("utf-8"),
-        verdict=verdict,
-        head=headline(verdict),
-        tone=_TONES[verdict.outcome],
-        worst=worst,
-        corruptions=[(e.number, words.corruption_cells(one)) for e in verdict.episodes for one in e.corruptions],
-        shown=min(len(worst), charts.EPISODES_SHOWN),
-        charts=drawn,
-        unsure=any(words.missing_stages(episode) for episode in worst),
-        patterns=palette.PATTERNS,
-        outcomes=_outcomes_seen(verdict),
-        marks={mark["kind"] for mark in verdict.marks} & set(words.MARKS),
-        findings=sorted(verdict.findings, key=lambda finding: _FINDING_ORDER.index(finding.outcome)),
-        finding_tally=_tally(verdict.findings),
-        run_facts=_run_facts(verdict),
-        bin_s=_bin(verdict.series),
-    )
-    return page.encode("utf-8", "replace").decode()
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {
-        "count": numbers.count,
-        "percent": numbers.percent,
-        "seconds": numbers.seconds,
-        "duration": numbers.duration,
-        "milliseconds": numbers.milliseconds,
-        "plain": numbers.plain,
+    made = pages.environment()
+    made.globals["stage"] = _stage
+    values = {
+        "css": pages.style("report.css"),
+        "verdict": verdict,
+        "head": headline(verdict),
+        "tone": _TONES[verdict.outcome],
+        "worst": worst,
+        "corruptions": [(e.number, words.corruption_cells(one)) for e in verdict.episodes for one in e.corruptions],
+        "shown": min(len(worst), charts.EPISODES_SHOWN),
+        "charts": charts.draw(verdict),
+        "unsure": any(words.missing_stages(episode) for episode in worst),
+        "patterns": palette.PATTERNS,
+        "outcomes": _outcomes_seen(verdict),
+        "marks": {mark["kind"] for mark in verdict.marks} & set(words.MARKS),
+        "findings": sorted(verdict.findings, key=lambda finding: _FINDING_ORDER.index(finding.outcome)),
+        "finding_tally": _tally(verdict.findings),
+        "run_facts": _run_facts(verdict),
+        "bin_s": _bin(verdict.series),
+        "ADVICE_SHOWN": ADVICE_SHOWN,
     }
-    environment.globals |= {
-        "NOTHING": numbers.NOTHING,
-        "OUTCOMES": words.OUTCOMES,
-        "STAGES": words.STAGES,
-        "MARKS": words.MARKS,
-        "SYMBOLS": words.SYMBOLS,
-        "interval": _interval,
-        "lost_words": words.lost_words,
-        "stage": _stage,
-        "estimate_value": numbers.estimate_value,
-        "estimate_interval": numbers.estimate_interval,
-        "value_of": numbers.by_name,
-    }
-    return environment
-
-
-def _interval(value: Interval | None) -> str:
-    return numbers.interval(value, "nothing lost")
+    return pages.fill("report.html.j2", values, made)
 
 
 def _stage(episode: EpisodeResult, name: str) -> float | None:

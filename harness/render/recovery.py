@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from matplotlib.axes import Axes
 
 from harness.model.verdict import EpisodeResult
+from harness.render.hover import titled
 from harness.render.numbers import interval, seconds
 from harness.render.palette import paint
 from harness.render.svg import Canvas, add_boxes, add_lines, add_text, blank_axes, clean, to_svg
@@ -41,7 +42,21 @@ def recovery_chart(episodes: Sequence[EpisodeResult], canvas: Canvas) -> str:
     _bars(axes, rows)
     _users(axes, rows)
     description = "; ".join(f"episode {episode.number}: {_caption(episode)}" for episode in episodes)
-    return to_svg(figure, canvas, "Recovery of each episode in four stages", description)
+    across = (canvas.width - _LEFT - _RIGHT) / (longest * 1.06)
+    hints = titled(hint for episode, top in rows for hint in _hints(episode, top, across))
+    return to_svg(figure, canvas, "Recovery of each episode in four stages", description, hints)
+
+
+def _hints(episode: EpisodeResult, top: float, across: float) -> Iterator[tuple[float, float, float, float, str]]:
+    """What the pointer is told of each segment, and of the users' line."""
+    for name, begin, stop in stage_segments(episode):
+        words = (
+            f"{'stages that cannot be told apart' if name == 'unknown' else name}: {seconds(begin)} to {seconds(stop)}"
+        )
+        yield _LEFT + begin * across, top + 25, (stop - begin) * across, _BAR, words
+    if episode.recovery_s is not None:
+        end = episode.recovery_s.high or episode.recovery_s.low
+        yield _LEFT, top + 25 + _BAR, end * across, 14, f"users: {_caption(episode)}"
 
 
 def _row(wide: bool) -> int:

@@ -19,12 +19,12 @@ from matplotlib.path import Path
 from matplotlib.transforms import Transform
 
 from harness.render.palette import PAINTS, PATTERNS
+from harness.render.svg_text import clean
 
 __all__ = ["Canvas", "Outline", "add_boxes", "add_lines", "add_outlines", "add_text", "blank_axes", "clean", "to_svg"]
 
 Outline = list[tuple[float, float]]
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _HEAD = re.compile(r"^.*?<svg[^>]*>\s*(?:<metadata>.*?</metadata>\s*)?<defs>\s*<style.*?</defs>", re.DOTALL)
 _GEOMETRY = re.compile(r' (?:d|x|y|x1|x2|y1|y2|width|height|transform)="[^"<>]*"')
 _STYLE = re.compile(r'style="[^"<>]*"')
@@ -97,8 +97,8 @@ def _add(axes: Axes, outlines: Iterable[Outline], *, closed: bool, **style: Any)
         axes.add_artist(PathPatch(Path(numpy.array(points), codes), **style))
 
 
-def to_svg(figure: Figure, canvas: Canvas, title: str, description: str) -> str:
-    """The figure as inline SVG. The same figure gives the same text, whenever and wherever."""
+def to_svg(figure: Figure, canvas: Canvas, title: str, description: str, overlay: str = "") -> str:
+    """The figure as inline SVG with `overlay`, SVG too, on it. The same figure gives the same text anywhere."""
     raw = io.StringIO()
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcParams["svg.fonttype"] = "none"
@@ -114,12 +114,7 @@ def to_svg(figure: Figure, canvas: Canvas, title: str, description: str) -> str:
     form = "wide" if canvas.wide else "narrow"
     words = f'<title id="{canvas.name}-t">{escape(clean(title))}</title>'
     words += f'<desc id="{canvas.name}-d">{escape(clean(description))}</desc>'
-    return f'<svg class="chart {form}" {size} {label}>{words}{body.strip()}'
-
-
-def clean(text: str) -> str:
-    """Text without control characters, in one line."""
-    return _CONTROL.sub(" ", text)
+    return f'<svg class="chart {form}" {size} {label}>{words}{body.strip().removesuffix("</svg>")}{overlay}</svg>'
 
 
 def _shorten(attribute: re.Match[str]) -> str:

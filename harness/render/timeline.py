@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,16 +14,19 @@ from matplotlib.figure import Figure
 
 from harness.model.request import Outcome
 from harness.model.verdict import Verdict
+from harness.render.hover import columns
 from harness.render.numbers import clock, count, milliseconds
 from harness.render.palette import paint
 from harness.render.svg import Canvas, Outline, add_boxes, add_lines, add_outlines, add_text, blank_axes, clean, to_svg
-from harness.render.words import BAD_OUTCOMES
+from harness.render.words import BAD_OUTCOMES, OUTCOMES
 
-__all__ = ["STACK_ORDER", "latency_chart", "requests_chart"]
+__all__ = ["HEIGHT_WIDE", "STACK_ORDER", "latency_chart", "requests_chart"]
 
 STACK_ORDER: tuple[str, ...] = (*BAD_OUTCOMES, Outcome.NOT_SENT, Outcome.IN_FLIGHT_AT_END, Outcome.OK)
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 50, 24
+_WORDS = 20  # below the axis, for what is under the pointer; on a phone there is none
+HEIGHT_WIDE = 270 + _WORDS
 _ROOM = 50  # for the marks of one recovery, in pixels
 _LETTER = 5.6  # width of an average letter of the small text, in pixels
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
@@ -66,7 +69,8 @@ def requests_chart(verdict: Verdict, canvas: Canvas) -> str:
     axes.set_ylim(0, highest * 1.04)
     _y_axis(axes, frame, [(tick, f"{tick:,.0f}" if tick == int(tick) else f"{tick:g}") for tick in ticks])
     _decorate(axes, frame, verdict)
-    return to_svg(figure, canvas, "Requests over time by outcome", _fault_sentence(verdict))
+    overlay = _under_pointer(verdict.series, frame, canvas, _requests_words)
+    return to_svg(figure, canvas, "Requests over time by outcome", _fault_sentence(verdict), overlay)
 
 
 def latency_chart(verdict: Verdict, canvas: Canvas) -> str:
@@ -94,16 +98,41 @@ def latency_chart(verdict: Verdict, canvas: Canvas) -> str:
         add_lines(axes, [line], paint("ink"), linewidth=1, linestyle=(0, (5, 3)), zorder=2.5)
         add_text(axes, (frame.end, deadline_s * 1080), "deadline", color=paint("ink"), ha="right", va="bottom")
     _decorate(axes, frame, verdict)
-    return to_svg(
-        figure, canvas, "Latency over time", "Median and 99th percentile per bin. " + _fault_sentence(verdict)
-    )
+    words = "Median and 99th percentile per bin. " + _fault_sentence(verdict)
+    overlay = _under_pointer(verdict.series, frame, canvas, _latency_words)
+    return to_svg(figure, canvas, "Latency over time", words, overlay)
+
+
+def _under_pointer(
+    series: Mapping[str, list[Any]], frame: _Frame, canvas: Canvas, words: Callable[[Mapping[str, list[Any]], int], str]
+) -> str:
+    """What each bin says when the pointer is on it."""
+    if not canvas.wide:
+        return ""
+    edges, span = _edges(series), frame.end - frame.begin
+    bins = []
+    for index, (begin, end) in enumerate(pairwise(edges)):
+        left, right = (_LEFT + frame.pixels(frame.begin, at) for at in (begin, end))
+        bins.append((left, right, f"{clock(begin, span)} to {clock(end, span)}: {words(series, index)}"))
+    return columns(bins, _TOP, frame.height, canvas.height - 4)
+
+
+def _requests_words(series: Mapping[str, list[Any]], index: int) -> str:
+    seen = [(name, series[name][index]) for name in reversed(STACK_ORDER) if name in series]
+    return ", ".join(f"{n} {OUTCOMES[name]}" for name, n in seen if n) or "no request was due"
+
+
+def _latency_words(series: Mapping[str, list[Any]], index: int) -> str:
+    p50, p99 = (series.get(f"latency_ms_{name}", [])[index] for name in ("p50", "p99"))
+    return "no good request" if p50 is None else f"median {milliseconds(p50)}, 99th percentile {milliseconds(p99)}"
 
 
 def _begin(verdict: Verdict, canvas: Canvas) -> tuple[Figure, Axes, _Frame]:
     figure = canvas.figure()
-    axes = blank_axes(figure, canvas, (_LEFT, _TOP, _RIGHT, _BOTTOM))
+    bottom = _BOTTOM + (_WORDS if canvas.wide else 0)
+    axes = blank_axes(figure, canvas, (_LEFT, _TOP, _RIGHT, bottom))
     edges = _edges(verdict.series)
-    frame = _Frame(edges[0], edges[-1], canvas.width - _LEFT - _RIGHT, canvas.height - _TOP - _BOTTOM)
+    frame = _Frame(edges[0], edges[-1], canvas.width - _LEFT - _RIGHT, canvas.height - _TOP - bottom)
     axes.set_xlim(frame.begin, frame.end)
     return figure, axes, frame
 
@@ -232,4 +261,4 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 def _fault_sentence(verdict: Verdict) -> str:
     faults = [mark for mark in verdict.marks if mark["kind"] == "fault"]
-    return f"{count(len(faults))} fault windows shaded. The same numbers are in the tables below."
+    return f"{count(len(faults))} fault windows shaded. The same numbers are in the table below."

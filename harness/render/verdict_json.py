@@ -10,11 +10,14 @@ from typing import Any
 
 from harness.model.errors import RunFolderError
 from harness.model.verdict import (
+    Advice,
     Corruption,
     EpisodeResult,
     Estimate,
     Finding,
     Interval,
+    LogExcerpt,
+    LogLine,
     PhaseResult,
     Stages,
     Verdict,
@@ -25,7 +28,7 @@ __all__ = ["from_json", "to_json"]
 
 _FIRST = ("outcome", "reason", "seed", "scenario", "sli", "episodes", "findings")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # valid in JSON as an escape, not in UTF-8
-_ONE_LINE_EACH = ("series", "marks")  # a column of 1,000 bins is one line
+_ONE_LINE_EACH = ("series", "marks", "latency_by_phase")  # a column of 1,000 bins is one line
 
 
 def to_json(verdict: Verdict) -> str:
@@ -86,6 +89,11 @@ def _verdict(data: dict[str, Any]) -> Verdict:
             "findings": tuple(_finding(item) for item in data["findings"]),
             "marks": tuple(data["marks"]),
             "limits": tuple(data["limits"]),
+            "runbook": tuple(Advice(**{**x, "outcome": VerdictOutcome(x["outcome"])}) for x in data.get("runbook", ())),
+            "logs": tuple(
+                LogExcerpt(x["episode"], tuple(LogLine(**line) for line in x["lines"]), x["note"])
+                for x in data.get("logs", ())
+            ),
         }
     )
 

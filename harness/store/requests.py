@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from harness.model.history import REQUEST_COLUMNS
@@ -23,9 +24,10 @@ from harness.model.request import Lane, Outcome
 from harness.record.request_log import Began, Damaged, Done, NotSent, Record, Sent, Stopped
 from harness.record.request_log import read as read_log
 
-__all__ = ["SCHEMA", "Begun", "RequestFiles", "compact", "read_requests", "write_requests"]
+__all__ = ["SCHEMA", "Begun", "RequestFiles", "compact", "export_requests", "read_requests", "write_requests"]
 
-_WORDS = pa.dictionary(pa.int16(), pa.string())
+_WORD = pa.string()
+_WORDS = pa.dictionary(pa.int16(), _WORD)
 SCHEMA = pa.schema(
     [
         ("lane", _WORDS),
@@ -158,6 +160,21 @@ def write_requests(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     part = path.with_name(f".{path.name}.part")
     pq.write_table(table, part, compression="zstd", use_dictionary=_WORD_COLUMNS, column_encoding=_DELTA)
     os.replace(part, path)
+
+
+def export_requests(path: Path, out: Path, *, csv: bool) -> None:
+    """The same rows for other tools: plain columns, as CSV with a header line (a missing value is an empty field), or
+    as Parquet whose columns carry their meaning as metadata.
+    """
+    plain = [(name, _WORD if name in _WORD_COLUMNS else SCHEMA.field(name).type) for name in SCHEMA.names]
+    fields = [pa.field(name, kind, metadata={"description": REQUEST_COLUMNS[name]}) for name, kind in plain]
+    table = pq.read_table(path, memory_map=False).select(SCHEMA.names).cast(pa.schema(fields))
+    part = out.with_name(f".{out.name}.part")
+    if csv:
+        pa_csv.write_csv(table, part)
+    else:
+        pq.write_table(table, part, compression="zstd")
+    os.replace(part, out)
 
 
 def read_requests(path: Path) -> dict[str, np.ndarray[Any, Any]]:

@@ -29,6 +29,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "recovery_interval": "recovery_interval",
     "judging": "judging",
     "simulator": "simulator",
+    "index": "index_of_runs",
     "overhead": "overhead",
     "request_bytes": "request_bytes",
     "gateway_latency": "gateway_latency",

@@ -14,10 +14,13 @@ import pytest
 
 from harness.model.request import Outcome
 from harness.model.verdict import (
+    Advice,
     EpisodeResult,
     Estimate,
     Finding,
     Interval,
+    LogExcerpt,
+    LogLine,
     PhaseResult,
     Stages,
     Verdict,
@@ -32,7 +35,9 @@ HOSTILE = '<script>alert("1")</script> | $x^2$ `code` ]]> & \x00\x1b[31m\ud800 \
 def requests_series(bins: int, bin_s: float, faults: list[float], outage_s: float) -> dict[str, list[Any]]:
     """Twenty requests a second; each fault loses what falls into its outage, refused first, then too late."""
     series: dict[str, list[Any]] = {"t_s": [], "bin_s": [], **{name.value: [] for name in Outcome}}
-    series |= {"latency_ms_p50": [], "latency_ms_p99": [], "success_rate": []}
+    series |= {"latency_ms_p50": [], "latency_ms_p99": [], "success_rate": [], "budget_used_share": []}
+    series |= {"budget_objective": [0.999], "budget_page_share": [0.02]}
+    lost = 0
     for index in range(bins):
         t_s = index * bin_s
         total = round(20 * bin_s + 3 * math.sin(index * 1.7) + 2 * math.sin(index * 0.37))
@@ -47,6 +52,8 @@ def requests_series(bins: int, bin_s: float, faults: list[float], outage_s: floa
         slow = 6 / (1 + since / 4) if since >= outage_s else 8
         for name, n in (bad | {"ok": good}).items():
             series[name].append(n)
+        lost += sum(bad.values())
+        series["budget_used_share"].append(lost / 51_840)
         series["t_s"].append(t_s)
         series["bin_s"].append(bin_s)
         series["latency_ms_p50"].append(84 * wave if good else None)
@@ -172,6 +179,19 @@ def failed() -> Verdict:
         recompute='import pandas as pd\n\nr = pd.read_json("requests.jsonl", lines=True).query("lane == \'user\'")\n'
         'eligible = r[~r.outcome.isin(["not_sent", "in_flight_at_end"])]\n'
         'print(eligible.outcome.value_counts(), (eligible.outcome == "ok").mean())\n',
+        runbook=(
+            Advice("observe.recovery_s", VerdictOutcome.FAIL, "Episode 1 recovered after 6.3–6.4 s.",
+                   "In episode 1 users waited longest for the stage restore.", "Be ready sooner."),
+            Advice("observe.wrong_answers", VerdictOutcome.FAIL, "Episode 2 gave 3 wrong answers.",
+                   "In episode 2, weights.corrupt on any: no detector fired.", "Check what is served."),
+        ),
+        latency_by_phase={"edges_ms": [50, 100, 200, 400], "baseline": [500, 300, 3], "fault": [0, 0, 0],
+                          "recovery": [700, 600, 118]},
+        logs=(
+            LogExcerpt(1, (LogLine(-0.2, "gateway.err.log", "all is well"), LogLine(0.52, "gateway.err.log", "a beat")),
+                       "2 of 9 lines"),
+            LogExcerpt(2, (), "no times in proxy.out.log"),
+        ),
     )  # fmt: skip
 
 
@@ -191,6 +211,8 @@ def passed() -> Verdict:
         phases=(phase("baseline", 20, 400, {}), phase("fault", 6, 110, {}), phase("recovery", 34, 694, {})),
         series=requests_series(60, 1.0, [], 0.0),
         marks=marks_of((calm,)),
+        runbook=(),
+        logs=(),
     )  # fmt: skip
 
 
@@ -244,6 +266,9 @@ def hostile() -> Verdict:
         findings=(Finding(HOSTILE, HOSTILE, VerdictOutcome.FAIL, HOSTILE, {HOSTILE: [HOSTILE]}),),
         phases=(replace(base.phases[0], phase=HOSTILE, outcomes={HOSTILE: 1}),),
         marks=tuple({**mark, "label": HOSTILE} for mark in base.marks),
+        runbook=(Advice(HOSTILE, VerdictOutcome.FAIL, HOSTILE, HOSTILE, HOSTILE),),
+        latency_by_phase={"edges_ms": [50, 100, 200], HOSTILE: [1, 2]},
+        logs=(LogExcerpt(1, (LogLine(0.1, HOSTILE, HOSTILE),), HOSTILE),),
     )  # fmt: skip
 
 
