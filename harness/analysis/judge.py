@@ -16,6 +16,7 @@ from harness.analysis.recompute import RECOMPUTE
 from harness.analysis.series import bin_series, timeline_marks
 from harness.analysis.sli import count_run, eligible_of, phase_results, probe_share, target_count
 from harness.analysis.validity import validity_findings
+from harness.model.expectation import expectation
 from harness.model.history import History
 from harness.model.verdict import (
     EpisodeResult,
@@ -99,7 +100,7 @@ def _run(history: History, frame: RunFrame) -> dict[str, Any]:
         "duration_s": round(frame.end_s - frame.begin_s, 3),
         "rate_per_s": scenario.load.rate_per_s,
         "deadline_s": scenario.load.deadline_s,
-        "expect": scenario.expect,
+        "expect": known.outcome if (known := expectation(scenario.expect, scenario.half)) else None,
         "complete": history.complete,
         "arrivals_sha256": history.plan.arrivals_sha256,
     }

@@ -47,8 +47,8 @@ def cli() -> None:
 
     \b
     harness doctor                            what this machine can do
-    harness plan scenarios/kill-primary.yaml  what would happen, before anything is touched
-    harness run scenarios/kill-primary.yaml   break it, measure, judge, report
+    harness plan scenarios/death-and-supervision/kill-primary.yaml  what would happen, before anything is touched
+    harness run scenarios/death-and-supervision/kill-primary.yaml   break it, measure, judge, report
 
     Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive. Of several scenarios the worst counts (1 before 3 before 0).
     """

@@ -9,16 +9,20 @@ from pathlib import Path
 
 import click
 
+from harness.cli.one_run import make_session, run_one
+from harness.cli.pairs import pairs
 from harness.cli.scenarios import STACKS, load_scenarios, make_plans, make_stack, new_seed
 from harness.cli.terminal import Terminal, plan_lines, verdict_lines, verdict_table
-from harness.cli.unattended import run_id_of
 from harness.interrupts import Interrupts
 from harness.model.errors import HarnessError
+from harness.model.expectation import HALVES, Half, expectation
+from harness.model.scenario import Scenario
 from harness.model.verdict import Verdict, VerdictOutcome, worst
+from harness.plan.halves import of_half
 from harness.plan.make_plan import Drawn
 from harness.plan.parse import json_schema
 from harness.recover import sweep
-from harness.session import Session, Watcher, judge_folder, make_clock, run_session
+from harness.session import judge_folder, make_clock
 from harness.store.folder import RunFolder
 from harness.store.registry import Registry, registry_folder
 
@@ -68,7 +72,7 @@ def check(scenarios: tuple[Path, ...], schema: bool) -> int:
 @MODEL
 def plan(scenarios: tuple[Path, ...], stack_name: str, seed: str | None, model: Path) -> int:
     """Show what a run would do and what it could show, before anything is touched."""
-    for drawn in _plans(scenarios, (stack_name, model), seed)[1]:
+    for drawn in _planned(load_scenarios(scenarios), (stack_name, model), seed):
         for line in plan_lines(drawn.plan):
             click.echo(line)
     return 0
@@ -89,42 +93,73 @@ def plan(scenarios: tuple[Path, ...], stack_name: str, seed: str | None, model: 
 @click.option(
     "--as-expected", is_flag=True, help="Exit 0 when every verdict is the one that its file names under 'expect'."
 )
+@click.option(
+    "--pairs",
+    "as_pairs",
+    is_flag=True,
+    help="Run each on a fragile and on a hardened target, and say whether it tells them apart.",
+)
+@click.option("--protection", type=click.Choice(HALVES), help="Run that half of the scenarios' control pairs.")
 def run(  # noqa: PLR0913, PLR0917  one parameter per option
-    scenarios: tuple[Path, ...], stack_name: str, seed: str | None, model: Path, out: Path, as_expected: bool
+    scenarios: tuple[Path, ...],
+    stack_name: str,
+    seed: str | None,
+    model: Path,
+    out: Path,
+    as_expected: bool,
+    as_pairs: bool,
+    protection: Half | None,
 ) -> int:
     """Run scenarios one after another: break the target under load, measure, judge, report.
 
     Ctrl-C heals the target, stops everything and judges what was recorded. If the harness itself dies, its guard does
     the same; 'harness undo' is there for what no process could do.
     """
+    if as_pairs and (as_expected or protection):
+        raise click.UsageError("--pairs runs both halves as the files say: leave out --as-expected and --protection")
+    where = (stack_name, model)
+    read = load_scenarios(scenarios)
+    registry = _swept()
+    if as_pairs:
+        return EXIT[pairs(read, where, seed, out, registry)]
+    chosen = [of_half(one, protection) for one in read] if protection else read
+    planned = _planned(chosen, where, seed)
+    verdicts = _run_all(planned, where, out, registry)
+    known = [expectation(drawn.plan.scenario.expect, protection) for drawn in planned]
+    outcomes = ["–" if one is None else one.outcome for one in known]
+    if len(planned) > 1:
+        click.echo()
+        for line in verdict_table(verdicts, outcomes):
+            click.echo(line)
+    if as_expected:
+        met = [verdict.outcome == outcome for (verdict, _), outcome in zip(verdicts, outcomes, strict=False)]
+        return 0 if all(met) and len(met) == len(planned) else EXIT[worst(v.outcome for v, _ in verdicts)] or 1
+    return _exit_code([verdict for verdict, _ in verdicts], len(planned))
+
+
+def _swept() -> Registry:
     registry = Registry(registry_folder(os.environ))
     for done in sweep(registry):
         click.echo(f"cleaned up after run {done.run_id}, which had died: {done.killed} processes ended", err=True)
         for error in done.errors:
             click.echo(f"  not healed: {error}", err=True)
+    return registry
+
+
+def _run_all(
+    planned: Sequence[Drawn], where: tuple[str, Path], out: Path, registry: Registry
+) -> list[tuple[Verdict, Path]]:
     verdicts: list[tuple[Verdict, Path]] = []
-    planned = _plans(scenarios, (stack_name, model), seed)[1]
     with Interrupts() as interrupts:
         for number, drawn in enumerate(planned, start=1):
             if interrupts.asked():
                 break
             terminal = Terminal(drawn.plan, (number, len(planned)))
-            session = _session((stack_name, model), out, registry)
-            folder, verdict = _run_one(drawn, session, (terminal, interrupts))
+            folder, verdict = run_one(drawn, make_session(where, out, registry), (terminal, interrupts))
             verdicts.append((verdict, folder.path))
             for line in verdict_lines(verdict, folder.path):
                 click.echo(line)
-    if len(planned) > 1:
-        click.echo()
-        for line in verdict_table(verdicts, [drawn.plan.scenario.expect for drawn in planned]):
-            click.echo(line)
-    if as_expected:
-        met = [
-            verdict.outcome == drawn.plan.scenario.expect
-            for (verdict, _), drawn in zip(verdicts, planned, strict=False)
-        ]
-        return 0 if all(met) and len(met) == len(planned) else EXIT[worst(v.outcome for v, _ in verdicts)] or 1
-    return _exit_code([verdict for verdict, _ in verdicts], len(planned))
+    return verdicts
 
 
 @click.command(short_help="Judge a recorded run again, by today's rules.")
@@ -163,31 +198,8 @@ def report(folder: Path, name: str) -> int:
     return 0
 
 
-def _plans(paths: Sequence[Path], where: tuple[str, Path], seed: str | None) -> tuple[str, list[Drawn]]:
-    scenarios = load_scenarios(paths)
-    stack = make_stack(where[0], where[1], make_clock(where[0]))
-    chosen = seed or new_seed()
-    return chosen, make_plans(scenarios, stack, chosen)
-
-
-def _session(where: tuple[str, Path], out: Path, registry: Registry) -> Session:
-    clock = make_clock(where[0])
-    return Session(make_stack(where[0], where[1], clock), clock, out, registry, os.environ)
-
-
-def _run_one(drawn: Drawn, session: Session, watch: tuple[Terminal, Interrupts]) -> tuple[RunFolder, Verdict]:
-    terminal, interrupts = watch
-    name = drawn.plan.scenario.name
-    run_id = run_id_of(name, session.clock.wall())
-    with terminal:
-        folder = run_session(
-            drawn,
-            session,
-            run_id,
-            Watcher(terminal.on_event, terminal.on_progress, terminal.on_waiting, interrupts.asked),
-        )
-        terminal.say("judging")
-        return folder, judge_folder(folder)
+def _planned(scenarios: Sequence[Scenario], where: tuple[str, Path], seed: str | None) -> list[Drawn]:
+    return make_plans(scenarios, make_stack(where[0], where[1], make_clock(where[0])), seed or new_seed())
 
 
 def _exit_code(verdicts: Sequence[Verdict], planned: int) -> int:

@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval, Le
 
+from harness.model.expectation import Expected, Half, Known
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
-from harness.model.supervision import Supervision, Supervisor
+from harness.model.target import TargetOptions
 
 __all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf", "TargetOptions"]
 
@@ -106,29 +107,6 @@ class StopIf:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetOptions:
-    """How the target is set up. The names of single options are its own; it refuses those that it does not know."""
-
-    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
-
-    protection: Literal["default", "fragile", "hardened"] = "default"
-    """fragile: every protection off; hardened: every one on; default: as it comes."""
-    gateway: Mapping[str, bool | int | float | str] = field(default_factory=dict)
-    """Single options of the gateway, as in {missed_beats: 5}; they outrank `protection`."""
-    replica: Mapping[str, bool | int | float | str] = field(default_factory=dict)
-    """Single options of every replica, as in {max_queue: 8, health_mode: deep}; they outrank `protection`."""
-    supervisor: Supervisor | None = None
-    """Who restarts replicas that died. Default: budget, and with `protection: fragile` unexpected."""
-    supervision: Supervision = field(default_factory=Supervision)
-    """Single options of the supervisor, as in {max_restarts: 3}."""
-
-    @property
-    def supervised_by(self) -> Supervisor:
-        """The supervisor, named or by default."""
-        return self.supervisor or ("unexpected" if self.protection == "fragile" else "budget")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """One experiment, described."""
 
@@ -152,10 +130,13 @@ class Scenario:
     """Limits on what the service does; judged by intervals."""
     steady_state: SteadyState = field(default_factory=SteadyState)
     stop_if: StopIf = field(default_factory=StopIf)
-    expect: Literal["pass", "fail"] = "pass"
-    """The known verdict on the reference target; with --as-expected a run exits 0 when it comes out."""
+    expect: Known | Expected = "pass"
+    """The known verdict on the reference target, for --as-expected; and what must happen on the two halves of its
+    control pair, for --pairs."""
     warmup_max_s: Seconds = 20.0
     """Longest wait for two agreeing warm-up windows."""
+    half: Half | None = None
+    """Set when one half of the control pair is run."""
     file: str = ""
     """Set by the parser."""
     lines: Mapping[str, int] = field(default_factory=dict)

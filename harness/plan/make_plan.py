@@ -75,10 +75,15 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str) -> Drawn:
         requests=len(user.scheduled_us),
         arrivals_sha256=fingerprint(user),
         resolves=resolution(scenario, baseline_n),
-        replay=f"harness run {_file(scenario)} --stack {target.stack} --seed {seed}",
+        replay=_replay(scenario, target.stack, seed),
         target=dict(target.replicas),
     )
     return Drawn(plan, tasks, user, warmup)
+
+
+def _replay(scenario: Scenario, stack: str, seed: str) -> str:
+    half = f" --protection {scenario.half}" if scenario.half else ""
+    return f"harness run {_file(scenario)}{half} --stack {stack} --seed {seed}"
 
 
 def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:

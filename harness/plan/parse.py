@@ -25,6 +25,7 @@ from harness.model.scenario import Scenario
 from harness.model.service_faults import ServiceFault, ServiceSlowLoad
 from harness.model.supervision import OPTIONS_OF
 from harness.model.weights_faults import WeightsFault
+from harness.plan.expect import expect_problems
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
@@ -33,7 +34,7 @@ __all__ = ["json_schema", "parse_scenario"]
 T = TypeVar("T")
 _ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SET_HERE = frozenset({"file", "lines"})  # fields of a Scenario that no file may set
+_SET_HERE = frozenset({"file", "half", "lines"})  # fields of a Scenario that no file may set
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
@@ -50,7 +51,9 @@ def parse_scenario(text: str, file: str) -> Scenario:
     try:
         scenario = _adapter(Scenario).validate_python(body)
     except pydantic.ValidationError as error:
-        problems += [_explain(details, Scenario, (), document) for details in error.errors()]
+        found = [details for details in error.errors() if details["loc"][:1] != ("expect",)]  # in words of ours, below
+        problems += [_explain(details, Scenario, (), document) for details in found]
+    problems += list(expect_problems(document.value, document))
     problems += list(_rules(document.value, document))
     if not problems:
         problems += list(_clashes(faults, document))  # needs every fault, whole

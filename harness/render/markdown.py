@@ -10,7 +10,7 @@ from harness.render.headline import headline, run_id
 from harness.render.numbers import NOTHING, count, interval
 from harness.render.words import SYMBOLS, corruption_cells, worst_first
 
-__all__ = ["to_markdown"]
+__all__ = ["table", "text", "to_markdown"]
 
 _EPISODES_SHOWN = 12
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#])")
@@ -20,9 +20,9 @@ _LINK = re.compile(r"(?i)(@|\bhttps?(?=:)|\bwww(?=\.))")  # what a site makes in
 def to_markdown(verdict: Verdict) -> str:
     """Verdict and reason, what users lost, episodes, findings, limits, and how to replay it."""
     blocks = [
-        f"## {SYMBOLS[verdict.outcome]} {verdict.outcome.upper()}: {_text(verdict.scenario)}",
-        *([f"> {_text(verdict.hypothesis)}"] if verdict.hypothesis else []),
-        f"**{_text(verdict.reason)}**",
+        f"## {SYMBOLS[verdict.outcome]} {verdict.outcome.upper()}: {text(verdict.scenario)}",
+        *([f"> {text(verdict.hypothesis)}"] if verdict.hypothesis else []),
+        f"**{text(verdict.reason)}**",
         _lost(verdict),
         *_episodes(verdict),
         *_corruptions(verdict),
@@ -48,8 +48,8 @@ def _episodes(verdict: Verdict) -> Iterator[str]:
     yield "### Episodes"
     shown = worst_first(verdict.episodes)[:_EPISODES_SHOWN]
     header = ("#", "fault", "proven", "lost", "wrong", "served again after", "recovered after", "valid")
-    yield _table(header, (_episode(episode) for episode in shown))
-    did = [f"- {episode.number}: {_text(episode.supervision)}" for episode in shown if episode.supervision]
+    yield table(header, (_episode(episode) for episode in shown))
+    did = [f"- {episode.number}: {text(episode.supervision)}" for episode in shown if episode.supervision]
     if did:
         yield "What the target's supervisor did:"
         yield "\n".join(did)
@@ -75,7 +75,7 @@ def _corruptions(verdict: Verdict) -> Iterator[str]:
     if not rows:
         return
     yield "### Damaged models"
-    yield _table(("#", "fault", "detector", "served silently"), rows[:_EPISODES_SHOWN])
+    yield table(("#", "fault", "detector", "served silently"), rows[:_EPISODES_SHOWN])
 
 
 def _findings(verdict: Verdict) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _findings(verdict: Verdict) -> Iterator[str]:
     yield "### Findings"
     order = (VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE, VerdictOutcome.PASS)
     ordered = sorted(verdict.findings, key=lambda finding: order.index(finding.outcome))
-    yield _table(("outcome", "finding", "reason"), (_finding(finding) for finding in ordered))
+    yield table(("outcome", "finding", "reason"), (_finding(finding) for finding in ordered))
 
 
 def _finding(finding: Finding) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def _finding(finding: Finding) -> tuple[str, ...]:
 def _limits(verdict: Verdict) -> Iterator[str]:
     if verdict.limits:
         yield "### What this data cannot show"
-        yield "\n".join(f"- {_text(limit)}" for limit in verdict.limits)
+        yield "\n".join(f"- {text(limit)}" for limit in verdict.limits)
 
 
 def _replay(verdict: Verdict) -> Iterator[str]:
@@ -105,12 +105,13 @@ def _replay(verdict: Verdict) -> Iterator[str]:
     yield ", ".join(f"{name} {_code(value)}" for name, value in facts if value)
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [header, tuple("---" for _ in header), *(tuple(_text(cell) for cell in row) for row in rows)]
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Cells are text, escaped here."""
+    lines = [header, tuple("---" for _ in header), *(tuple(text(cell) for cell in row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     """Text that Markdown shows as it is, in one line: no markup, no link, no mention."""
     escaped = _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
     return _LINK.sub("\\1\u200b", escaped)
@@ -118,7 +119,7 @@ def _text(value: object) -> str:
 
 def _code(value: object) -> str:
     """A code span that the text cannot close: its fence is longer than any run of backticks inside."""
-    text = " ".join(str(value).split())
-    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    pad = " " if "`" in text else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
+    inside = " ".join(str(value).split())
+    fence = "`" * (max((len(run) for run in re.findall("`+", inside)), default=0) + 1)
+    pad = " " if "`" in inside else ""
+    return f"{fence}{pad}{inside}{pad}{fence}"

@@ -1,0 +1,1 @@
+"""Many experiments for one answer."""
