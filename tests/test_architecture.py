@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "target_service").rglob("*.py")])
 THINKING = {"analysis", "render"}
 DOING = {"stack", "load", "faults", "probes", "experiment"}
-EVERYTHING = {"campaign", "session", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
+EVERYTHING = {"campaign", "session", "doctor", "interrupts", "cli", "pytest_plugin", "testing", "unattended"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
