@@ -20,6 +20,7 @@ from harness.stack.fault_api import FaultApi
 from harness.stack.links import Toxic
 from harness.stack.owned import ProcessId, process_state, send_signal
 from harness.stack.service import ReplicaSilent
+from harness.stack.traffic import end_strangers
 
 __all__ = ["INVERSES", "carry_out", "sha256_of"]
 
@@ -97,6 +98,11 @@ def _start_as_before(args: Mapping[str, Any]) -> None:
         os.truncate(path, 0)
 
 
+def _end_strangers(args: Mapping[str, Any]) -> None:
+    """Kill the clients of a traffic fault; the kernel closes their connections."""
+    end_strangers(args["run_id"], args["name"])
+
+
 INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "file.restore": _restore_file,
     "link.mend": _mend_link,
@@ -104,4 +110,5 @@ INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "process.continue": _continue_process,
     "service.end": _end_service_fault,
     "service.start_as_before": _start_as_before,
+    "traffic.end": _end_strangers,
 }

@@ -32,6 +32,7 @@ from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlot
 from harness.faults.service import StallStream as StallOwnStream
 from harness.faults.service import TruncateStream as TruncateOwnStream
 from harness.faults.service_start import EarlyReady, SlowLoad
+from harness.faults.traffic import IdleConnections, MoreRequests
 from harness.faults.weights import FlipBits, RemoveWeights, TruncateWeights
 from harness.model.fault import Fault
 
@@ -62,6 +63,11 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "service.spin": Spin,
     "service.stall_stream": StallOwnStream,
     "service.truncate_stream": TruncateOwnStream,
+    "traffic.abandon": MoreRequests,
+    "traffic.burst": MoreRequests,
+    "traffic.idle_connections": IdleConnections,
+    "traffic.long_prompt": MoreRequests,
+    "traffic.retry_storm": MoreRequests,
     "weights.bit_flip": FlipBits,
     "weights.config": EditConfig,
     "weights.missing": RemoveWeights,

@@ -1,7 +1,8 @@
 """The parameters of every fault kind. What they do is in `harness/faults/`, one file per family.
 
 To add a kind: a dataclass here (the network's are in `network_faults.py`, the service's in `service_faults.py`, the
-model's in `weights_faults.py`), a row in FAULTS, a class in `harness/faults/`, a test.
+model's in `weights_faults.py`, the users' in `traffic_faults.py`), a row in FAULTS, a class in `harness/faults/`, and a
+test.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from harness.model.network_faults import (
     NetworkTimeout,
 )
 from harness.model.service_faults import SERVICE_FAULTS
+from harness.model.traffic_faults import TRAFFIC_FAULTS
 from harness.model.weights_faults import (
     WeightsBitFlip,
     WeightsConfig,
@@ -103,6 +105,7 @@ FAULTS: Mapping[str, type[Fault]] = {
     "process.pause": ProcessPause,
     "process.stop": ProcessStop,
     **SERVICE_FAULTS,
+    **TRAFFIC_FAULTS,
     "weights.bit_flip": WeightsBitFlip,
     "weights.config": WeightsConfig,
     "weights.missing": WeightsMissing,

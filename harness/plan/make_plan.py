@@ -14,6 +14,7 @@ from harness.model.network_faults import STREAM_FAULTS, NetworkFault, ToxicFault
 from harness.model.plan import Arrivals, Plan, Prompt, Task
 from harness.model.scenario import Scenario
 from harness.model.service_faults import SERVICE_STREAM_FAULTS
+from harness.model.traffic_faults import TrafficFault
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
 from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
@@ -106,7 +107,9 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
 
 def _unknown_names(scenario: Scenario, target: TargetFacts) -> Iterator[tuple[str, str]]:
     for index, fault in enumerate(scenario.faults):
-        part, known_parts = ("link", target.links) if isinstance(fault, NetworkFault) else ("replica", target.replicas)
+        part, known_parts = (
+            ("link", target.links) if isinstance(fault, NetworkFault | TrafficFault) else ("replica", target.replicas)
+        )
         if fault.on not in known_parts:
             what = f"'{fault.on}' is not a {part} of the stack '{target.stack}'{_close(fault.on, known_parts)}"
             yield f"faults.{index}.on", what

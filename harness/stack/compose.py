@@ -61,7 +61,7 @@ class ComposeStack:
 
     name = "compose"
     # The engine restarts what dies; the replicas' own faults are not opened in containers yet.
-    capabilities = frozenset(Capability) - {Capability.SUPERVISOR, Capability.SERVICE_FAULTS}
+    capabilities = frozenset(Capability) - {Capability.SUPERVISOR, Capability.SERVICE_FAULTS, Capability.TRAFFIC}
 
     def __init__(self, model: Path, settings: ComposeSettings | None = None, clock: Clock | None = None) -> None:
         self._model = model.resolve()

@@ -17,6 +17,7 @@ from harness.stack.fake_model import PRISTINE, parts_of, write_model
 from harness.stack.fake_service import FakeService
 from harness.stack.fake_supervisor import refusal
 from harness.stack.fake_target import FakeTarget
+from harness.stack.fake_traffic import FakeTraffic
 
 __all__ = ["PRISTINE", "FakeStack"]
 
@@ -68,6 +69,10 @@ class FakeStack:
     @property
     def service(self) -> FakeService:
         return FakeService(lambda: self.target)
+
+    @property
+    def traffic(self) -> FakeTraffic:
+        return FakeTraffic(lambda: self.target)
 
     def up(self, run: RunContext) -> None:
         cannot = refusal(run.target)

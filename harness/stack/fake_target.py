@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.model.event import Event
 from harness.model.request import Outcome
 from harness.model.scenario import TargetOptions
+from harness.stack.fake_crowd import FakeCrowd
 from harness.stack.fake_links import Effect, FakeLinks
 from harness.stack.fake_model import altered_model
 from harness.stack.fake_supervisor import Acts, FakeSupervisor
@@ -80,7 +81,8 @@ class FakeTarget:
         self.events: list[Event] = []
         self.answered: dict[str, int] = dict.fromkeys(self.replicas, 0)
         self.received = 0
-        self.links = FakeLinks(self.beats_reach)
+        self.crowd = FakeCrowd(limits=not self._fragile)
+        self.links = FakeLinks(self.beats_reach, lambda: self.crowd.page(self.now_s, self.received))
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
         self.now_s = 0.0

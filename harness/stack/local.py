@@ -36,6 +36,7 @@ from harness.stack.supervisor_config import stop_wait_s_of
 from harness.stack.supervisor_rpc import SupervisorSilent
 from harness.stack.supervisord import Supervisord
 from harness.stack.target_signals import TargetSignals
+from harness.stack.traffic import LocalTraffic
 from harness.stack.witness import Scene, SupervisionTail, Witness
 
 __all__ = ["LocalStack"]
@@ -61,6 +62,7 @@ class LocalStack:
         self._was_ready = False
         self._second_try = False
         self._orders: Orders | None = None
+        self._traffic: LocalTraffic | None = None
 
     def check(self) -> None:
         check_model(self._model)
@@ -189,6 +191,13 @@ class LocalStack:
         look = partial(self._links.look, past=True)
         return LocalService((self._run.run_id, self._folder), self._ports, look, self._clock)
 
+    # -- traffic
+
+    @property
+    def traffic(self) -> LocalTraffic:
+        assert self._traffic is not None, "traffic before up"
+        return self._traffic
+
     # -- corrupt_files
 
     def model_folder(self, replica: str) -> Path:
@@ -243,6 +252,7 @@ class LocalStack:
         prompts = self.prompts()
         asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
         self._links = LocalLinks(ports, instance, asked, self._clock)
+        self._traffic = LocalTraffic(self._run.run_id, ports.through("gateway"), self._clock)
         (self._folder / PROXIES).write_text(json.dumps(proxies(ports)), encoding="utf-8")
         held.release()
         supervisord.start(programs, self._run, replicas=ports.replicas, stop_wait_s=self._settings.stop_wait_s)

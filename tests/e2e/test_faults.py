@@ -10,6 +10,7 @@ import pytest
 from harness.model.faults import FAULTS
 from harness.model.network_faults import NetworkFault
 from harness.model.service_faults import ServiceFault
+from harness.model.traffic_faults import TrafficFault
 from tests.e2e.conftest import Start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.shared]
@@ -32,7 +33,7 @@ EVIDENCE = {
 
 
 def test_every_fault_is_tried_here_or_with_those_of_the_network_or_of_the_service() -> None:
-    others = (NetworkFault, ServiceFault)
+    others = (NetworkFault, ServiceFault, TrafficFault)
     assert {kind for kind, cls in FAULTS.items() if not issubclass(cls, others)} == set(EVIDENCE)
 
 
