@@ -14,7 +14,7 @@ from harness.analysis.limits import what_it_cannot_show
 from harness.analysis.objectives import Measured, objective_findings
 from harness.analysis.recompute import RECOMPUTE
 from harness.analysis.series import bin_series, timeline_marks
-from harness.analysis.sli import count_run, eligible_of, phase_results, probe_share, target_count
+from harness.analysis.sli import count_run, eligible_of, mean_latency_s, phase_results, probe_share, target_count
 from harness.analysis.validity import validity_findings
 from harness.model.expectation import expectation
 from harness.model.history import History
@@ -46,7 +46,7 @@ def judge(history: History) -> Verdict:
     )
     noise_ms = percentile_ms(frame.control_s["latency_s"].to_numpy(), 0.99)
     objectives = objective_findings(
-        history.plan.scenario, Measured(episodes, phases, sli["success_rate"], noise_ms, trusted)
+        history.plan.scenario, Measured(episodes, phases, sli["success_rate"], noise_ms, mean_latency_s(frame), trusted)
     )
     findings = (*objectives, *validity)
     outcome = worst(finding.outcome for finding in findings)

@@ -29,6 +29,7 @@ class Measured:
     phases: Sequence[PhaseResult]
     success_rate: float | None
     noise_floor_ms: float | None  # p99 of the control lane
+    latency_mean_s: float | None  # of all good requests
     trusted: bool  # False: the run as a whole cannot be believed
 
 
@@ -65,12 +66,25 @@ def _observe(name: str, limit: Limit, measured: Measured) -> Finding:
 def _run_value(name: str, measured: Measured) -> tuple[float | None, str]:
     if name == "success_rate":
         return measured.success_rate, "no request was eligible"
+    if name == "latency_mean_s":
+        return measured.latency_mean_s, "no request was good"
+    if name.startswith("http_error"):
+        errors, eligible = _http_errors(measured.phases)
+        if name == "http_errors":
+            return errors, ""
+        return (errors / eligible if eligible else None), "no request was eligible"
     baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
     if baseline is None:
         return None, "there is no baseline"
     return (
         baseline.latency_ms_p99 if name == "latency_ms_p99" else baseline.ttft_ms_p99
     ), "no request of the baseline has one"
+
+
+def _http_errors(phases: Sequence[PhaseResult]) -> tuple[int, int]:
+    """Requests answered with an error status, and all that count."""
+    errors = sum(phase.outcomes[Outcome.HTTP_ERROR] for phase in phases)
+    return errors, sum(eligible_of(phase) for phase in phases)
 
 
 def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:

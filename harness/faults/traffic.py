@@ -10,7 +10,7 @@ from harness.model.errors import StackError
 from harness.model.traffic_faults import TrafficFault
 from harness.record.journal import Inverse
 from harness.stack.links import Ask, Look, Seen
-from harness.stack.traffic import Strangers
+from harness.stack.traffic import HasTraffic, Strangers, Traffic
 
 __all__ = ["IdleConnections", "MoreRequests"]
 
@@ -33,6 +33,13 @@ class MoreRequests(ActiveFault):
         assert isinstance(self.fault, TrafficFault)
         return self.fault
 
+    @property
+    def traffic(self) -> Traffic:
+        """The stack's strangers."""
+        if not isinstance(self.stack, HasTraffic):
+            raise CannotInject(f"the stack '{self.stack.name}' has no way for strangers to come")
+        return self.stack.traffic
+
     def prepare(self) -> Inverse:
         prompts = next(iter(self.stack.prompts().values()))
         name = f"{self.where.seed.replace('/', '-')}-{self.fault.kind.partition('.')[2]}"
@@ -40,11 +47,11 @@ class MoreRequests(ActiveFault):
         kind = self.fault.kind.partition(".")[2]
         self.who = Strangers(name, kind, self.what.arguments, prompt.messages, prompt.max_tokens)
         self._look = self._ask()
-        return self.stack.traffic.inverse(self.who)
+        return self.traffic.inverse(self.who)
 
     def apply(self) -> None:
         try:
-            self.stack.traffic.begin(self.who)
+            self.traffic.begin(self.who)
         except (OSError, StackError) as error:
             raise CannotInject(str(error)) from error
 
@@ -69,13 +76,13 @@ class MoreRequests(ActiveFault):
         return f"the gateway counted {more:,.0f} requests of strangers beside the users'"
 
     def lost(self) -> str | None:
-        return None if self.stack.traffic.there(self.who) else "the strangers ended before their time"
+        return None if self.traffic.there(self.who) else "the strangers ended before their time"
 
     def after_inverse(self) -> None:
-        self.stack.traffic.end(self.who)
+        self.traffic.end(self.who)
 
     def healed(self) -> bool:
-        return not self.stack.traffic.there(self.who)
+        return not self.traffic.there(self.who)
 
     def _ask(self) -> Look:
         return self.stack.network.look("gateway", Ask(page=self.page), past=True)

@@ -129,7 +129,7 @@ def not_run(half: Half, reason: str, seconds: float = 0.0) -> HalfResult:
 def _why_not(half: Half, known: Expectation, verdict: Verdict) -> str:
     if verdict.outcome is VerdictOutcome.INCONCLUSIVE:
         return f"inconclusive: {verdict.reason}"
-    if verdict.outcome == known.outcome:
+    if verdict.outcome.value == known.outcome:
         return _other_reason(known.because, verdict.findings)
     if half == "fragile":
         return "it passes without any protection, so the scenario finds nothing: a defect of the scenario"

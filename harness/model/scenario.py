@@ -10,7 +10,9 @@ from annotated_types import Ge, Gt, Interval, Le
 
 from harness.model.expectation import Expected, Half, Known
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
+from harness.model.limit import Limit
 from harness.model.target import TargetOptions
+from harness.model.threshold_profiles import ThresholdProfile
 
 __all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf", "TargetOptions"]
 
@@ -49,16 +51,6 @@ class Phases:
     """Fault-free time before the first episode; warm-up comes before it and is not counted."""
     recovery_s: SecondsAboveZero = 30.0
     """Time after a fault's end in which the target must come back."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """What is allowed; give min, max or both."""
-
-    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
-
-    min: float | None = None
-    max: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +116,8 @@ class Scenario:
     """How often the faults are repeated in one run."""
     faults: tuple[Fault, ...] = ()
     """What breaks, and when. None: a fault-free run."""
+    thresholds: ThresholdProfile | None = None
+    """A named set of limits; single ones under `observe` outrank it."""
     observe: Mapping[str, Limit] = field(default_factory=dict)
     """Limits on what this run did, of every episode; exact counts, no interval."""
     claim: Mapping[str, Claim] = field(default_factory=dict)

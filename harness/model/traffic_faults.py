@@ -88,6 +88,8 @@ class TrafficRetryStorm(TrafficFault):
     """So many; each asks again after a second when it was served."""
     patience_s: SecondsAboveZero = 0.5
     """How long each waits before it asks again."""
+    output_tokens: Annotated[int, Interval(ge=1, le=100_000)] = 100
+    """How long an answer each asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)

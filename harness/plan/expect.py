@@ -11,6 +11,7 @@ import pydantic
 
 from harness.model.expectation import HALVES
 from harness.model.target import TargetOptions
+from harness.model.threshold_profiles import PROFILES
 from harness.plan.yaml_lines import Document, Path
 
 __all__ = ["expect_problems"]
@@ -95,7 +96,8 @@ def _unknown(
 def _limited(body: Mapping[str, Any]) -> set[str]:
     """What the scenario limits, under observe and claim."""
     parts = (body.get("observe"), body.get("claim"))
-    return {str(name) for part in parts if isinstance(part, Mapping) for name in part}
+    profile = PROFILES.get(body.get("thresholds"))  # type: ignore[arg-type]  # what is none is said elsewhere
+    return {str(name) for part in (*parts, profile) if isinstance(part, Mapping) for name in part}
 
 
 def _name(path: Path) -> str:

@@ -24,6 +24,7 @@ from harness.model.network_faults import STREAM_FAULTS, NetworkFault
 from harness.model.scenario import Scenario
 from harness.model.service_faults import ServiceFault, ServiceSlowLoad
 from harness.model.supervision import OPTIONS_OF
+from harness.model.threshold_profiles import PROFILES
 from harness.model.weights_faults import WeightsFault
 from harness.plan.expect import expect_problems
 from harness.plan.objectives import CLAIMS, OBSERVABLES
@@ -61,7 +62,9 @@ def parse_scenario(text: str, file: str) -> Scenario:
         raise ScenarioError([Problem(file, line, message) for line, message in sorted(set(problems))])
     hypothesis = scenario.hypothesis or _first_comment(text)
     lines = {".".join(str(part) for part in path): line for path, line in document.lines.items() if path}
-    return dataclasses.replace(scenario, faults=tuple(faults), hypothesis=hypothesis, file=file, lines=lines)
+    observe = {**(PROFILES[scenario.thresholds] if scenario.thresholds else {}), **scenario.observe}
+    whole = dataclasses.replace(scenario, faults=tuple(faults), hypothesis=hypothesis, observe=observe)
+    return dataclasses.replace(whole, file=file, lines=lines)
 
 
 def json_schema() -> dict[str, Any]:

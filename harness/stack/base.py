@@ -14,7 +14,6 @@ from harness.model.scenario import TargetOptions
 from harness.record.journal import Inverse
 from harness.stack.links import Links
 from harness.stack.service import Service
-from harness.stack.traffic import Traffic
 
 __all__ = ["RunContext", "Stack", "TargetProcess", "Weights"]
 
@@ -120,12 +119,6 @@ class Stack(Protocol):
     @property
     def service(self) -> Service:
         """The replicas themselves, while the stack is up."""
-
-    # -- traffic
-
-    @property
-    def traffic(self) -> Traffic:
-        """Strangers beside the measured users, while the stack is up."""
 
     # -- corrupt_files
 

@@ -46,7 +46,8 @@ async def ask(order: dict[str, Any], give_up_s: float) -> int:
 async def open_loop(order: dict[str, Any], give_up_s: float) -> None:
     """At an even rate, whatever becomes of them."""
     gap_s = 1 / order["arguments"]["rate_per_s"]
-    loop, under_way = asyncio.get_running_loop(), set()
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[int]] = set()
     due_s = loop.time()
     while True:
         if len(under_way) < OPEN_MAX:
@@ -113,7 +114,7 @@ def request_of(order: dict[str, Any]) -> bytes:
             "max_tokens": int(arguments.get("output_tokens", order["max_tokens"])),
             "temperature": 0,
             "stream": order["kind"] == "abandon",
-            **({"ignore_eos": True} if order["kind"] == "abandon" else {}),
+            **({"ignore_eos": True} if "output_tokens" in arguments else {}),
         }
     ).encode()
     head = (

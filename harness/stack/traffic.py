@@ -13,14 +13,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.model.errors import StackError
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.owned import RUN_LABEL, owned_processes, send_signal
 
-__all__ = ["MARK", "LocalTraffic", "Strangers", "Traffic", "end_strangers"]
+__all__ = ["MARK", "HasTraffic", "LocalTraffic", "Strangers", "Traffic", "end_strangers"]
 
 MARK = "RELIABILITY_HARNESS_STRANGERS"
 END_S = 5.0
@@ -51,6 +51,15 @@ class Traffic(Protocol):
 
     def inverse(self, who: Strangers) -> Inverse:
         """How another process could send them away."""
+
+
+@runtime_checkable
+class HasTraffic(Protocol):
+    """What a stack with the capability `traffic` has beside the rest."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """Strangers beside the measured users, while the stack is up."""
 
 
 class LocalTraffic:

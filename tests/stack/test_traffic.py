@@ -83,7 +83,7 @@ def until(what: str, found: object) -> None:
         ("burst", {"rate_per_s": 100}, 50),
         ("long_prompt", {"rate_per_s": 50, "words": 300}, 10),
         ("abandon", {"rate_per_s": 50, "after_s": 0.2, "output_tokens": 99}, 10),
-        ("retry_storm", {"clients": 5, "patience_s": 0.5}, 50),
+        ("retry_storm", {"clients": 5, "patience_s": 0.5, "output_tokens": 9}, 50),
     ],
 )
 def test_strangers_come_and_nothing_of_them_is_left(
