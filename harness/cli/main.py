@@ -15,6 +15,7 @@ from harness.cli.images import images
 from harness.cli.look import doctor, explain, faults
 from harness.cli.recovery import stop, undo
 from harness.cli.runs import check, judge, plan, report, run
+from harness.cli.shrink import shrink_run
 from harness.model.errors import HarnessError
 
 __all__ = ["main"]
@@ -54,7 +55,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images):
+for verb in (run, plan, check, faults, judge, report, explain, shrink_run, stop, undo, doctor, images):
     cli.add_command(verb)
 
 
