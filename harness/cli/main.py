@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 import harness
+from harness.cli.health import health
 from harness.cli.images import images
 from harness.cli.look import doctor, explain, faults
 from harness.cli.recovery import stop, undo
@@ -55,7 +56,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, plan, check, faults, judge, report, explain, shrink_run, stop, undo, doctor, images):
+for verb in (run, plan, check, faults, judge, report, explain, shrink_run, health, stop, undo, doctor, images):
     cli.add_command(verb)
 
 

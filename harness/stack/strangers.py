@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -126,11 +128,17 @@ def request_of(order: dict[str, Any]) -> bytes:
 
 
 def main(arguments: list[str]) -> None:
-    """Until somebody kills it."""
+    """Until somebody kills it, or whoever started it has died: then its end of standard input is closed."""
     order = json.loads(arguments[0])
     order["bytes"] = request_of(order)
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
     with suppress(KeyboardInterrupt):
         asyncio.run(_forever(order))
+
+
+def _end_with_standard_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
 
 
 async def _forever(order: dict[str, Any]) -> None:

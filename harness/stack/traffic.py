@@ -77,7 +77,7 @@ class LocalTraffic:
         environ = {**os.environ, RUN_LABEL: self._run_id, MARK: who.name}
         self._children[who.name] = subprocess.Popen(
             [sys.executable, "-m", "harness.stack.strangers", order],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # its end tells them that the harness has died
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=environ,
@@ -87,6 +87,8 @@ class LocalTraffic:
         end_strangers(self._run_id, who.name)
         child = self._children.pop(who.name, None)
         if child is not None:
+            assert child.stdin is not None
+            child.stdin.close()
             try:
                 child.wait(END_S)
             except subprocess.TimeoutExpired as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -132,6 +134,23 @@ def test_an_inverse_ends_only_strangers_of_its_own_name(server: Server) -> None:
     finally:
         traffic.end(one)
         traffic.end(other)
+
+
+def test_strangers_end_when_whoever_called_them_is_killed(server: Server) -> None:
+    code = (
+        "import sys, time\nfrom harness.record.clock import SystemClock\n"
+        "from harness.stack.traffic import LocalTraffic, Strangers\n"
+        "who = Strangers('orphan', 'idle_connections', {'connections': 5}, ({'role': 'user', 'content': 'x'},), 1)\n"
+        "LocalTraffic(sys.argv[1], sys.argv[2], SystemClock()).begin(who)\nprint('begun', flush=True)\ntime.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, f"{RUN}-orphan", server.url]
+    caller = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert caller.stdout is not None and caller.stdout.readline() == b"begun\n"
+    until("they never came", lambda: len(server.open) == 5)
+    caller.kill()
+    caller.wait()
+    caller.stdout.close()
+    until("they outlived their caller", lambda: not list(owned_processes(f"{RUN}-orphan")))
 
 
 def test_a_target_that_is_not_there_does_not_end_the_strangers() -> None:
