@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import call
+from harness.record.journal import pending
 
 pytestmark = pytest.mark.process
 
@@ -194,6 +195,24 @@ def test_ctrl_c_ends_the_session_and_keeps_what_was_done(scenarios: Path) -> Non
     assert (scenarios.parent / "junit.xml").exists()
     folders = sorted(path.name.split("-", 2)[2] for path in (scenarios.parent / "reports").iterdir())
     assert [name[:4] for name in folders] == ["bad-", "good"], "nothing was begun after it"
+
+
+def test_a_time_out_of_another_plugin_heals_the_run_and_the_others_go_on(scenarios: Path) -> None:
+    """As pytest-timeout does it: an exception out of nowhere, in the middle of the fault."""
+    (scenarios.parent / "conftest.py").write_text(
+        "import pytest\nfrom harness.faults.keeper import FaultKeeper\nreal = FaultKeeper.poll\n"
+        "def late(self):\n    real(self)\n"
+        "    if self._plan.scenario.name == 'long' and self._live: pytest.fail('Timeout >1.0s')\n"
+        "FaultKeeper.poll = late\n"
+    )
+    hang = "faults: [{kind: service.hang, for_s: 5}]"
+    path = scenarios / "health/long.yaml"
+    path.write_text(path.read_text().replace("faults: [{kind: process.kill}]", hang))
+    done = collect(scenarios.parent, "scenarios/health/long.yaml", "scenarios/death/good.yaml")
+    assert "1 passed, 1 error" in done.stdout, done.stdout
+    assert "Timeout >1.0s" in done.stdout
+    (journal,) = (scenarios.parent / "reports").glob("*-long-*/undo.jsonl")
+    assert pending(journal) == [], "the fault was taken back"
 
 
 def test_loading_the_plugin_imports_nothing_heavy() -> None:

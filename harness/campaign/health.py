@@ -21,7 +21,7 @@ from harness.session import Session, Watcher, run_session
 __all__ = ["health_run", "health_scenario"]
 
 LASTS_S = 10.0  # of each fault: what is not red by then is blind
-BETWEEN_S = 10.0  # for the target to come back
+BETWEEN_S = 15.0  # for the target to come back: a replica that was restarted loads its model first
 BUSY_PER_S = 60.0
 WHAT = {
     "traffic.burst": "busy",

@@ -39,6 +39,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "replica_overload": "replica_overload",
     "start_to_ready": "start_to_ready",
     "vanished_clients": "vanished_clients",
+    "plugin_load": "plugin_load",
 }
 
 
