@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 MODEL := .model
 AUTOGLM := .model-autoglm
 CHORD := .model-chord
-DEMO := scenarios/kill-primary.yaml scenarios/hang-primary.yaml scenarios/corrupt-weights.yaml
+DEMO := scenarios/death-and-supervision/kill-primary.yaml scenarios/death-and-supervision/hang-primary.yaml \
+    scenarios/weights/corrupt-weights.yaml
 SOURCES := harness target_service tests
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 

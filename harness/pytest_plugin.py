@@ -1,41 +1,66 @@
-"""`pytest scenarios/`: each scenario file is a test. Fail is a failure, inconclusive is an error."""
+"""The pytest plugin: scenario files as tests, and fixtures for experiments that are written in Python.
+
+Every session of a user's own loads this file, so it imports nothing but pytest: the rest waits for the first scenario.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.model.errors import HarnessError, ScenarioError
-
 if TYPE_CHECKING:
     from harness.model.verdict import Verdict
+    from harness.testing.experiment import TestExperiment
 
-__all__ = ["ScenarioFailed", "ScenarioInconclusive"]
+__all__ = ["inject", "load", "stack", "verdict"]
 
-
-class ScenarioFailed(Exception):
-    """The target broke an objective."""
-
-
-class ScenarioInconclusive(Exception):
-    """The run cannot say whether the target kept its objectives."""
+_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--harness-stack", {"default": "local", "help": "where targets run: local, compose or fake (default: local)"}),
+    ("--harness-seed", {"default": None, "help": "seed of all plans (default: a fresh one each, printed)"}),
+    ("--harness-out", {"default": "reports", "help": "where the runs' folders are made (default: reports)"}),
+    (
+        "--harness-model",
+        {"default": os.environ.get("HARNESS_MODEL", ".model"), "help": "the model's folder (default: .model)"},
+    ),
+    (
+        "--harness-pairs",
+        {
+            "action": "store_true",
+            "help": "run each scenario on a fragile and on a hardened target, as two tests that pass "
+            "when what its file says under 'expect' comes out",
+        },
+    ),
+)
+_MARKS = (
+    "fast: scenarios whose schedule takes at most 20 s",
+    "slow: scenarios that take longer",
+    "fragile: halves of control pairs without protections",
+    "hardened: halves of control pairs with every protection",
+    *(f"{stack}: scenarios on this stack" for stack in ("local", "compose", "fake")),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where scenarios run, with what model and seed, and where their reports go."""
+    """All names begin with --harness-, so that they are nobody else's."""
     group = parser.getgroup("harness", "reliability scenarios")
-    group.addoption(
-        "--stack", default="local", help="where the target of scenarios runs: local or fake (default: local)"
-    )
-    group.addoption(
-        "--model", default=os.environ.get("HARNESS_MODEL", ".model"), help="the model's folder (default: .model)"
-    )
-    group.addoption("--seed", default=None, help="seed of the scenarios' plans (default: a fresh one, printed)")
-    group.addoption("--reports", default="reports", help="where the runs' folders are made (default: reports)")
+    for name, how in _OPTIONS:
+        try:
+            group.addoption(name, **how)
+        except ValueError as error:
+            raise pytest.UsageError(
+                f"the option {name} of reliability-harness is another plugin's, too ({error}); leave one of them out "
+                "with '-p no:NAME' (ours is 'harness')"
+            ) from error
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Marks that every session knows; those of folders come with their scenarios."""
+    for line in _MARKS:
+        config.addinivalue_line("markers", line)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -44,64 +69,40 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     named = "scenarios" in file_path.parts and not {"examples", "soak"} & set(file_path.parts)
     if named or parent.session.isinitpath(file_path):
+        from harness.testing.items import ScenarioFile
+
         collector: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
         return collector
     return None
 
 
-class ScenarioFile(pytest.File):
-    """One scenario file."""
+@pytest.fixture
+def _experiment(request: pytest.FixtureRequest) -> TestExperiment:
+    """One experiment a test."""
+    from harness.testing.experiment import TestExperiment
 
-    def collect(self) -> Iterator[pytest.Item]:
-        """Raises a collection error that shows every problem of the file."""
-        from harness.plan.parse import parse_scenario
-
-        try:
-            shown = os.path.relpath(self.path, self.config.invocation_params.dir)
-            scenario = parse_scenario(self.path.read_text(encoding="utf-8"), shown)
-        except ScenarioError as error:
-            raise pytest.Collector.CollectError(str(error)) from error
-        yield ScenarioItem.from_parent(self, name=scenario.name, scenario=scenario)
+    return TestExperiment(request.node, request.config)
 
 
-class ScenarioItem(pytest.Item):
-    """One run. It happens in the set-up phase, so that an inconclusive one is an error, not a failure."""
+@pytest.fixture
+def stack(_experiment: TestExperiment) -> Callable[..., None]:
+    """How the target is set up, as in stack(protection="hardened")."""
+    return _experiment.stack
 
-    def __init__(self, *, scenario: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.scenario = scenario
-        self.verdict: Verdict | None = None
-        self.folder: Path | None = None
 
-    def setup(self) -> None:
-        from harness.cli.unattended import run_unattended
+@pytest.fixture
+def load(_experiment: TestExperiment) -> Callable[..., None]:
+    """How users behave, as in load(rate_per_s=20, mix={"chat": 1})."""
+    return _experiment.load
 
-        options = self.config.option
-        self.folder, self.verdict = run_unattended(
-            self.scenario, (options.stack, Path(options.model)), options.seed, Path(options.reports)
-        )
-        self.user_properties += [("seed", self.verdict.seed), ("report", str(self.folder / "report.html"))]
-        self.add_report_section(
-            "setup", "verdict", f"{self.verdict.outcome}: {self.verdict.reason}\n{self.folder}/report.html"
-        )
-        if self.verdict.outcome == "inconclusive":
-            raise ScenarioInconclusive(self._sentence())
 
-    def runtest(self) -> None:
-        assert self.verdict is not None
-        if self.verdict.outcome == "fail":
-            raise ScenarioFailed(self._sentence())
+@pytest.fixture
+def inject(_experiment: TestExperiment) -> Callable[..., None]:
+    """What breaks, as in inject("service.hang", on="primary", for_s=5)."""
+    return _experiment.inject
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """A sentence for what a user can cause, a traceback for our own defects."""
-        if isinstance(excinfo.value, HarnessError | ScenarioFailed | ScenarioInconclusive):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.path, None, f"scenario {self.name}"
-
-    def _sentence(self) -> str:
-        assert self.verdict is not None and self.folder is not None
-        verdict = f"{self.verdict.outcome.upper()}: {self.verdict.reason}"
-        return f"{verdict}\nreplay: {self.verdict.run['replay']}\nreport: {self.folder}/report.html"
+@pytest.fixture
+def verdict(_experiment: TestExperiment) -> Callable[..., Verdict]:
+    """Run it and judge it, as in verdict(recovery_s={"max": 5}).outcome."""
+    return _experiment.verdict

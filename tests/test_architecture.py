@@ -14,18 +14,8 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "target_service").rglob("*.py")])
 THINKING = {"analysis", "render", "soak"}
 DOING = {"stack", "load", "faults", "probes", "experiment"}
-EVERYTHING = {
-    "archive",
-    "campaign",
-    "watch",
-    "export",
-    "session",
-    "doctor",
-    "interrupts",
-    "cli",
-    "pytest_plugin",
-    "unattended",
-}
+EVERYTHING = {"archive", "campaign", "watch", "export", "session", "testing"}
+EVERYTHING |= {"doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),

@@ -36,7 +36,7 @@ def test_each_harness_command_of_the_documents_runs(
     # On real containers it is run by tests/e2e/test_compose.py.
     words = ["fake" if word == "compose" else word for word in words]
     if words[0] == "explain":
-        assert call(["run", "scenarios/kill-primary.yaml", "--stack", "fake"]) == 0
+        assert call(["run", "scenarios/death-and-supervision/kill-primary.yaml", "--stack", "fake"]) == 0
         (only,) = (tmp_path / "reports").iterdir()
         words[1] = str(only)
     if words[:2] == ["soak", "nightly"]:

@@ -17,8 +17,9 @@ from harness.analysis.objectives import Measured, objective_findings
 from harness.analysis.recompute import RECOMPUTE
 from harness.analysis.runbook import advise
 from harness.analysis.series import bin_series, budget_series, timeline_marks
-from harness.analysis.sli import count_run, eligible_of, phase_results, probe_share, target_count
+from harness.analysis.sli import count_run, eligible_of, mean_latency_s, phase_results, probe_share, target_count
 from harness.analysis.validity import validity_findings
+from harness.model.expectation import expectation
 from harness.model.history import History
 from harness.model.verdict import (
     EpisodeResult,
@@ -47,7 +48,16 @@ def judge(history: History) -> Verdict:
     noise_ms = percentile_ms(frame.control_s["latency_s"].to_numpy(), 0.99)
     golden = disagreement_of(history, frame)
     objectives = objective_findings(
-        history.plan.scenario, Measured(episodes, phases, sli["success_rate"], noise_ms, trusted, golden)
+        history.plan.scenario,
+        Measured(
+            episodes,
+            phases,
+            sli["success_rate"],
+            noise_ms,
+            latency_mean_s=mean_latency_s(frame),
+            trusted=trusted,
+            disagreement=golden,
+        ),
     )
     findings = (*objectives, *validity)
     outcome = worst(finding.outcome for finding in findings)
@@ -104,7 +114,7 @@ def _run(history: History, frame: RunFrame) -> dict[str, Any]:
         "duration_s": round(frame.end_s - frame.begin_s, 3),
         "rate_per_s": scenario.load.rate_per_s,
         "deadline_s": scenario.load.deadline_s,
-        "expect": scenario.expect,
+        "expect": known.outcome if (known := expectation(scenario.expect, scenario.half)) else None,
         "complete": history.complete,
         "arrivals_sha256": history.plan.arrivals_sha256,
     }

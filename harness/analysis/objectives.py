@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.analysis.claim_tests import quantile_p, rate_p
 from harness.analysis.corruption import unnoticed_s
 from harness.analysis.golden import Disagreement, excess_wrong
 from harness.analysis.intervals import rate, recovery_quantile
@@ -29,6 +30,7 @@ class Measured:
     phases: Sequence[PhaseResult]
     success_rate: float | None
     noise_floor_ms: float | None  # p99 of the control lane
+    latency_mean_s: float | None  # of all good requests
     trusted: bool  # False: the run as a whole cannot be believed
     disagreement: Disagreement | None = (
         None  # the golden answers are the target's own, and this is how it keeps to them
@@ -68,12 +70,25 @@ def _observe(name: str, limit: Limit, measured: Measured) -> Finding:
 def _run_value(name: str, measured: Measured) -> tuple[float | None, str]:
     if name == "success_rate":
         return measured.success_rate, "no request was eligible"
+    if name == "latency_mean_s":
+        return measured.latency_mean_s, "no request was good"
+    if name.startswith("http_error"):
+        errors, eligible = _http_errors(measured.phases)
+        if name == "http_errors":
+            return errors, ""
+        return (errors / eligible if eligible else None), "no request was eligible"
     baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
     if baseline is None:
         return None, "there is no baseline"
     return (
         baseline.latency_ms_p99 if name == "latency_ms_p99" else baseline.ttft_ms_p99
     ), "no request of the baseline has one"
+
+
+def _http_errors(phases: Sequence[PhaseResult]) -> tuple[int, int]:
+    """Requests answered with an error status, and all that count."""
+    errors = sum(phase.outcomes[Outcome.HTTP_ERROR] for phase in phases)
+    return errors, sum(eligible_of(phase) for phase in phases)
 
 
 def _observe_episodes(name: str, limit: Limit, measured: Measured) -> Finding:
@@ -153,6 +168,7 @@ def _claim(name: str, claim: Claim, measured: Measured) -> Finding:
         "high": estimate.high,
         "n": estimate.n,
         "method": estimate.method,
+        "p_value": _p_value(name, claim, measured),
     }
     if estimate.low is None and estimate.high is None:
         return Finding(f"claim.{name}", title, INCONCLUSIVE, f"{name}: {estimate.method}", evidence)
@@ -164,6 +180,22 @@ def _claim(name: str, claim: Claim, measured: Measured) -> Finding:
     return Finding(f"claim.{name}", title, outcome, reason, evidence)
 
 
+def _p_value(name: str, claim: Claim, measured: Measured) -> float | None:
+    """Of the claim being false; what a catalogue of claims corrects for their number."""
+    baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
+    if name.startswith("baseline_"):
+        counted = Outcome.OK if name == "baseline_success_rate" else Outcome.WRONG_ANSWER
+        return None if baseline is None else rate_p(baseline.outcomes[counted], eligible_of(baseline), claim)
+    return quantile_p(_sample(name, measured), _QUANTILES[name.rpartition("_")[2]], claim)
+
+
+def _sample(name: str, measured: Measured) -> list[Interval | None]:
+    """What a claim about a quantile is judged on: one value of each valid episode."""
+    valid = [one for one in measured.episodes if one.valid]
+    recovery = name.startswith("recovery_s")
+    return [one.recovery_s if recovery else Interval(one.lost_requests, one.lost_requests) for one in valid]
+
+
 def _estimate(name: str, confidence: float, measured: Measured) -> Estimate:
     if name in ("baseline_success_rate", "baseline_wrong_answer_rate"):
         baseline = next((phase for phase in measured.phases if phase.phase == "baseline"), None)
@@ -172,12 +204,7 @@ def _estimate(name: str, confidence: float, measured: Measured) -> Estimate:
         n = eligible_of(baseline)
         counted = Outcome.OK if name == "baseline_success_rate" else Outcome.WRONG_ANSWER
         return rate(baseline.outcomes[counted], n, confidence, one_sided=True)
-    base, _, quantile = name.rpartition("_")
-    valid = [one for one in measured.episodes if one.valid]
-    values = [
-        one.recovery_s if base == "recovery_s" else Interval(one.lost_requests, one.lost_requests) for one in valid
-    ]
-    return recovery_quantile(values, _QUANTILES[quantile], confidence)
+    return recovery_quantile(_sample(name, measured), _QUANTILES[name.rpartition("_")[2]], confidence)
 
 
 def _number(read: Callable[[EpisodeResult], float | None]) -> Callable[[EpisodeResult], Interval | None]:

@@ -13,7 +13,7 @@ from harness.model.event import Event
 from harness.model.request import COUNTED_OUTSIDE_SLI, Outcome
 from harness.model.verdict import PhaseResult
 
-__all__ = ["count_outcomes", "count_run", "eligible_of", "phase_results", "target_count"]
+__all__ = ["count_outcomes", "count_run", "eligible_of", "mean_latency_s", "phase_results", "target_count"]
 
 _OK = OUTCOMES.index(Outcome.OK)
 
@@ -39,6 +39,12 @@ def count_run(frame: RunFrame, planned: int) -> dict[str, Any]:
         "success_rate": good / eligible if eligible else None,
         "checked_answers": int((frame.users["checked"] & frame.users["eligible"]).sum()),
     }
+
+
+def mean_latency_s(frame: RunFrame) -> float | None:
+    """Of all good requests, from their scheduled times; None: there is none."""
+    good = frame.users["code"].to_numpy() == _OK
+    return float(frame.users["latency_s"].to_numpy()[good].mean()) if good.any() else None
 
 
 def eligible_of(phase: PhaseResult) -> int:

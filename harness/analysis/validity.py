@@ -72,7 +72,10 @@ def _accounting(history: History, frame: RunFrame) -> Finding:
         received = gateway["received_distinct"]
         evidence["target_received"] = received
         lost_counters = gateway["incarnations"] > 1
-        if received > sent or (received < answered and not lost_counters):
+        # Strangers of a traffic fault carry one id each fault, which no user has sent.
+        strangers = sum(str(e.fields.get("fault_kind")).startswith("traffic.") for e in history.events)
+        evidence |= {"ids_of_strangers": strangers} if strangers else {}
+        if received > sent + strangers or (received < answered and not lost_counters):
             problem = (
                 problem or f"the target counted {received:,} requests, but {sent:,} were sent and {answered:,} answered"
             )

@@ -12,12 +12,14 @@ import click
 
 import harness
 from harness.cli.archive import compare, export, index, prune
+from harness.cli.health import health
 from harness.cli.images import images
 from harness.cli.init import init
 from harness.cli.look import doctor, explain, faults
 from harness.cli.objectives import objectives
 from harness.cli.recovery import clean_up_after_the_dead, stop, undo
 from harness.cli.runs import check, judge, plan, report, run
+from harness.cli.shrink import shrink_run
 from harness.cli.soak import soak
 from harness.cli.watch import watch
 from harness.model.errors import HarnessError
@@ -54,8 +56,8 @@ def cli(ctx: click.Context) -> None:
 
     \b
     harness doctor                            what this machine can do
-    harness plan scenarios/kill-primary.yaml  what would happen, before anything is touched
-    harness run scenarios/kill-primary.yaml   break it, measure, judge, report
+    harness plan scenarios/death-and-supervision/kill-primary.yaml  what would happen, before anything is touched
+    harness run scenarios/death-and-supervision/kill-primary.yaml   break it, measure, judge, report
 
     Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive. Of several scenarios the worst counts (1 before 3 before 0).
 
@@ -65,7 +67,23 @@ def cli(ctx: click.Context) -> None:
         clean_up_after_the_dead()
 
 
-for verb in (run, plan, check, faults, judge, report, explain, stop, undo, doctor, images, init, soak):
+for verb in (
+    run,
+    plan,
+    check,
+    faults,
+    judge,
+    report,
+    explain,
+    shrink_run,
+    health,
+    stop,
+    undo,
+    doctor,
+    images,
+    init,
+    soak,
+):
     cli.add_command(verb)
 for verb in (index, compare, prune, watch, export, objectives):
     cli.add_command(verb)

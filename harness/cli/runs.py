@@ -10,16 +10,19 @@ from pathlib import Path
 import click
 
 from harness.cli.consent import agree
-from harness.cli.scenarios import STACKS, Where, load_scenarios, new_seed, plan_all, stack_for
+from harness.cli.one_run import run_one, session_for
+from harness.cli.pairs import pairs
+from harness.cli.scenarios import STACKS, Where, load_scenarios, new_seed, plan_all
 from harness.cli.terminal import Terminal, plan_lines, verdict_lines, verdict_table
-from harness.cli.unattended import run_id_of
 from harness.interrupts import Interrupts
 from harness.model.errors import HarnessError
+from harness.model.expectation import HALVES, Half, expectation
 from harness.model.scenario import Scenario
 from harness.model.verdict import Verdict, VerdictOutcome, worst
+from harness.plan.halves import of_half
 from harness.plan.make_plan import Drawn
 from harness.plan.parse import json_schema
-from harness.session import Session, Watcher, judge_folder, make_clock, run_session
+from harness.session import judge_folder, make_clock
 from harness.stack.base import Stack
 from harness.store.folder import RunFolder
 from harness.store.registry import Registry, registry_folder
@@ -71,7 +74,7 @@ def check(scenarios: tuple[Path, ...], schema: bool) -> int:
 @URL
 def plan(scenarios: tuple[Path, ...], stack_name: str | None, seed: str | None, model: Path, url: str | None) -> int:
     """Show what a run would do and what it could show, before anything is touched."""
-    for drawn, _ in _plans(scenarios, Where(stack_name, model, url), seed):
+    for drawn, _ in _plans(load_scenarios(scenarios), Where(stack_name, model, url), seed):
         for line in plan_lines(drawn.plan):
             click.echo(line)
     return 0
@@ -99,6 +102,13 @@ def plan(scenarios: tuple[Path, ...], stack_name: str | None, seed: str | None, 
 @click.option(
     "--as-expected", is_flag=True, help="Exit 0 when every verdict is the one that its file names under 'expect'."
 )
+@click.option(
+    "--pairs",
+    "as_pairs",
+    is_flag=True,
+    help="Run each on a fragile and on a hardened target, and say whether it tells them apart.",
+)
+@click.option("--protection", type=click.Choice(HALVES), help="Run that half of the scenarios' control pairs.")
 def run(  # noqa: PLR0913, PLR0917  one parameter per option
     scenarios: tuple[Path, ...],
     stack_name: str | None,
@@ -108,39 +118,50 @@ def run(  # noqa: PLR0913, PLR0917  one parameter per option
     yes: bool,
     out: Path,
     as_expected: bool,
+    as_pairs: bool,
+    protection: Half | None,
 ) -> int:
     """Run scenarios one after another: break the target under load, measure, judge, report.
 
     Ctrl-C heals the target, stops everything and judges what was recorded. If the harness itself dies, its guard does
     the same; 'harness undo' is there for what no process could do.
     """
-    registry = Registry(registry_folder(os.environ))
-    verdicts: list[tuple[Verdict, Path]] = []
+    if as_pairs and (as_expected or protection):
+        raise click.UsageError("--pairs runs both halves as the files say: leave out --as-expected and --protection")
     where = Where(stack_name, model, url)
-    prepared = _plans(scenarios, where, seed)
+    read = load_scenarios(scenarios)
+    registry = Registry(registry_folder(os.environ))
+    if as_pairs:
+        return EXIT[pairs(read, (stack_name or "local", model), seed, out, registry)]
+    prepared = _plans([of_half(one, protection) for one in read] if protection else read, where, seed)
     agree([(drawn.plan, stack) for drawn, stack in prepared], registry.folder.parent / "agreed.json", yes=yes)
     planned = [drawn for drawn, _ in prepared]
+    verdicts = _run_all(planned, where, out, registry)
+    known = [expectation(drawn.plan.scenario.expect, protection) for drawn in planned]
+    outcomes = ["–" if one is None else one.outcome for one in known]
+    if len(planned) > 1:
+        click.echo()
+        for line in verdict_table(verdicts, outcomes):
+            click.echo(line)
+    if as_expected:
+        met = [verdict.outcome == outcome for (verdict, _), outcome in zip(verdicts, outcomes, strict=False)]
+        return 0 if all(met) and len(met) == len(planned) else EXIT[worst(v.outcome for v, _ in verdicts)] or 1
+    return _exit_code([verdict for verdict, _ in verdicts], len(planned))
+
+
+def _run_all(planned: Sequence[Drawn], where: Where, out: Path, registry: Registry) -> list[tuple[Verdict, Path]]:
+    verdicts: list[tuple[Verdict, Path]] = []
     with Interrupts() as interrupts:
         for number, drawn in enumerate(planned, start=1):
             if interrupts.asked():
                 break
             terminal = Terminal(drawn.plan, (number, len(planned)))
-            session = _session(where, drawn.plan.scenario, out, registry)
-            folder, verdict = _run_one(drawn, session, (terminal, interrupts))
+            session = session_for(where, drawn.plan.scenario, out, registry)
+            folder, verdict = run_one(drawn, session, (terminal, interrupts))
             verdicts.append((verdict, folder.path))
             for line in verdict_lines(verdict, folder.path):
                 click.echo(line)
-    if len(planned) > 1:
-        click.echo()
-        for line in verdict_table(verdicts, [drawn.plan.scenario.expect for drawn in planned]):
-            click.echo(line)
-    if as_expected:
-        met = [
-            verdict.outcome == drawn.plan.scenario.expect
-            for (verdict, _), drawn in zip(verdicts, planned, strict=False)
-        ]
-        return 0 if all(met) and len(met) == len(planned) else EXIT[worst(v.outcome for v, _ in verdicts)] or 1
-    return _exit_code([verdict for verdict, _ in verdicts], len(planned))
+    return verdicts
 
 
 @click.command(short_help="Judge a recorded run again, by today's rules.")
@@ -179,28 +200,8 @@ def report(folder: Path, name: str) -> int:
     return 0
 
 
-def _plans(paths: Sequence[Path], where: Where, seed: str | None) -> list[tuple[Drawn, Stack]]:
-    return plan_all(load_scenarios(paths), where, seed or new_seed(), make_clock(where.stack or "local"))
-
-
-def _session(where: Where, scenario: Scenario, out: Path, registry: Registry) -> Session:
-    clock = make_clock(where.of(scenario))
-    return Session(stack_for(where, scenario, clock), clock, out, registry, os.environ)
-
-
-def _run_one(drawn: Drawn, session: Session, watch: tuple[Terminal, Interrupts]) -> tuple[RunFolder, Verdict]:
-    terminal, interrupts = watch
-    name = drawn.plan.scenario.name
-    run_id = run_id_of(name, session.clock.wall())
-    with terminal:
-        folder = run_session(
-            drawn,
-            session,
-            run_id,
-            Watcher(terminal.on_event, terminal.on_progress, terminal.on_waiting, interrupts.asked),
-        )
-        terminal.say("judging")
-        return folder, judge_folder(folder)
+def _plans(scenarios: Sequence[Scenario], where: Where, seed: str | None) -> list[tuple[Drawn, Stack]]:
+    return plan_all(scenarios, where, seed or new_seed(), make_clock(where.stack or "local"))
 
 
 def _exit_code(verdicts: Sequence[Verdict], planned: int) -> int:

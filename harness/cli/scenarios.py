@@ -71,7 +71,9 @@ def expand(paths: Iterable[Path]) -> list[Path]:
         elif path.exists():
             found.append(path)
         else:
-            raise HarnessError(f"{path}: there is no such file; 'ls scenarios' shows those that come with the project")
+            raise HarnessError(
+                f"{path}: there is no such file; 'ls scenarios/*' shows those that come with the project"
+            )
     return found
 
 

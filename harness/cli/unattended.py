@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cli.consent import agree
@@ -15,7 +16,16 @@ from harness.recover import sweep
 from harness.session import Session, Watcher, judge_folder, make_clock, run_session
 from harness.store.registry import Registry, registry_folder
 
-__all__ = ["run_id_of", "run_unattended"]
+__all__ = ["Unattended", "run_id_of", "run_unattended"]
+
+
+@dataclass(frozen=True)
+class Unattended:
+    """What came of it."""
+
+    folder: Path
+    verdict: Verdict
+    interrupted: bool  # the user asked to stop
 
 
 def run_id_of(name: str, wall: str) -> str:
@@ -24,16 +34,16 @@ def run_id_of(name: str, wall: str) -> str:
     return f"{stamp}-{name}-{secrets.token_hex(2)}"
 
 
-def run_unattended(scenario: Scenario, where: tuple[str, Path], seed: str | None, out: Path) -> tuple[Path, Verdict]:
-    """Run one scenario on the stack and model of `where`; returns folder and verdict. Raises HarnessError."""
+def run_unattended(scenario: Scenario, where: tuple[str, Path], seed: str | None, out: Path) -> Unattended:
+    """Run one scenario on the stack and model of `where`. Raises HarnessError."""
     registry = Registry(registry_folder(os.environ))
     sweep(registry)
     clock = make_clock(where[0])
     drawn, stack = plan_all([scenario], Where(*where), seed or new_seed(), clock)[0]
     agree([(drawn.plan, stack)], registry.folder.parent / "agreed.json", yes=bool(os.environ.get("HARNESS_YES")))
+    half = f"-{scenario.half}" if scenario.half else ""
     with Interrupts() as interrupts:
         watcher = Watcher(lambda _: None, lambda *_: None, lambda _: None, interrupts.asked)
-        folder = run_session(
-            drawn, Session(stack, clock, out, registry, os.environ), run_id_of(scenario.name, clock.wall()), watcher
-        )
-    return folder.path, judge_folder(folder)
+        session = Session(stack, clock, out, registry, os.environ)
+        folder = run_session(drawn, session, run_id_of(f"{scenario.name}{half}", clock.wall()), watcher)
+        return Unattended(folder.path, judge_folder(folder), interrupts.asked() > 0)

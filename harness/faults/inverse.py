@@ -22,6 +22,7 @@ from harness.stack.links import Toxic
 from harness.stack.opted_in import continue_in_container
 from harness.stack.owned import ProcessId, process_state, send_signal
 from harness.stack.service import ReplicaSilent
+from harness.stack.traffic import end_strangers
 
 __all__ = ["INVERSES", "carry_out", "refill_folder", "sha256_of"]
 
@@ -142,6 +143,11 @@ def _start_as_before(args: Mapping[str, Any]) -> None:
         os.truncate(path, 0)
 
 
+def _end_strangers(args: Mapping[str, Any]) -> None:
+    """Kill the clients of a traffic fault; the kernel closes their connections."""
+    end_strangers(args["run_id"], args["name"])
+
+
 INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "command.undo": undo_command,
     "container.continue": continue_in_container,
@@ -156,4 +162,5 @@ INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "process.continue": _continue_process,
     "service.end": _end_service_fault,
     "service.start_as_before": _start_as_before,
+    "traffic.end": _end_strangers,
 }

@@ -37,6 +37,7 @@ from harness.faults.service import StallStream as StallOwnStream
 from harness.faults.service import TruncateStream as TruncateOwnStream
 from harness.faults.service_start import EarlyReady, SlowLoad
 from harness.faults.start import EmptyModel, LoseDependency, TakePort
+from harness.faults.traffic import IdleConnections, MoreRequests
 from harness.faults.weights import FlipBits, ForbidReading, RemoveWeights, TruncateWeights
 from harness.model.fault import Fault
 
@@ -75,6 +76,11 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "start.dependency_missing": LoseDependency,
     "start.model_missing": EmptyModel,
     "start.port_taken": TakePort,
+    "traffic.abandon": MoreRequests,
+    "traffic.burst": MoreRequests,
+    "traffic.idle_connections": IdleConnections,
+    "traffic.long_prompt": MoreRequests,
+    "traffic.retry_storm": MoreRequests,
     "weights.bit_flip": FlipBits,
     "weights.config": EditConfig,
     "weights.missing": RemoveWeights,

@@ -152,6 +152,9 @@ class FakeLoad:
     def _on_the_way(self, lane: str, index: int, replica: FakeReplica | None) -> Effect:
         """What the links do to a request: first the users' own, then the gateway's to the replica, then that itself."""
         links = self._stack.target.links
+        crowd = self._stack.target.crowd.effect(self._stack.target.now_s)
+        if crowd.outcome is not None:
+            return crowd
         stream = self._spec.tasks[self._lanes[lane].arrivals.task[index]].stream
         own = links.effect("gateway", stream=stream)
         if own.outcome is not None or replica is None:

@@ -19,6 +19,8 @@ class Capability(StrEnum):
     """Faults that a replica does to itself when somebody who has its token asks for them."""
     INFERENCE_TOXICS = "inference_toxics"
     """Toxics that the official Toxiproxy lacks: those that know HTTP and token streams, and two more."""
+    TRAFFIC = "traffic"
+    """Strangers beside the measured users."""
     SUPERVISOR = "supervisor"
     """A scenario may choose who restarts replicas that died."""
     PARTITION = "partition"

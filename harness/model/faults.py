@@ -1,7 +1,8 @@
 """The parameters of every fault kind. What they do is in `harness/faults/`, one file per family.
 
 To add a kind: a dataclass in its family's file (`network_faults.py`, `partition_faults.py`, `process_faults.py`,
-`service_faults.py`, `start_faults.py`, `weights_faults.py`), a row in FAULTS, a class in `harness/faults/`, a test.
+`service_faults.py`, `start_faults.py`, `traffic_faults.py`, `weights_faults.py`), a row in FAULTS, a class in
+`harness/faults/`, a test.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from harness.model.partition_faults import NetworkDns, NetworkPartition
 from harness.model.process_faults import PROCESS_FAULTS, ProcessKill, ProcessPause, ProcessStop
 from harness.model.service_faults import SERVICE_FAULTS
 from harness.model.start_faults import START_FAULTS
+from harness.model.traffic_faults import TRAFFIC_FAULTS
 from harness.model.weights_faults import (
     WeightsBitFlip,
     WeightsConfig,
@@ -77,6 +79,7 @@ FAULTS: Mapping[str, type[Fault]] = {
     **PROCESS_FAULTS,
     **SERVICE_FAULTS,
     **START_FAULTS,
+    **TRAFFIC_FAULTS,
     "weights.bit_flip": WeightsBitFlip,
     "weights.config": WeightsConfig,
     "weights.missing": WeightsMissing,

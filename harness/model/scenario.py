@@ -8,9 +8,12 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval, Le
 
+from harness.model.expectation import Expected, Half, Known
 from harness.model.external import External
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
-from harness.model.supervision import Supervision, Supervisor
+from harness.model.limit import Limit
+from harness.model.target import TargetOptions
+from harness.model.threshold_profiles import ThresholdProfile
 
 __all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf", "TargetOptions"]
 
@@ -49,16 +52,6 @@ class Phases:
     """Fault-free time before the first episode; warm-up comes before it and is not counted."""
     recovery_s: SecondsAboveZero = 30.0
     """Time after a fault's end in which the target must come back."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """What is allowed; give min, max or both."""
-
-    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
-
-    min: float | None = None
-    max: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,33 +100,6 @@ class StopIf:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetOptions:
-    """How the target is set up. The names of single options are its own; it refuses those that it does not know."""
-
-    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
-
-    protection: Literal["default", "fragile", "hardened"] = "default"
-    """fragile: every protection off; hardened: every one on; default: as it comes."""
-    balancer: Literal["gateway", "haproxy"] = "gateway"
-    """What spreads users over the replicas: our gateway, or a real HAProxy, which has none of the gateway's options."""
-    gateway: Mapping[str, bool | int | float | str] = field(default_factory=dict)
-    """Single options of the gateway, as in {missed_beats: 5}; they outrank `protection`."""
-    replica: Mapping[str, bool | int | float | str] = field(default_factory=dict)
-    """Single options of every replica, as in {max_queue: 8, health_mode: deep}; they outrank `protection`."""
-    model_copies: Literal["own", "shared"] = "own"
-    """own: each replica serves its own copy of the model; shared: both the same one, as from one volume."""
-    supervisor: Supervisor | None = None
-    """Who restarts replicas that died. Default: budget, and with `protection: fragile` unexpected."""
-    supervision: Supervision = field(default_factory=Supervision)
-    """Single options of the supervisor, as in {max_restarts: 3}."""
-
-    @property
-    def supervised_by(self) -> Supervisor:
-        """The supervisor, named or by default."""
-        return self.supervisor or ("unexpected" if self.protection == "fragile" else "budget")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """One experiment, described."""
 
@@ -153,16 +119,21 @@ class Scenario:
     """How often the faults are repeated in one run."""
     faults: tuple[Fault, ...] = ()
     """What breaks, and when. None: a fault-free run."""
+    thresholds: ThresholdProfile | None = None
+    """A named set of limits; single ones under `observe` outrank it."""
     observe: Mapping[str, Limit] = field(default_factory=dict)
     """Limits on what this run did, of every episode; exact counts, no interval."""
     claim: Mapping[str, Claim] = field(default_factory=dict)
     """Limits on what the service does; judged by intervals."""
     steady_state: SteadyState = field(default_factory=SteadyState)
     stop_if: StopIf = field(default_factory=StopIf)
-    expect: Literal["pass", "fail"] = "pass"
-    """The known verdict on the reference target; with --as-expected a run exits 0 when it comes out."""
+    expect: Known | Expected = "pass"
+    """The known verdict on the reference target, for --as-expected; and what must happen on the two halves of its
+    control pair, for --pairs."""
     warmup_max_s: Seconds = 20.0
     """Longest wait for two agreeing warm-up windows."""
+    half: Half | None = None
+    """Set when one half of the control pair is run."""
     file: str = ""
     """Set by the parser."""
     lines: Mapping[str, int] = field(default_factory=dict)

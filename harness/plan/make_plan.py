@@ -16,6 +16,7 @@ from harness.model.plan import Arrivals, Plan, Prompt, Step, Task, Window
 from harness.model.process_faults import NodeDown
 from harness.model.scenario import Scenario
 from harness.model.service_faults import SERVICE_STREAM_FAULTS
+from harness.model.traffic_faults import TrafficFault
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
 from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
@@ -86,7 +87,7 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
         requests=len(user.scheduled_us),
         arrivals_sha256=fingerprint(user),
         resolves=resolution(scenario, baseline_n),
-        replay=f"harness run {_file(scenario)} --stack {target.stack} --seed {seed}{target.replay}",
+        replay=f"{_replay(scenario, target.stack, seed)}{target.replay}",
         target=dict(target.replicas),
     )
     return Drawn(plan, tasks, user, warmup)
@@ -99,6 +100,11 @@ _OF_THE_TARGET: Mapping[str, Capability] = {
     "target.gateway": Capability.OPTIONS,
     "target.replica": Capability.OPTIONS,
 }
+
+
+def _replay(scenario: Scenario, stack: str, seed: str) -> str:
+    half = f" --protection {scenario.half}" if scenario.half else ""
+    return f"harness run {_file(scenario)}{half} --stack {stack} --seed {seed}"
 
 
 def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
@@ -123,7 +129,8 @@ def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
 
 def _unknown_names(scenario: Scenario, target: TargetFacts) -> Iterator[tuple[str, str]]:
     for index, fault in enumerate(scenario.faults):
-        part, known_parts = ("link", target.links) if isinstance(fault, NetworkFault) else ("replica", target.replicas)
+        of_links = isinstance(fault, NetworkFault | TrafficFault)
+        part, known_parts = ("link", target.links) if of_links else ("replica", target.replicas)
         known_parts = {**known_parts, **dict.fromkeys(fault.more_places, part)}
         if not isinstance(fault, ExecFault) and fault.on not in known_parts:
             what = f"'{fault.on}' is not a {part} of the stack '{target.stack}'{_close(fault.on, known_parts)}"

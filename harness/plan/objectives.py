@@ -19,6 +19,9 @@ OBSERVABLES: Mapping[str, str] = {
     "restore_s": "episode",
     "verify_s": "episode",
     "success_rate": "run",  # of every user request after the warm-up, 0 to 1
+    "http_error_rate": "run",  # answered with an error status, of every user request after the warm-up, 0 to 1
+    "http_errors": "run",  # the same, in number
+    "latency_mean_s": "run",  # of all good requests
     "latency_ms_p99": "run",  # of good requests in the baseline
     "ttft_ms_p99": "run",
 }

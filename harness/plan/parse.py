@@ -22,8 +22,10 @@ from harness.model.network_faults import STREAM_FAULTS, NetworkFault
 from harness.model.scenario import Scenario
 from harness.model.service_faults import ServiceFault, ServiceSlowLoad
 from harness.model.supervision import OPTIONS_OF
+from harness.model.threshold_profiles import PROFILES
 from harness.model.weights_faults import WeightsFault
 from harness.plan.clashes import clash_of_absence
+from harness.plan.expect import expect_problems
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.validation import SET_BY_PARSER, Found, adapter, explain, first_comment, suggest
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
@@ -50,7 +52,9 @@ def parse_scenario(text: str, file: str) -> Scenario:
     try:
         scenario = adapter(Scenario).validate_python(body)
     except pydantic.ValidationError as error:
-        problems += [explain(details, Scenario, (), document) for details in error.errors()]
+        found = [details for details in error.errors() if details["loc"][:1] != ("expect",)]  # in words of ours, below
+        problems += [explain(details, Scenario, (), document) for details in found]
+    problems += list(expect_problems(document.value, document))
     problems += list(_rules(document.value, document))
     if not problems:
         problems += list(clashes(faults, document))  # needs every fault, whole
@@ -58,7 +62,9 @@ def parse_scenario(text: str, file: str) -> Scenario:
         raise ScenarioError([Problem(file, line, message) for line, message in sorted(set(problems))])
     hypothesis = scenario.hypothesis or first_comment(text)
     lines = {".".join(str(part) for part in path): line for path, line in document.lines.items() if path}
-    return dataclasses.replace(scenario, faults=tuple(faults), hypothesis=hypothesis, file=file, lines=lines)
+    observe = {**(PROFILES[scenario.thresholds] if scenario.thresholds else {}), **scenario.observe}
+    whole = dataclasses.replace(scenario, faults=tuple(faults), hypothesis=hypothesis, observe=observe)
+    return dataclasses.replace(whole, file=file, lines=lines)
 
 
 def json_schema() -> dict[str, Any]:

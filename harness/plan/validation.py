@@ -17,7 +17,7 @@ __all__ = ["SET_BY_PARSER", "Found", "adapter", "explain", "first_comment", "sug
 
 T = TypeVar("T")
 Found = tuple[int, str]  # line and sentence
-SET_BY_PARSER = frozenset({"file", "lines"})  # fields that no file may set
+SET_BY_PARSER = frozenset({"file", "half", "lines"})  # fields that no file may set
 _ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
 
 

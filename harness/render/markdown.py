@@ -128,7 +128,7 @@ def escaped(value: object) -> str:
 
 def _code(value: object) -> str:
     """A code span that the text cannot close: its fence is longer than any run of backticks inside."""
-    text = " ".join(str(value).split())
-    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    pad = " " if "`" in text else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
+    inside = " ".join(str(value).split())
+    fence = "`" * (max((len(run) for run in re.findall("`+", inside)), default=0) + 1)
+    pad = " " if "`" in inside else ""
+    return f"{fence}{pad}{inside}{pad}{fence}"

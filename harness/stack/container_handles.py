@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from harness.stack.local_service import LocalService
 from harness.stack.local_settings import Ports
 from harness.stack.taken_port import TakenPort
 from harness.stack.target_signals import related
+from harness.stack.traffic import LocalTraffic
 
 if TYPE_CHECKING:
     from harness.stack.container_admin import ContainerAdmin
@@ -55,6 +56,11 @@ class ContainerHandles:
 
         assert self._run is not None and self._containers is not None, "nodes before up"
         return ContainerNodes(self._run.run_id, self._containers, self.partitions)
+
+    @cached_property
+    def traffic(self) -> LocalTraffic:
+        assert self._run is not None and self._ports is not None, "traffic before up"
+        return LocalTraffic(self._run.run_id, self._ports.through("gateway"), self._clock)
 
     def take_port(self, replica: str) -> TakenPort:
         assert self._ports is not None, "take_port before up"

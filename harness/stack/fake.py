@@ -20,6 +20,7 @@ from harness.stack.fake_partition import FakePartitions
 from harness.stack.fake_service import FakeService
 from harness.stack.fake_supervisor import refusal
 from harness.stack.fake_target import FakeTarget
+from harness.stack.fake_traffic import FakeTraffic
 
 __all__ = ["PRISTINE", "FakeStack"]
 
@@ -83,6 +84,10 @@ class FakeStack:
     @property
     def service(self) -> FakeService:
         return FakeService(lambda: self.target)
+
+    @property
+    def traffic(self) -> FakeTraffic:
+        return FakeTraffic(lambda: self.target)
 
     def up(self, run: RunContext) -> None:
         cannot = refusal(run.target)

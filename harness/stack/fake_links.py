@@ -33,9 +33,13 @@ class Effect:
 
 
 class FakeLinks:
-    """`beats_reach` is told whether the gateway's beats pass the link to a replica."""
+    """`beats_reach` is told whether the gateway's beats pass the link to a replica; `gateway_page` is what the gateway
+    says of itself."""
 
-    def __init__(self, beats_reach: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self, beats_reach: Callable[[str, bool], None], gateway_page: Callable[[], bytes] = lambda: PAGE
+    ) -> None:
+        self._gateway_page = gateway_page
         self._beats_reach = beats_reach
         self._toxics: dict[str, dict[str, Toxic]] = {name: {} for name in LINKS}
         self._asked: dict[str, int] = {}  # requests that each toxic has met, for its share
@@ -58,7 +62,8 @@ class FakeLinks:
         return Inverse("nothing", {"because": "a scripted link ends with its run", "link": link, "toxic": toxic.name})
 
     def look(self, link: str, ask: Ask, *, past: bool) -> Look:
-        whole = replace(GOOD, data=STREAM if ask.stream else PAGE * ask.repeat)
+        page = self._gateway_page() if ask.page != Ask().page else PAGE
+        whole = replace(GOOD, data=STREAM if ask.stream else page * ask.repeat)
         toxics = [] if past else [toxic for toxic in self._toxics[link].values() if self._hits(toxic)]
         for toxic in toxics:
             whole = SEEN_THROUGH[toxic.type](toxic, whole)

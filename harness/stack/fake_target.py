@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.model.event import Event
 from harness.model.request import Outcome
 from harness.model.scenario import TargetOptions
+from harness.stack.fake_crowd import FakeCrowd
 from harness.stack.fake_links import Effect, FakeLinks
 from harness.stack.fake_model import altered_model, unreadable
 from harness.stack.fake_supervisor import Acts, FakeSupervisor
@@ -86,7 +87,8 @@ class FakeTarget:
         self.cuts: dict[str, Cut] = {}  # by mark
         self.taken_ports: set[str] = set()  # of replicas
         self.away: set[str] = set()  # servers whose node is down
-        self.links = FakeLinks(self.beats_reach)
+        self.crowd = FakeCrowd(limits=not self._fragile)
+        self.links = FakeLinks(self.beats_reach, lambda: self.crowd.page(self.now_s, self.received))
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
         self.now_s = 0.0

@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from harness.model.errors import StackError
@@ -39,10 +39,9 @@ from harness.stack.local_settings import (
     target_programs,
 )
 from harness.stack.model_source import asked, check_model, copy_model, golden_prompts, model_folder
-from harness.stack.nodes import Nodes
+from harness.stack.one_host import OneHost
 from harness.stack.orders import Orders
 from harness.stack.owned import identify
-from harness.stack.partition import Partitions
 from harness.stack.ports import HeldPorts
 from harness.stack.readiness import missing, port_taken
 from harness.stack.supervisor_config import stop_wait_s_of
@@ -50,12 +49,13 @@ from harness.stack.supervisor_rpc import SupervisorSilent
 from harness.stack.supervisord import Supervisord
 from harness.stack.taken_port import TakenPort
 from harness.stack.target_signals import TargetSignals, related
+from harness.stack.traffic import LocalTraffic
 from harness.stack.witness import Scene, SupervisionTail, Witness
 
 __all__ = ["LocalStack"]
 
 
-class LocalStack:
+class LocalStack(OneHost):
     """`model`: the pristine model folder, which is only read."""
 
     name = "local"
@@ -192,14 +192,6 @@ class LocalStack:
         assert self._links is not None, "network before up"
         return self._links
 
-    @property
-    def partitions(self) -> Partitions:
-        raise StackError("the local stack's servers share one network; use `--stack compose`")
-
-    @property
-    def nodes(self) -> Nodes:
-        raise StackError("the local stack's servers all run on this host; use `--stack compose`")
-
     def take_port(self, replica: str) -> TakenPort:
         assert self._ports is not None, "take_port before up"
         return TakenPort(self._ports.replicas[replica], self._clock)
@@ -211,6 +203,13 @@ class LocalStack:
         assert self._run is not None and self._ports is not None and self._links is not None, "service before up"
         look = partial(self._links.look, past=True)
         return LocalService((self._run.run_id, self._folder), self._ports, look, self._clock)
+
+    # -- traffic
+
+    @cached_property
+    def traffic(self) -> LocalTraffic:
+        assert self._run is not None, "traffic before up"
+        return LocalTraffic(self._run.run_id, self.base_url, self._clock)
 
     # -- corrupt_files
 

@@ -48,6 +48,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "soak_intervals": "soak_intervals",
     "soak_months": "soak_months",
     "soak_trials": "soak_trials",
+    "plugin_load": "plugin_load",
 }
 
 

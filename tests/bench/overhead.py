@@ -20,7 +20,7 @@ from tests.bench.figure import Figure, Goal, span
 
 REPEATS = 3
 _ROOT = Path(__file__).parents[2]
-_SCENARIO = "scenarios/kill-primary.yaml"
+_SCENARIO = "scenarios/death-and-supervision/kill-primary.yaml"
 _LONGEST_S = 180
 GOALS = (Goal("overhead_s", "<=", 8, "s"),)
 

@@ -12,6 +12,7 @@ from harness.model.exec_fault import ExecFault
 from harness.model.faults import FAULTS
 from harness.model.network_faults import NetworkFault
 from harness.model.service_faults import ServiceFault
+from harness.model.traffic_faults import TrafficFault
 from tests.e2e.conftest import Start
 from tests.e2e.test_container_faults import TRIED_HERE as TRIED_THERE
 
@@ -40,7 +41,7 @@ PAIRS = [
 
 
 def test_every_fault_is_tried_here_or_with_those_of_the_network_of_the_service_or_of_containers() -> None:
-    others = (NetworkFault, ServiceFault, ExecFault, *TRIED_THERE)  # commands: tests/e2e/test_external.py
+    others = (NetworkFault, ServiceFault, ExecFault, TrafficFault, *TRIED_THERE)  # commands: tests/e2e/test_external.py
     here = {kind for kind, cls in FAULTS.items() if not issubclass(cls, others)}
     assert here - {"weights.permissions"} == set(EVIDENCE)
 

@@ -1,0 +1,117 @@
+"""The health score of a target that can be broken: one run, one fault of each kind, all probes looking meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from harness.campaign.probing import PAGES, Prober
+from harness.model.event import Event
+from harness.model.health import Health, Span, health_of
+from harness.model.scenario import Load, Phases, Scenario
+from harness.model.service_faults import ServiceHang, ServiceKillEngine
+from harness.model.target import TargetOptions
+from harness.model.traffic_faults import TrafficBurst
+from harness.model.weights_faults import WeightsBitFlip
+from harness.plan.make_plan import Drawn
+from harness.session import Session, Watcher, run_session
+
+__all__ = ["health_run", "health_scenario"]
+
+LASTS_S = 10.0  # of each fault: what is not red by then is blind
+BETWEEN_S = 15.0  # for the target to come back: a replica that was restarted loads its model first
+BUSY_PER_S = 60.0
+WHAT = {
+    "traffic.burst": "busy",
+    "service.hang": "hangs",
+    "weights.bit_flip": "answers wrongly",
+    "service.kill_engine": "is dead",
+}
+
+
+def health_scenario(protection: Literal["default", "fragile", "hardened"]) -> Scenario:
+    """Busy, then hung, then wrong, then dead: what may not come back is last. Under two minutes."""
+    step_s = LASTS_S + BETWEEN_S
+    faults = (
+        TrafficBurst(rate_per_s=BUSY_PER_S, for_s=LASTS_S),
+        ServiceHang(at_s=step_s, for_s=LASTS_S),
+        WeightsBitFlip(at_s=2 * step_s, for_s=LASTS_S, restart_after_s=None),
+        ServiceKillEngine(at_s=3 * step_s),
+    )
+    return Scenario(
+        name="health",
+        hypothesis="Every probe goes red soon when it should, and never when it should not.",
+        target=TargetOptions(protection=protection),
+        load=Load(rate_per_s=10, mix={"chat_stream": 0.7, "sentiment": 0.3}),
+        phases=Phases(baseline_s=5, recovery_s=LASTS_S + 2),
+        faults=faults,
+    )
+
+
+@dataclass
+class _Watched:
+    """What was done to the target, and when."""
+
+    begins: dict[int, tuple[str, float]] = field(default_factory=dict)
+    ends: dict[int, float] = field(default_factory=dict)
+    skipped: dict[int, str] = field(default_factory=dict)
+    proven: set[int] = field(default_factory=set)
+    up: bool = False
+
+    def on_event(self, event: Event) -> None:
+        number = int(event.fields.get("fault", -1))
+        if event.kind in ("target_ready", "run_end"):
+            self.up = event.kind == "target_ready"
+        elif event.kind == "fault_begin":
+            self.begins[number] = (WHAT[event.fields["fault_kind"]], event.at_s)
+        elif event.kind == "fault_end":
+            self.ends[number] = event.at_s
+        elif event.kind == "fault_skipped":
+            self.skipped[number] = str(event.fields["reason"])
+        elif event.kind == "fault_proof" and event.fields["proven"]:
+            self.proven.add(number)
+
+    def spans(self, scenario: Scenario) -> list[Span]:
+        """One for each fault; what was not proven was not tested."""
+        found = []
+        for number, fault in enumerate(scenario.faults):
+            what = WHAT[fault.kind]
+            if number in self.skipped or number not in self.proven:
+                found.append(Span(what, skipped=self.skipped.get(number, f"{fault.kind} was not proven")))
+                continue
+            begin_s = self.begins[number][1]
+            # One that is over at once has consequences that last; the others are over when they are taken back.
+            end_s = self.ends.get(number, begin_s) if fault.lasts_s else begin_s + LASTS_S
+            found.append(Span(what, begin_s, end_s))
+        return found
+
+
+def health_run(
+    plan: Callable[[Scenario], Drawn],
+    session: Session,
+    run_id: str,
+    how: tuple[Literal["default", "fragile", "hardened"], Callable[[], int]],
+) -> tuple[Health, Path]:
+    """Run it on the session's stack; looks go to the primary itself, past gateway and links. Raises HarnessError.
+
+    `how`: the target's protection, and how often the user asked to stop.
+    """
+    protection, interrupted = how
+    scenario = health_scenario(protection)
+    watched = _Watched()
+    prober = Prober(PAGES, lambda ask: session.stack.service.look("primary", ask))
+
+    def on_progress(_: object, now_s: float) -> None:
+        if watched.up:
+            prober.poll(now_s)
+
+    drawn = plan(scenario)
+    drawn = replace(drawn, plan=replace(drawn.plan, replay=f"harness health --protection {protection}"))
+    watcher = Watcher(watched.on_event, on_progress, lambda _: None, interrupted)
+    folder = run_session(drawn, session, run_id, watcher)
+    spans = watched.spans(scenario)
+    probes = tuple(health_of(name, looks, spans) for name, looks in prober.looks.items())
+    untested = tuple(f"{span.what}: {span.skipped}" for span in spans if span.skipped)
+    return Health(f"{session.stack.name}, {protection}", probes, untested), folder.path

@@ -1,0 +1,95 @@
+"""Run the two halves of many scenarios and say whether each tells a fragile target from a hardened one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from harness.analysis.multiplicity import catalogue_claims
+from harness.model.errors import HarnessError, ScenarioError
+from harness.model.expectation import HALVES, Half, expectation
+from harness.model.pairs import HalfResult, PairResult, PairsReport, half_result, not_run
+from harness.model.scenario import Scenario
+from harness.model.verdict import Verdict
+from harness.plan.halves import has_pair, of_half, without_pairs
+from harness.plan.make_plan import Drawn
+from harness.record.clock import Clock
+
+__all__ = ["Halves", "RunHalf", "run_pairs"]
+
+RunHalf = Callable[[Drawn], tuple[Verdict, Path]]  # a verdict and the folder of its run; raises HarnessError
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Every half, planned before the first is run: what is wrong with any of them is said at once."""
+
+    stack: str
+    seed: str
+    scenarios: Sequence[Scenario]
+    drawn: Sequence[tuple[Scenario, Half, Drawn]]
+
+    @staticmethod
+    def of(
+        scenarios: Sequence[Scenario], plan: Callable[[Sequence[Scenario]], list[Drawn]], stack: str, seed: str
+    ) -> Halves:
+        """Raises ScenarioError with all that is wrong. Scenarios without a pair are left out, but not if all are.
+
+        Halves on equal targets follow one another.
+        """
+        paired = [one for one in scenarios if has_pair(one)]
+        if not paired:
+            raise ScenarioError(without_pairs(list(scenarios)))
+        order = [(one, half) for half in HALVES for one in paired]
+        halves = [of_half(one, half) for one, half in order]
+        drawn = plan(halves)
+        every = [(one, half, plan_) for (one, half), plan_ in zip(order, drawn, strict=True)]
+        targets = [repr(plan_.plan.scenario.target) for _, _, plan_ in every]
+        ranked = sorted(range(len(every)), key=lambda n: (HALVES.index(every[n][1]), targets.index(targets[n]), n))
+        return Halves(stack, seed, scenarios, [every[n] for n in ranked])
+
+
+def run_pairs(halves: Halves, run_half: RunHalf, clock: Clock, interrupted: Callable[[], int]) -> PairsReport:
+    """Run them all; one that cannot be run does not stop the others."""
+    begin_s = clock.now()
+    found: dict[tuple[str, Half], HalfResult] = {}
+    for scenario, half, drawn in halves.drawn:
+        if interrupted():
+            break
+        found[scenario.file, half] = _one(scenario, half, drawn, (run_half, clock))
+    never = "it was not run, since the session was ended"
+    pairs = [
+        PairResult(
+            one.name,
+            one.file,
+            PurePath(one.file).parent.name,
+            one.hypothesis,
+            found.get((one.file, "fragile")) or not_run("fragile", never),
+            found.get((one.file, "hardened")) or not_run("hardened", never),
+        )
+        for one in halves.scenarios
+        if has_pair(one)
+    ]
+    cut_off = len(found) < len(halves.drawn)
+    return PairsReport(
+        halves.stack,
+        halves.seed,
+        tuple(pairs),
+        clock.now() - begin_s,
+        catalogue_claims([(pair.scenario, pair.hardened.findings) for pair in pairs]),
+        cut_off=cut_off,
+        without=tuple(one.file for one in halves.scenarios if not has_pair(one)),
+    )
+
+
+def _one(scenario: Scenario, half: Half, drawn: Drawn, how: tuple[RunHalf, Clock]) -> HalfResult:
+    run_half, clock = how
+    begin_s = clock.now()
+    known = expectation(scenario.expect, half)
+    assert known is not None
+    try:
+        verdict, folder = run_half(drawn)
+    except HarnessError as error:
+        return not_run(half, str(error), clock.now() - begin_s)
+    return half_result(half, known, verdict, seconds=clock.now() - begin_s, report=str(folder / "report.html"))

@@ -1,0 +1,55 @@
+"""`harness run --pairs`: every scenario on a fragile and on a hardened target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from harness.campaign.pairs import Halves, run_pairs
+from harness.cli.one_run import make_session, run_one
+from harness.cli.scenarios import make_plans, make_stack, new_seed
+from harness.cli.terminal import Terminal, verdict_lines
+from harness.interrupts import Interrupts
+from harness.model.scenario import Scenario
+from harness.model.verdict import Verdict, VerdictOutcome
+from harness.plan.make_plan import Drawn
+from harness.record.clock import SystemClock
+from harness.session import make_clock
+from harness.store.registry import Registry
+
+__all__ = ["pairs"]
+
+
+def pairs(
+    scenarios: Sequence[Scenario], where: tuple[str, Path], seed: str | None, out: Path, registry: Registry
+) -> VerdictOutcome:
+    """Run both halves of each; prints and writes the table."""
+    from harness.render.pairs import PAIR_RENDERERS, pairs_lines  # here, since rendering takes time to import
+
+    stack = make_stack(where[0], where[1], make_clock(where[0]))
+    chosen = seed or new_seed()
+    halves = Halves.of(scenarios, lambda every: make_plans(every, stack, chosen), where[0], chosen)
+    with Interrupts() as interrupts:
+        number = 0
+
+        def run_half(drawn: Drawn) -> tuple[Verdict, Path]:
+            nonlocal number
+            number += 1
+            click.echo(f"-- on {drawn.plan.scenario.half}")
+            terminal = Terminal(drawn.plan, (number, len(halves.drawn)))
+            folder, verdict = run_one(drawn, make_session(where, out, registry), (terminal, interrupts))
+            for line in verdict_lines(verdict, folder.path):
+                click.echo(line)
+            return verdict, folder.path
+
+        report = run_pairs(halves, run_half, SystemClock(), interrupts.asked)
+    click.echo()
+    for line in pairs_lines(report):
+        click.echo(line)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, renderer in PAIR_RENDERERS.items():
+        (out / name).write_text(renderer(report), encoding="utf-8")
+    click.echo(f"{'table':10}{out / 'pairs.html'}")
+    return report.outcome

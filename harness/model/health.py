@@ -1,0 +1,78 @@
+"""The two-sided health score: how soon a probe goes red when it should, and how often it does when it should not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Health", "Looked", "ProbeHealth", "Span", "health_of"]
+
+TESTS = ("hangs", "is dead", "answers wrongly")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One look of a probe that is over."""
+
+    at_s: float  # when it began
+    green: bool
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time in which something was the case; `skipped`: why it never was."""
+
+    what: str  # busy, or one of hangs, is dead, answers wrongly
+    begin_s: float = 0.0
+    end_s: float = 0.0
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class ProbeHealth:
+    """What one probe is worth. Times in seconds, shares 0 to 1; None: not tested."""
+
+    probe: str
+    detected_s: dict[str, float | None]  # test -> after how long it was first red; None: it never was while it lasted
+    lasted_s: dict[str, float]  # test -> for how long it could have been
+    false_red: float | None  # share of its looks that were red while the service was merely busy
+    looks_busy: int
+    score: float | None  # Youden's J: sensitivity + specificity - 1; 1 is perfect, 0 tells nothing
+    why_none: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """All probes, and what could not be tested."""
+
+    target: str
+    probes: tuple[ProbeHealth, ...]
+    not_tested: tuple[str, ...]
+
+
+def health_of(probe: str, looks: Sequence[Looked], spans: Sequence[Span]) -> ProbeHealth:
+    """Sensitivity is the mean share of each fault's time that was left when the probe went red.
+
+    The score: Youden, Index for rating diagnostic tests, Cancer 3 (1950).
+    """
+    detected: dict[str, float | None] = {}
+    lasted: dict[str, float] = {}
+    busy: list[Looked] = []
+    for span in spans:
+        within = [one for one in looks if span.begin_s <= one.at_s < span.end_s]
+        if span.skipped or not within:
+            continue
+        if span.what == "busy":
+            busy += within
+            continue
+        lasted[span.what] = span.end_s - span.begin_s
+        detected[span.what] = min((one.at_s - span.begin_s for one in within if not one.green), default=None)
+    false_red = sum(not one.green for one in busy) / len(busy) if busy else None
+    missing = [test for test in TESTS if test not in lasted] + (["busy"] if false_red is None else [])
+    score = None
+    if not missing and false_red is not None:
+        left = [1 - (lasted[test] if seen is None else seen) / lasted[test] for test, seen in detected.items()]
+        score = sum(left) / len(left) - false_red
+    return ProbeHealth(
+        probe, detected, lasted, false_red, len(busy), score, f"not tested: {', '.join(missing)}" * bool(missing)
+    )

@@ -1,0 +1,39 @@
+"""How a scenario's target is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from harness.model.fault import STRICT
+from harness.model.supervision import Supervision, Supervisor
+
+__all__ = ["TargetOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """How the target is set up. The names of single options are its own; it refuses those that it does not know."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    protection: Literal["default", "fragile", "hardened"] = "default"
+    """fragile: every protection off; hardened: every one on; default: as it comes."""
+    balancer: Literal["gateway", "haproxy"] = "gateway"
+    """What spreads users over the replicas: our gateway, or a real HAProxy, which has none of the gateway's options."""
+    gateway: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    """Single options of the gateway, as in {missed_beats: 5}; they outrank `protection`."""
+    replica: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    """Single options of every replica, as in {max_queue: 8, health_mode: deep}; they outrank `protection`."""
+    model_copies: Literal["own", "shared"] = "own"
+    """own: each replica serves its own copy of the model; shared: both the same one, as from one volume."""
+    supervisor: Supervisor | None = None
+    """Who restarts replicas that died. Default: budget, and with `protection: fragile` unexpected."""
+    supervision: Supervision = field(default_factory=Supervision)
+    """Single options of the supervisor, as in {max_restarts: 3}."""
+
+    @property
+    def supervised_by(self) -> Supervisor:
+        """The supervisor, named or by default."""
+        return self.supervisor or ("unexpected" if self.protection == "fragile" else "budget")

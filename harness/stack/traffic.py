@@ -1,0 +1,108 @@
+"""Strangers: clients of the harness's own beside the measured users, as a process that can be ended at any time.
+
+What they open is closed by the kernel when that process ends, so that ending it is the whole inverse; it is found by
+a mark in its environment, beside the run's label, also by another process and after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from harness.model.errors import StackError
+from harness.record.clock import Clock
+from harness.record.journal import Inverse
+from harness.stack.owned import RUN_LABEL, owned_processes, send_signal
+
+__all__ = ["MARK", "HasTraffic", "LocalTraffic", "Strangers", "Traffic", "end_strangers"]
+
+MARK = "RELIABILITY_HARNESS_STRANGERS"
+END_S = 5.0
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """Who they are: a name that is unique in the run, what they do, and what they ask."""
+
+    name: str
+    kind: str  # burst, long_prompt, abandon, retry_storm, idle_connections
+    arguments: Mapping[str, int | float]
+    messages: tuple[Mapping[str, str], ...]
+    max_tokens: int
+
+
+class Traffic(Protocol):
+    """The strangers of a stack that is up."""
+
+    def begin(self, who: Strangers) -> None:
+        """Let them come. Raises StackError."""
+
+    def end(self, who: Strangers) -> None:
+        """Send them away; does no harm when they have gone. Raises StackError when some are still there."""
+
+    def there(self, who: Strangers) -> bool:
+        """Whether they come now, as the operating system says."""
+
+    def inverse(self, who: Strangers) -> Inverse:
+        """How another process could send them away."""
+
+
+@runtime_checkable
+class HasTraffic(Protocol):
+    """What a stack with the capability `traffic` has beside the rest."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """Strangers beside the measured users, while the stack is up."""
+
+
+class LocalTraffic:
+    """Strangers as a child process of this host."""
+
+    def __init__(self, run_id: str, base_url: str, clock: Clock) -> None:
+        self._run_id = run_id
+        self._base_url = base_url
+        self._clock = clock
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def begin(self, who: Strangers) -> None:
+        said = {"kind": who.kind, "url": self._base_url, "messages": list(who.messages), "max_tokens": who.max_tokens}
+        order = json.dumps({**said, "request_id": f"{self._run_id}-{who.name}", "arguments": dict(who.arguments)})
+        environ = {**os.environ, RUN_LABEL: self._run_id, MARK: who.name}
+        self._children[who.name] = subprocess.Popen(
+            [sys.executable, "-m", "harness.stack.strangers", order],
+            stdin=subprocess.PIPE,  # its end tells them that the harness has died
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environ,
+        )
+
+    def end(self, who: Strangers) -> None:
+        end_strangers(self._run_id, who.name)
+        child = self._children.pop(who.name, None)
+        if child is not None:
+            assert child.stdin is not None
+            child.stdin.close()
+            try:
+                child.wait(END_S)
+            except subprocess.TimeoutExpired as error:
+                raise StackError(f"the strangers of {who.name} did not end within {END_S:g} s") from error
+
+    def there(self, who: Strangers) -> bool:
+        child = self._children.get(who.name)
+        return child is not None and child.poll() is None
+
+    def inverse(self, who: Strangers) -> Inverse:
+        return Inverse("traffic.end", {"run_id": self._run_id, "name": who.name})
+
+
+def end_strangers(run_id: str, name: str) -> None:
+    """Kill those of a name, of this run alone; the kernel closes what they had open."""
+    for process in owned_processes(run_id, also=f"{MARK}={name}"):
+        send_signal(process, signal.SIGKILL, run_id)

@@ -1,0 +1,118 @@
+"""Scenario files as tests: a test a file, or two with --harness-pairs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.model.errors import HarnessError, ScenarioError
+from harness.model.expectation import HALVES, expectation
+from harness.model.pairs import half_result
+from harness.model.scenario import Scenario
+from harness.model.verdict import VerdictOutcome
+from harness.plan.halves import has_pair, of_half
+from harness.plan.parse import parse_scenario
+from harness.plan.timeline import windows
+from harness.testing.running import ScenarioFailed, ScenarioInconclusive, TestedRun, run_as_test, sentence
+
+__all__ = ["FAST_S_MAX", "BrokenItem", "ScenarioFile", "ScenarioItem"]
+
+FAST_S_MAX = 20.0  # of the schedule, without start and warm-up: what is marked fast
+
+
+class ScenarioFile(pytest.File):
+    """One scenario file."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """A file that cannot be read is a test that errs, so that the others go on."""
+        shown = os.path.relpath(self.path, self.config.invocation_params.dir)
+        try:
+            scenario = parse_scenario(self.path.read_text(encoding="utf-8"), shown)
+        except (ScenarioError, OSError, UnicodeDecodeError) as error:
+            said = str(error) if isinstance(error, ScenarioError) else f"{shown}: cannot be read: {error}"
+            yield BrokenItem.from_parent(self, name=self.path.stem, said=said)
+            return
+        if not self.config.getoption("harness_pairs"):
+            yield ScenarioItem.from_parent(self, name=scenario.name, scenario=scenario)
+        elif has_pair(scenario):
+            for half in HALVES:
+                one = of_half(scenario, half)
+                yield ScenarioItem.from_parent(self, name=f"{scenario.name}[{half}]", scenario=one)
+
+
+class BrokenItem(pytest.Item):
+    """A file that is no scenario: every problem of it."""
+
+    def __init__(self, *, said: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._said = said
+
+    def setup(self) -> None:
+        raise HarnessError(self._said)
+
+    def runtest(self) -> None:
+        """Never reached."""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        return str(excinfo.value)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, f"scenario file {self.name}"
+
+
+class ScenarioItem(pytest.Item):
+    """One run. It happens in the set-up phase, so that an inconclusive one is an error, not a failure."""
+
+    def __init__(self, *, scenario: Scenario, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scenario = scenario
+        self.done: TestedRun | None = None
+        fast = "fast" if windows(scenario)[-1].end_s <= FAST_S_MAX else "slow"
+        more = [scenario.half] if scenario.half else []
+        for name in (self.path.parent.name, self.config.getoption("harness_stack"), fast, *more):
+            self._mark(name)
+
+    def setup(self) -> None:
+        self.done = run_as_test(self.scenario, self.config)
+        verdict, folder = self.done.verdict, self.done.folder
+        self.user_properties += [
+            ("seed", verdict.seed),
+            ("outcome", str(verdict.outcome)),
+            ("lost", f"{verdict.sli['lost']} of {verdict.sli['eligible']}"),
+            ("replay", str(verdict.run["replay"])),
+            ("report", str(folder / "report.html")),
+        ]
+        self.add_report_section("setup", "verdict", sentence(self.done))
+        if verdict.outcome is VerdictOutcome.INCONCLUSIVE:
+            raise ScenarioInconclusive(sentence(self.done))
+
+    def runtest(self) -> None:
+        assert self.done is not None
+        half = self.scenario.half
+        if half is None:
+            if self.done.verdict.outcome is VerdictOutcome.FAIL:
+                raise ScenarioFailed(sentence(self.done))
+            return
+        known = expectation(self.scenario.expect, half)
+        assert known is not None
+        result = half_result(half, known, self.done.verdict, seconds=0.0, report="")
+        if not result.met:
+            raise ScenarioFailed(sentence(self.done, f"{half}: {result.why}"))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """A sentence for what a user can cause, a traceback for our own defects."""
+        if isinstance(excinfo.value, HarnessError | ScenarioFailed | ScenarioInconclusive):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, f"scenario {self.name}"
+
+    def _mark(self, name: str) -> None:
+        """Registered first, since a session may be strict about marks; folders are known only when they are read."""
+        self.config.addinivalue_line("markers", f"{name}: scenarios of this folder or stack")
+        self.add_marker(name)

@@ -1,0 +1,56 @@
+"""Traffic faults: what the gateway counts is the evidence, and without it there is no verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.model.errors import ScenarioError
+from harness.model.traffic_faults import TRAFFIC_FAULTS
+from harness.plan.parse import parse_scenario
+from harness.stack.fake import FakeStack
+from harness.stack.fake_traffic import FakeTraffic
+from tests.fake_run import verdict_of
+
+BURST = "faults: [{kind: traffic.burst, for_s: 4}]\nobserve: {recovery_s: {max: 6}}\n"
+
+
+def test_strangers_that_never_came_make_the_verdict_inconclusive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeTraffic, "begin", lambda self, who: None)
+    verdict = verdict_of(tmp_path, BURST)
+    assert verdict.outcome == "inconclusive"
+    assert not verdict.episodes[0].proven
+
+
+def test_strangers_that_ended_by_themselves_were_not_the_fault_that_was_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeTraffic, "there", lambda self, who: False)
+    verdict = verdict_of(tmp_path, BURST)
+    assert verdict.outcome == "inconclusive"
+    assert "the strangers ended before their time" in verdict.reason
+
+
+def test_a_target_without_limits_works_off_what_has_piled_up(tmp_path: Path) -> None:
+    text = BURST + "target: {protection: fragile}\n"
+    assert verdict_of(tmp_path / "fragile", text).outcome == "fail"
+    assert verdict_of(tmp_path / "default", BURST).outcome == "pass"
+
+
+def test_requests_of_strangers_are_not_taken_for_users(tmp_path: Path) -> None:
+    verdict = verdict_of(tmp_path, BURST)
+    (accounting,) = [one for one in verdict.findings if one.check == "accounting"]
+    assert accounting.outcome == "pass"
+    assert accounting.evidence["ids_of_strangers"] == 1
+
+
+def test_they_go_where_users_go() -> None:
+    with pytest.raises(ScenarioError, match=r"faults\.0\.on: input should be 'gateway'"):
+        parse_scenario("name: x\nfaults: [{kind: traffic.burst, on: primary}]\n", "x.yaml")
+
+
+def test_every_stack_that_has_the_capability_has_the_strangers() -> None:
+    assert all(cls(kind=kind).capabilities <= FakeStack.capabilities for kind, cls in TRAFFIC_FAULTS.items())  # type: ignore[arg-type]

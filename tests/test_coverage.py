@@ -1,0 +1,81 @@
+"""`scenarios/COVERAGE.md` is true: no number is missing, its paths exist, and scenarios and rows name each other."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.plan.parse import parse_scenario
+
+ROOT = Path(__file__).parent.parent
+SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
+FAILURES = [f"F{number:02d}" for number in range(1, 69)]
+CHECKLIST = [str(number) for number in range(1, 119)]
+INJECTABLE = [str(number) for number in range(6, 28)]
+FOLDERS = {
+    *("half-alive", "health-checks", "death-and-supervision", "memory-and-resources", "request-lifecycle"),
+    *("network", "weights", "overload", "deployment"),
+}
+
+
+@cache
+def rows() -> dict[str, str]:
+    """Number -> where, as the last cell of its row says."""
+    found: dict[str, str] = {}
+    for line in (ROOT / "scenarios" / "COVERAGE.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and re.fullmatch(r"F\d\d|\d+", cells[0]):
+            assert cells[0] not in found, f"{cells[0]} has two rows"
+            found[cells[0]] = cells[-1]
+    return found
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def sources_of(path: Path) -> set[str]:
+    """The numbers that a scenario names after 'Sources:'."""
+    comment = " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
+    _, found, said = comment.partition("Sources:")
+    assert found, f"{shown(path)} names no sources"
+    numbers = re.search(r"\bseeds? ([\d, ]+)", said)
+    return {*re.findall(r"\bF\d\d\b", said), *(re.findall(r"\d+", numbers[1]) if numbers else [])}
+
+
+def test_no_number_is_missing_and_none_is_made_up() -> None:
+    assert list(rows()) == [*FAILURES, *CHECKLIST]
+
+
+@pytest.mark.parametrize("number", [*FAILURES, *CHECKLIST])
+def test_each_row_names_what_is_there_or_says_why_not(number: str) -> None:
+    where = rows()[number]
+    paths = [path for path in re.findall(r"`([\w./-]+)`", where) if "/" in path or path.endswith((".md", ".txt"))]
+    assert paths or re.fullmatch(r"not: .{10,}", where), where
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=shown)
+def test_a_scenario_stands_in_the_rows_of_its_sources_and_in_no_other(path: Path) -> None:
+    named = {number for number, where in rows().items() if f"`{shown(path)}`" in where}
+    sources = sources_of(path)
+    assert sources
+    assert sources <= named
+    assert {number for number in named - sources if "and the others" not in rows()[number]} <= {"45", "84"}
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=shown)
+def test_a_scenario_lies_in_its_family_and_says_its_hypothesis_first(path: Path) -> None:
+    assert path.parent.name in FOLDERS
+    scenario = parse_scenario(path.read_text(), shown(path))
+    assert scenario.name == path.stem
+    assert re.match(r"If .+\.$", path.read_text().splitlines()[0].removeprefix("# ")), "one sentence, on the first line"
+
+
+def test_every_family_has_a_scenario_and_every_injectable_fault_of_the_checklist_a_home() -> None:
+    assert {path.parent.name for path in SCENARIOS} == FOLDERS
+    assert not [number for number in INJECTABLE if rows()[number].startswith("not: ")]
+    assert len(SCENARIOS) >= 25
