@@ -22,7 +22,10 @@ CONFIG = "toxiproxy.harness.json"
 IMAGE = "${HARNESS_TOXIPROXY_IMAGE:-ghcr.io/shopify/toxiproxy:2.12.0}"
 API_PORT = 8474
 PORT_MAX = 65_535
-THROUGH, PAST = 20_000, 21_000  # ports of 127.0.0.1, one above the other for each hop; below the ephemeral ones
+THROUGH, PAST = (
+    18_000,
+    19_000,
+)  # ports of 127.0.0.1, one above the other for each hop; below those that runs choose from
 ALL = "0.0.0.0"  # noqa: S104  inside a container, whose ports are published on 127.0.0.1 alone
 
 

@@ -7,6 +7,7 @@ the proxy, a Toxiproxy on its hops, containers that carry the opt-in label, or c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.model.capability import Capability
@@ -59,6 +60,7 @@ class ExternalStack:
                 "the external stack needs the target's address: --url http://host:port, or external.url in the scenario"
             )
         self.endpoint: Endpoint = endpoint_of(address, ca_file=self._told.ca_file, api_key_env=self._told.api_key_env)
+        self._probed = self.endpoint
         self._clock = clock or SystemClock()
         self._prompts = prompts_of(self._told, output_tokens)
         self._handles = OptedIn(self._told.containers, longest_fault_s) if self._told.containers else None
@@ -90,6 +92,7 @@ class ExternalStack:
         assert self._run is None, "an ExternalStack serves one run"
         self._run = run
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._probed = self._past_the_proxy()
         if self._told.proxy and not self._told.toxiproxy:
             self._proxy = EmbeddedProxy(run, self._folder, self.endpoint.address())
         if self._handles:
@@ -263,7 +266,7 @@ class ExternalStack:
 
     def _pages(self, every_s: float) -> tuple[Probe, ...]:
         paths = {"health": self._told.health, "ready": self._told.ready}
-        at = (self.endpoint, self._clock)
+        at = (self._probed, self._clock)
         return tuple(page_probe(name, path, every_s, at) for name, path in paths.items() if path)
 
     def _begin_to_watch(self, recording: Recording) -> None:
@@ -275,10 +278,21 @@ class ExternalStack:
             tuple(one for some in done.prompts.values() for one in some),
             recording.model,
             self._told.golden_every_s,
-            (self.endpoint, self._clock),
+            (self._probed, self._clock),
         )
         self._watch = ProbeWatch((*self._pages(self._told.probe_every_s), golden), self._clock, origin_s)
         self._watch.start()
+
+    def _past_the_proxy(self) -> Endpoint:
+        """Where probes ask: where users do, but past a Toxiproxy on their way, if it is said how."""
+        if self._told.toxiproxy is None or self.endpoint.scheme != "http":
+            return self.endpoint
+        host = api_of(self._told.toxiproxy)[0]
+        for name, one in self._foreign_proxies().items():
+            hop = hop_of(one, host, self._told.hops.get(name))
+            if name in self._told.hops and hop.through[1] == self.endpoint.port:
+                return replace(self.endpoint, host=hop.past[0], port=hop.past[1])
+        return self.endpoint
 
     def _foreign_proxies(self) -> Mapping[str, Mapping[str, str]]:
         # Here, since it takes 0.2 s to import.

@@ -15,6 +15,7 @@ from harness.model.errors import StackError
 from harness.model.external import External
 from harness.model.plan import Prompt
 from harness.record.clock import SystemClock
+from harness.stack.base import RunContext
 from harness.stack.endpoint import Endpoint, endpoint_of
 from harness.stack.external import ExternalStack
 from harness.stack.external_links import Question, api_of, hop_of
@@ -230,3 +231,20 @@ def test_of_a_name_with_several_addresses_the_one_that_accepts_is_taken(
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
     assert replace(endpoint, host="two-homed").address() == ("127.0.0.1", endpoint.port)
+
+
+def test_probes_go_past_a_toxiproxy_on_the_users_way_if_it_is_said_how(
+    switches: Switches, endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxies = {"llm": {"listen": "[::]:18000", "upstream": "llm:8000"}}
+    monkeypatch.setattr(ExternalStack, "_foreign_proxies", lambda _: proxies)
+    told = External(
+        url="http://127.0.0.1:18000", toxiproxy="http://127.0.0.1:8474", hops={"llm": f"127.0.0.1:{endpoint.port}"}
+    )
+    stack = ExternalStack(told)
+    assert stack.links() == {"llm": "to llm:8000"}
+    stack.up(RunContext("run", tmp_path, CLOCK.now()))
+    missing = stack.ready()
+    stack.down()
+    assert missing is None or missing.startswith("golden answers"), "nobody listens at 18000, but past it"
+    assert stack.base_url == "http://127.0.0.1:18000"
