@@ -47,7 +47,10 @@ def read_openslo(text: str, file: str, unit: str | None = None) -> tuple[Objecti
     Raises ScenarioError with every problem of the file.
     """
     problems: list[Problem] = []
-    documents = [(offset, one) for offset, part in _parts(text) if (one := _read(part, offset, file, problems))]
+    documents: list[tuple[int, Document]] = []
+    for offset, part in _parts(text):
+        document = _read(part, offset, file, problems)
+        documents += [] if document is None else [(offset, document)]
     indicators = {str(_at(d.value, "metadata", "name")): d.value.get("spec") for _, d in documents if _kind(d) == "SLI"}
     found: list[Objective] = []
     for offset, document in documents:
@@ -60,11 +63,11 @@ def read_openslo(text: str, file: str, unit: str | None = None) -> tuple[Objecti
     if not found and not problems:
         problems.append(Problem(file, 1, "there is no SLO in it (kind: SLO, apiVersion: openslo/v1)"))
     named: dict[str, str] = {}
-    for one in found:
-        key = f"{one.block}.{one.name}"
+    for objective in found:
+        key = f"{objective.block}.{objective.name}"
         if key in named:
-            problems.append(Problem(file, 1, f"{named[key]} and {one.source} both become {key}: convert one at a time"))
-        named[key] = one.source
+            problems.append(Problem(file, 1, f"{named[key]} and {objective.source} both become {key}: take one"))
+        named[key] = objective.source
     if problems:
         raise ScenarioError(problems)
     return tuple(found)
