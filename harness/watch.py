@@ -127,7 +127,8 @@ def _fold(view: RunView, event: Mapping[str, Any]) -> None:
 
 
 def _words(kind: str, event: Mapping[str, Any]) -> str:
-    about = event.get("evidence") or event.get("reason") or event.get("replica") or event.get("on") or ""
+    who, why = event.get("replica") or event.get("on"), event.get("evidence") or event.get("reason")
+    about = ": ".join(str(word) for word in (who, why) if word)
     errors = "; ".join(str(error) for error in event.get("errors", ()))
     name = kind.removeprefix("target.").replace("_", " ")
     return " ".join(f"{name:14} {about}{errors}".split("\n"))[:160].rstrip()

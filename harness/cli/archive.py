@@ -69,7 +69,7 @@ def compare(a: Path, b: Path, name: str, out: Path | None) -> int:
 def export(folder: Path, kind: str, out: Path | None) -> int:
     """Write a run for other tools: its requests (csv, parquet) or its verdict (openmetrics, junit, markdown).
 
-    The columns of the requests are those of requests.parquet; the metrics are listed in the README.
+    The columns of the requests are those of requests.parquet; each metric says in its HELP line what it is.
     """
     path = folder / FORMATS[kind][0] if out is None else out
     export_run(folder, kind, path)

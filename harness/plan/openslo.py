@@ -47,7 +47,10 @@ def read_openslo(text: str, file: str, unit: str | None = None) -> tuple[Objecti
     Raises ScenarioError with every problem of the file.
     """
     problems: list[Problem] = []
-    documents = [(offset, one) for offset, part in _parts(text) if (one := _read(part, offset, file, problems))]
+    documents: list[tuple[int, Document]] = []
+    for offset, part in _parts(text):
+        document = _read(part, offset, file, problems)
+        documents += [] if document is None else [(offset, document)]
     indicators = {str(_at(d.value, "metadata", "name")): d.value.get("spec") for _, d in documents if _kind(d) == "SLI"}
     found: list[Objective] = []
     for offset, document in documents:
@@ -63,8 +66,7 @@ def read_openslo(text: str, file: str, unit: str | None = None) -> tuple[Objecti
     for objective in found:
         key = f"{objective.block}.{objective.name}"
         if key in named:
-            both = f"{named[key]} and {objective.source} both become {key}"
-            problems.append(Problem(file, 1, f"{both}: convert one at a time"))
+            problems.append(Problem(file, 1, f"{named[key]} and {objective.source} both become {key}: take one"))
         named[key] = objective.source
     if problems:
         raise ScenarioError(problems)

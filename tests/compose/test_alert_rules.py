@@ -15,6 +15,7 @@ from harness.analysis.error_budget import BURN_RATE_PAGE
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "compose" / "prometheus"
 RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
+TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 PROMTOOL = shutil.which("promtool")
 
 
@@ -25,9 +26,7 @@ def alerts() -> list[dict[str, object]]:
 
 @pytest.mark.process
 @pytest.mark.skipif(PROMTOOL is None, reason="no promtool on this machine (Debian's package prometheus)")
-@pytest.mark.parametrize(
-    "what", [["check", "rules", *map(str, RULES)], ["test", "rules", str(PROMETHEUS / "tests" / "alerts_test.yml")]]
-)
+@pytest.mark.parametrize("what", [["check", "rules", *map(str, RULES)], ["test", "rules", *map(str, TESTS)]])
 def test_promtool_finds_the_rules_sound_and_right(what: list[str]) -> None:
     assert PROMTOOL is not None
     done = subprocess.run([PROMTOOL, *what], capture_output=True, text=True, check=False)
@@ -35,7 +34,7 @@ def test_promtool_finds_the_rules_sound_and_right(what: list[str]) -> None:
 
 
 def test_every_alert_has_a_severity_a_summary_and_a_test() -> None:
-    tests = yaml.safe_load((PROMETHEUS / "tests" / "alerts_test.yml").read_text())["tests"]
+    tests = [one for path in TESTS for one in yaml.safe_load(path.read_text())["tests"]]
     tested = {case["alertname"] for one in tests for case in one["alert_rule_test"]}
     names = [str(rule["alert"]) for rule in alerts()]
     assert len(names) == len(set(names)) >= 16
