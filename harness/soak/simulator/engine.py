@@ -54,7 +54,10 @@ def _compiled() -> Run:
 
 
 def _compile(function: FunctionType) -> Any:
-    """Without the interpreter's lock, so that the next chunk is drawn meanwhile; kept on disk where possible."""
+    """Without the interpreter's lock, so that the next chunk is drawn meanwhile; kept on disk where possible.
+
+    What is on disk is compiled anew when the kernel's file changes, not when these options do.
+    """
     import numba
 
     function.__module__ = kernel.__name__
