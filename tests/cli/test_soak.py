@@ -12,6 +12,7 @@ from harness.cli.main import call
 TEXT = """# Crashes are fine.
 name: brief
 days: 30
+target: {supervision: {max_restarts: 99, stable_s: 2}}
 load: {rate_per_s: 20}
 faults:
   - {name: crash, inject: [{kind: process.kill}], rate: {events: 2, exposure_days: 90, source: a test}}
@@ -34,7 +35,7 @@ def soak(*words: str) -> int:
 
 
 def test_a_night_measures_projects_and_leaves_every_report(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = soak("nightly", "brief.yaml", "--stack", "fake", "--budget", "6m", "--seed", "1")
+    code = soak("nightly", "brief.yaml", "--stack", "fake", "--budget", "5m", "--seed", "1")
     said = capsys.readouterr().out
     store = file.parent / "reports" / "soak" / "brief"
     report = json.loads((store / "projection.json").read_text())

@@ -59,7 +59,8 @@ def night(costs: dict[str, Sequence[int]], run_id: str = "20000101-a", **changes
         "run_id": run_id, "wall_begin": f"2000-01-01T00:00:00+00:00{run_id}", "soak": "made-up", "seed": "1",
         "stack": "fake",
         "build": "1", "configuration": "c", "host": "h", "model": "m", "rate_per_s": RATE_PER_S, "duration_s": 3600.0,
-        "scheduled": 30_000 + sum(one.requests for one in trials), "lost": sum(one.lost for one in trials), "trusted": True, "doubts": (),
+        "scheduled": 30_000 + sum(one.requests for one in trials), "lost": sum(one.lost for one in trials),
+        "trusted": True, "doubts": (),
         "fault_free": free, "trials": trials,
     }  # fmt: skip
     return Night(**{**fields, **changes})  # type: ignore[arg-type]
