@@ -65,3 +65,10 @@ def test_yaml_files_elsewhere_are_left_alone(scenarios: Path) -> None:
     done = collect(scenarios.parent, "--collect-only", "-q")
     assert "compose" not in done.stdout
     assert "3 tests collected" in done.stdout
+
+
+def test_soak_files_are_no_scenarios(scenarios: Path) -> None:
+    (scenarios / "soak").mkdir()
+    (scenarios / "soak" / "month.yaml").write_text("name: month\ndays: 30\n")
+    done = collect(scenarios.parent, "scenarios", "--collect-only", "-q")
+    assert done.returncode == 0 and "month" not in done.stdout, done.stdout

@@ -13,8 +13,9 @@ __all__ = ["night_values"]
 def night_values(night: Night) -> dict[str, float | None]:
     """Medians and means over the verified trials of each type, and what the fault-free stretch was like.
 
-    Names are `TYPE.recovery_s_p50`, `TYPE.recovery_s_p90`, `TYPE.lost_mean`, `fault_free.latency_s_mean`, `.latency_s_p99`
-    and `.success_rate`. A trial that had not recovered counts with the time it was watched.
+    Names are `TYPE.recovery_s_p50`, `TYPE.recovery_s_p90`, `TYPE.lost_mean`, `fault_free.latency_s_mean`,
+    `fault_free.latency_s_p99` and `fault_free.success_rate`. A trial that had not recovered counts with the time
+    it was watched.
     """
     found: dict[str, float | None] = {}
     for name in sorted({trial.fault_type for trial in night.trials}):
