@@ -281,3 +281,10 @@ def test_a_dead_sessions_turn_is_given_back(tmp_path: Path) -> None:
     quick = code.replace("time.sleep(60)", "pass")
     assert subprocess.run([sys.executable, "-c", quick, str(tmp_path)], timeout=20, check=True, capture_output=True)
     assert time.monotonic() - begin < 20
+
+
+def test_soak_files_are_no_scenarios(scenarios: Path) -> None:
+    (scenarios / "soak").mkdir()
+    (scenarios / "soak" / "month.yaml").write_text("name: month\ndays: 30\n")
+    done = collect(scenarios.parent, "scenarios", "--collect-only", "-q")
+    assert done.returncode == 0 and "month" not in done.stdout, done.stdout

@@ -19,7 +19,7 @@ from harness.soak.months import evaluate, project_months
 from harness.soak.rates import draw_shares
 from harness.soak.sample import Sample, sample_of
 
-__all__ = ["back_test", "predicted_loss"]
+__all__ = ["anchor", "back_test", "predicted_loss"]
 
 DRAWS = 10_000
 HALF_MIN = 5  # trials of each type in each half, below which the halves say nothing of each other
@@ -63,6 +63,25 @@ def predicted_loss(sample: Sample, night: Night, trials: Sequence[Trial], rng: n
             costs = (pick * spread).sum(axis=1) * mean_factors(one.cost_s, DRAWS, rng)
             total += costs * night.rate_per_s
     return total
+
+
+def anchor(sample: Sample, nights: Sequence[Night], seed: int) -> Finding | None:
+    """Real time against the projection: what its legs lost, and what their very faults should have. None: no leg."""
+    if not sample.nights:
+        return None
+    legs = [one for one in nights if one.real_time and one.pool == sample.nights[-1].pool and one.trusted]
+    if not legs:
+        return None
+    rng = np.random.default_rng(seed)
+    seen, predicted = 0.0, np.zeros(DRAWS)
+    for leg in legs:
+        trials = [one for one in leg.trials if one.valid]
+        seen += _lost(leg, trials)
+        predicted += predicted_loss(sample, leg, trials, rng)
+    hours = sum(leg.duration_s for leg in legs) / 3600
+    return _inside(
+        "backtest.real_time", f"{hours:.2g} h of real time lost what is projected of them", seen, predicted, 0.95
+    )
 
 
 def _inside(check: str, title: str, seen: float, predicted: Floats, confidence: float) -> Finding:

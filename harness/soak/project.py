@@ -12,7 +12,7 @@ from harness.model.soak_report import HistoryRow, ObjectiveResult, SoakReport
 from harness.model.soak_trials import Night
 from harness.model.verdict import Finding, VerdictOutcome, worst
 from harness.soak.assumption import compression_finding
-from harness.soak.backtest import back_test
+from harness.soak.backtest import anchor, back_test
 from harness.soak.calendar import burn_down, calendars
 from harness.soak.describe import describe_types, improvements
 from harness.soak.latency import merged, quantile_s
@@ -37,7 +37,10 @@ def project(
     chosen = seed_of(soak, sample) if seed is None else seed
     months = project_months(soak, sample, chosen, MONTHS)
     objectives = judge_objectives(soak, sample, months)
-    findings = (*_trials(soak, sample), *back_test(soak, sample, chosen), compression_finding(sample, chosen), *more)
+    real = anchor(sample, nights, chosen)
+    anchors = () if real is None else (real,)
+    checked = (*back_test(soak, sample, chosen), *anchors, compression_finding(sample, chosen))
+    findings = (*_trials(soak, sample), *checked, *more)
     types = describe_types(soak, sample, months)
     doubt = [finding for finding in findings if finding.outcome is INCONCLUSIVE]
     outcome = _outcome(objectives, findings)

@@ -70,12 +70,18 @@ def _of_failures(soak: SoakFile, most: float) -> Iterator[str]:
 
 def _of_compression(soak: SoakFile) -> Iterator[str]:
     """A restart budget that months never touch may be used up by trials a few seconds apart."""
-    most, per_s = soak.target.supervision.max_restarts, soak.target.supervision.per_s
+    options = soak.target.supervision
     if soak.target.supervised_by != "budget":
         return
     shortest = min(one.lasts_s for one in soak.faults) + soak.measure.trial_s + soak.measure.gap_s_min
-    if per_s / shortest > most:
+    used_up = options.per_s / shortest > options.max_restarts
+    if used_up or shortest < options.stable_s:
+        what = (
+            f"more than {options.max_restarts} restarts in {options.per_s:g} s use up the supervisor's budget"
+            if used_up
+            else f"a replica that ran less than {options.stable_s:g} s waits longer for its next restart"
+        )
         yield (
-            f"trials come as close as {shortest:.0f} s: more than {most} restarts in {per_s:g} s use up the "
-            "supervisor's budget, which is an artefact of the compression; raise trial_s or gap_s_min"
+            f"trials come as close as {shortest:.0f} s, and {what}: an artefact of the compression; raise trial_s or "
+            "gap_s_min, or target.supervision.max_restarts and stable_s"
         )

@@ -20,7 +20,7 @@ days: 30
 load: {rate_per_s: 20, deadline_s: 2}
 faults:
   - {name: crash, inject: [{kind: process.kill}], rate: {events: 2, exposure_days: 90, source: a test}}
-  - {name: cut, inject: [{kind: network.down, on: gateway, for_s: 1}], rate: {events: 1, exposure_days: 90, source: t}}
+  - {name: cut, inject: [{kind: network.down, on: gateway, for_s: 1}], rate: {events: 1, exposure_days: 9, source: it}}
   - {name: silence, inject: [{kind: network.timeout, on: gateway, for_s: 1}], rate: {assumed_per_30_days: 1}}
 objectives: {success_rate: {min: 0.999}, failures: {max: 2}}
 measure: {budget_min: 1, trial_s: 6, gap_s_min: 0.2, gap_s_max: 0.5, fault_free_s: 5}

@@ -103,7 +103,7 @@ def test_a_mean_of_skewed_costs_has_its_longer_side_above() -> None:
 
 @pytest.mark.parametrize("kind", ["exponential", "lognormal"])
 def test_intervals_hold_what_they_say_on_synthetic_truth(kind: str) -> None:
-    """As the bench, with 60 repetitions: they show only an interval that is wrong by much; the bench shows the rest."""
+    """As the bench, with 60 repetitions: so few show only what is wrong by much; the bench shows the rest."""
     found = coverage(kind, repetitions=60, months=300, seed=5)
     assert min(found.month, found.mean, found.exact) >= 0.85
 

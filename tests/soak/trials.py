@@ -34,16 +34,17 @@ def soak_file(**changes: object) -> SoakFile:
 
 
 def trial(fault_type: str, order: int, lost: int, **changes: object) -> Trial:
-    """Of 100 requests; recovered after a tenth of a second for each one that was lost."""
+    """Of at least 100 requests; recovered after a tenth of a second for each one that was lost."""
     back_s = lost / RATE_PER_S
+    requests = max(100, lost)
     fields: dict[str, object] = {
         "fault_type": fault_type, "order": order, "begin_s": 100.0 + 20 * order, "gap_s": 1.0 + (order * 37 % 11) / 2,
         "window_s": 15.0, "valid": True, "invalid_reason": "", "proof": "exit -9", "incident": lost > 0,
         "first_good_s": (0.0, back_s) if lost else None,
         "recovery_s": (max(0.0, back_s - 0.1), back_s) if lost else None,
         "detect_s": 0.2, "isolate_s": 0.5, "restore_s": 3.0, "verify_s": 4.0, "loading_s": 2.0,
-        "requests": 100, "lost": lost, "slow": 0, "wrong": 0, "in_flight_max": 4,
-        "latency_s_sum": (100 - lost) * 0.02, "latency_bins": bins_of(np.full(100 - lost, 0.02)),
+        "requests": requests, "lost": lost, "slow": 0, "wrong": 0, "in_flight_max": 4,
+        "latency_s_sum": (requests - lost) * 0.02, "latency_bins": bins_of(np.full(requests - lost, 0.02)),
     }  # fmt: skip
     return Trial(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -58,7 +59,8 @@ def night(costs: dict[str, Sequence[int]], run_id: str = "20000101-a", **changes
         "run_id": run_id, "wall_begin": f"2000-01-01T00:00:00+00:00{run_id}", "soak": "made-up", "seed": "1",
         "stack": "fake",
         "build": "1", "configuration": "c", "host": "h", "model": "m", "rate_per_s": RATE_PER_S, "duration_s": 3600.0,
-        "scheduled": 30_000 + 100 * len(trials), "lost": sum(one.lost for one in trials), "trusted": True, "doubts": (),
+        "scheduled": 30_000 + sum(one.requests for one in trials), "lost": sum(one.lost for one in trials),
+        "trusted": True, "doubts": (),
         "fault_free": free, "trials": trials,
     }  # fmt: skip
     return Night(**{**fields, **changes})  # type: ignore[arg-type]
