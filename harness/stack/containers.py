@@ -171,11 +171,12 @@ class Containers:
 
     def _own(self, service: str) -> Container:
         found = self._id(service)
-        with suppress(NotFound):
-            container = self._engine().containers.get(found or "")
-            if container.labels.get(RUN) != self._run_id:
-                raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
-            return container
+        if found is not None:
+            with suppress(NotFound):
+                container = self._engine().containers.get(found)
+                if container.labels.get(RUN) != self._run_id:
+                    raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
+                return container
         raise StackError(f"{service} has no container in run {self._run_id}")
 
     def _inspect(self, container_id: str) -> Mapping[str, Any]:
