@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,15 @@ class Containers:
             self._own(service).start()
 
     def why_down(self, service: str) -> str | None:
-        """How the last one ended, or why it was not started; None: it runs."""
+        """How the last one ended, or why it was not started; None: it has run since it was last ordered to."""
         state = self.state(service)
-        if state is None or state.pid:
+        if state is None or (state.pid and not state.restarts):
             return None
+        if state.pid:  # an order to start sets the count to 0, so it has ended since
+            started = datetime.fromisoformat(f"{state.started_at[:26].rstrip('Z')}+00:00").timestamp()
+            lines = self._own(service).logs(until=started, tail=20).decode(errors="replace").splitlines()
+            words = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+            return f"it ended and was restarted {state.restarts} times: {words}"
         return state.error or f"exit status {state.exit_code}: {self.last_words(service)}"
 
     def kill(self, service: str) -> None:
