@@ -46,7 +46,8 @@ class TakeNode(ActiveFault):
         return f"{min(back)} was started by somebody else" if back else None
 
     def after_inverse(self) -> None:
-        self.stack.nodes.bring_back(self.servers, self.mark)  # a second time does no harm
+        if self.stack.nodes.gone(self.servers):  # the inverse of a stack that is a script does nothing
+            self.stack.nodes.bring_back(self.servers, self.mark)
 
     def healed(self) -> bool:
         """All run, and each says itself that it serves."""

@@ -52,7 +52,9 @@ class _StartObstacle(ActiveFault):
         self.stack.restart(self.fault.on)
 
     def proof(self) -> Proof | None:
-        why = None if self._over else self.stack.why_down(self.fault.on)
+        if self._over or self.stack.process(self.fault.on) == self.victim:
+            return None
+        why = self.stack.why_down(self.fault.on)
         if why is None or not self.words.search(why):
             return None
         return Proof(True, f"{self.fault.on} does not start: {why}")
@@ -122,7 +124,7 @@ class LoseDependency(_StartObstacle):
 class EmptyModel(_StartObstacle):
     """Everything in its model folder is moved aside."""
 
-    words = re.compile(r"exit status [1-9].*(is empty|missing|not found|no such file)", re.IGNORECASE)
+    words = re.compile(r"(exit status [1-9]|was restarted).*(is empty|missing|not found|no such file)", re.IGNORECASE)
     folder: Path
     aside: Path
 

@@ -37,7 +37,7 @@ class ContainerAdmin(Containers):
     def helper(self, service: str) -> Container:
         """A container in the very network of a service's, which may administer that and nothing else."""
         with saying(f"no helper for the network of {service}"):
-            return Helper(self._engine(), self._run_id).of(self._own(service), lambda: self._own("toxiproxy"))
+            return Helper(self._engine(), self._run_id).of(self._own(service))
 
     def in_network(self, service: str, words: Sequence[str]) -> str:
         """What a command says that is run by that helper. Raises StackError when it fails."""

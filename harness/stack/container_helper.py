@@ -5,7 +5,7 @@ What is set there outlives the helper and goes with the network. The helper goes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import docker
@@ -29,23 +29,20 @@ class Helper:
         self._engine = engine
         self._run_id = run_id
 
-    def of(self, container: Container, like: Callable[[], Container]) -> Container:
-        """`container`: as it is now; if it was restarted since, it has another network and gets another helper.
-
-        `like`: whose image is used.
-        """
+    def of(self, container: Container) -> Container:
+        """`container`: as it is now. Restarted since its helper was made, it has another network and gets another."""
         now = f"{container.id} {container.attrs['State']['StartedAt']}"
         name = f"{project_name(self._run_id)}-helper-{container.short_id}"
         try:
             found = self._engine.containers.get(name)
         except docker.errors.NotFound:
-            return self._start(name, container, like, now)
+            return self._start(name, container, now)
         if found.labels.get(HELPS) != now or found.status != "running":
             found.remove(force=True)
-            found = self._start(name, container, like, now)
+            found = self._start(name, container, now)
         return found
 
-    def _start(self, name: str, container: Container, like: Callable[[], Container], now: str) -> Container:
+    def _start(self, name: str, container: Container, now: str) -> Container:
         settings: Mapping[str, Any] = {
             "name": name,
             "labels": {RUN: self._run_id, HELPS: now},
@@ -63,7 +60,7 @@ class Helper:
         }
         try:
             self._engine.containers.run(
-                like().attrs["Image"], ["sleep", "infinity"], entrypoint=[], detach=True, **settings
+                container.attrs["Image"], ["sleep", "infinity"], entrypoint=[], detach=True, **settings
             )
         except docker.errors.APIError as error:
             if error.status_code != CONFLICT:

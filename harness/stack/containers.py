@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,15 @@ class Containers:
             self._own(service).start()
 
     def why_down(self, service: str) -> str | None:
-        """How the last one ended, or why it was not started; None: it runs."""
+        """How the last one ended, or why it was not started; None: it has run since it was last ordered to."""
         state = self.state(service)
-        if state is None or state.pid:
+        if state is None or (state.pid and not state.restarts):
             return None
+        if state.pid:  # an order to start sets the count to 0, so it has ended since
+            started = datetime.fromisoformat(f"{state.started_at[:26].rstrip('Z')}+00:00").timestamp()
+            lines = self._own(service).logs(until=started, tail=20).decode(errors="replace").splitlines()
+            words = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+            return f"it ended and was restarted {state.restarts} times: {words}"
         return state.error or f"exit status {state.exit_code}: {self.last_words(service)}"
 
     def kill(self, service: str) -> None:
@@ -222,11 +228,12 @@ class Containers:
 
     def _own(self, service: str) -> Container:
         found = self._id(service)
-        with suppress(NotFound):
-            container = self._engine().containers.get(found or "")
-            if container.labels.get(RUN) != self._run_id:
-                raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
-            return container
+        if found is not None:
+            with suppress(NotFound):
+                container = self._engine().containers.get(found)
+                if container.labels.get(RUN) != self._run_id:
+                    raise BlastRadiusError(f"container {container.name} does not belong to run {self._run_id}")
+                return container
         raise StackError(f"{service} has no container in run {self._run_id}")
 
     def _inspect(self, container_id: str) -> Mapping[str, Any]:

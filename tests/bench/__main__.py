@@ -39,6 +39,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "toxics_connections": "toxics_connections",
     "replica_throughput": "replica_throughput",
     "replica_overload": "replica_overload",
+    "partition_latency": "partition_latency",
     "start_to_ready": "start_to_ready",
     "vanished_clients": "vanished_clients",
     "container_overhead": "container_overhead",

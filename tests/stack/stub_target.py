@@ -218,6 +218,9 @@ def main() -> None:
     if "STUB_EXIT" in os.environ:
         print("the model is bad", file=sys.stderr)
         sys.exit(int(os.environ["STUB_EXIT"]))
+    if not any(arguments.model.iterdir()):
+        print(f"the model is not served: folder: {arguments.model} is empty", file=sys.stderr)
+        sys.exit(78)
     if os.environ.get("STUB_ENGINE") == "1":
         start_engine()
     replica = Replica(arguments.name, arguments.model, arguments.slow_load_s)
