@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,6 @@ def test_a_target_that_never_becomes_ready_ends_the_run_with_the_last_reason_and
     assert (
         said.startswith("the target was not ready within 120 s: primary: loading; see ") and error.value.exit_code == 2
     )
-    kinds = [
-        line.split('"kind":"')[1].split('"')[0] for line in (tmp_path / "run" / "events.jsonl").read_text().split()
-    ]
+    lines = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
     assert kinds[-2:] == ["stack_down", "run_end"] and "fault_begin" not in kinds
