@@ -106,4 +106,4 @@ def test_a_target_that_never_becomes_ready_ends_the_run_with_the_last_reason_and
     )
     lines = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
     kinds = [json.loads(line)["kind"] for line in lines]
-    assert kinds[-2:] == ["stack_down", "run_end"] and "fault_begin" not in kinds
+    assert kinds[-3:] == ["stack_down", "broken", "run_end"] and "fault_begin" not in kinds
