@@ -136,6 +136,7 @@ def kill_at(victim: Victim, point: Point) -> None:
         victim.networks |= set(listed("network", "ls", run_id=run_id))
     assert victim.process.poll() is None, f"it ended before it was killed: {victim.said()}"
     guards = guards_of(victim.process.pid) if point.with_guard else []
+    assert guards or not point.with_guard, "its guard was not found"
     for pid in [*guards, victim.process.pid]:
         os.kill(pid, signal.SIGKILL)
     victim.process.wait()
