@@ -72,9 +72,9 @@ def points(seed: str, count: int) -> list[Point]:
         else:
             event, latest_s = "fault_begin", 3.0
         with_guard = place in (3, 9)
-        found.append(
-            Point(number, number % len(MIXES), event, draw.uniform(0.2 if event else 1.2, latest_s), with_guard)
-        )
+        mix = (number // 10 * 6 + max(0, place - 4)) % len(MIXES)  # in flight, each comes in turn
+        after_s = draw.uniform(0.2 if event else 1.2, latest_s)
+        found.append(Point(number, mix, event, after_s, with_guard))
     return found
 
 
