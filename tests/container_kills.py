@@ -72,9 +72,9 @@ def points(seed: str, count: int) -> list[Point]:
         else:
             event, latest_s = "fault_begin", 3.0
         with_guard = place in (3, 9)
-        found.append(
-            Point(number, number % len(MIXES), event, draw.uniform(0.2 if event else 1.2, latest_s), with_guard)
-        )
+        mix = (number // 10 * 6 + max(0, place - 4)) % len(MIXES)  # in flight, each comes in turn
+        after_s = draw.uniform(0.2 if event else 1.2, latest_s)
+        found.append(Point(number, mix, event, after_s, with_guard))
     return found
 
 
@@ -136,6 +136,7 @@ def kill_at(victim: Victim, point: Point) -> None:
         victim.networks |= set(listed("network", "ls", run_id=run_id))
     assert victim.process.poll() is None, f"it ended before it was killed: {victim.said()}"
     guards = guards_of(victim.process.pid) if point.with_guard else []
+    assert guards or not point.with_guard, "its guard was not found"
     for pid in [*guards, victim.process.pid]:
         os.kill(pid, signal.SIGKILL)
     victim.process.wait()

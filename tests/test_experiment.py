@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,22 @@ def test_stop_if_ends_the_run_and_heals(tmp_path: Path) -> None:
     assert pending(run.undo) == []
     assert judge(history).outcome == "inconclusive"
     assert judge(history).run["duration_s"] < history.plan.duration_s
+
+
+class NeverReady(FakeStack):
+    """Comes up, and says for ever what is missing."""
+
+    def ready(self) -> str | None:
+        return "primary: loading"
+
+
+def test_a_target_that_never_becomes_ready_ends_the_run_with_the_last_reason_and_where_to_look(tmp_path: Path) -> None:
+    with pytest.raises(StackError) as error:
+        run_fake(tmp_path, FLIP, stack=NeverReady)
+    said = str(error.value)
+    assert (
+        said.startswith("the target was not ready within 120 s: primary: loading; see ") and error.value.exit_code == 2
+    )
+    lines = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert kinds[-3:] == ["stack_down", "broken", "run_end"] and "fault_begin" not in kinds

@@ -30,7 +30,9 @@ def with_prometheus(parts: Mapping[str, Any]) -> dict[str, Any]:
     shared = {key: parts["services"]["toxiproxy"][key] for key in ("labels", "environment")}
     service = {**shared, "ports": [f"127.0.0.1:{held.ports[0]}:{INSIDE}"]}
     held.release()
-    return {**parts, "services": {**parts["services"], PROMETHEUS: service}}
+    proxy = parts["services"]["toxiproxy"]
+    proxy = {**proxy, "command": [*proxy["command"], "-proxy-metrics"]}  # without it, it has nothing to scrape
+    return {**parts, "services": {**parts["services"], "toxiproxy": proxy, PROMETHEUS: service}}
 
 
 def save_targets(stack_folder: Path, clock: Clock) -> None:

@@ -45,6 +45,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "container_overhead": "container_overhead",
     "container_idle": "container_idle",
     "container_takeover": "container_takeover",
+    "container_partition": "container_partition",
     "container_kills": "container_kill_points",
     "soak_intervals": "soak_intervals",
     "soak_months": "soak_months",

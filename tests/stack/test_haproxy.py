@@ -84,7 +84,9 @@ def test_what_is_missing_until_users_can_be_served_is_named(
 
 
 def test_prometheus_is_one_more_service_with_the_runs_label_on_loopback() -> None:
-    service = with_prometheus(parts())["services"]["prometheus"]
+    services = with_prometheus(parts())["services"]
+    assert services["toxiproxy"]["command"][-1] == "-proxy-metrics", "else it answers with 404"
+    service = services["prometheus"]
     assert service["labels"]["reliability-harness.run"] == "r1"
     (port,) = service["ports"]
     assert port.startswith("127.0.0.1:") and port.endswith(":9090")
