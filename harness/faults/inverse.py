@@ -16,6 +16,7 @@ from typing import Any
 from harness.model.errors import BlastRadiusError, HarnessError
 from harness.record.clock import SystemClock
 from harness.record.journal import Inverse
+from harness.stack.container_undo import end_helper, lift_read_limit, restore_clock, update_again
 from harness.stack.fault_api import FaultApi
 from harness.stack.links import Toxic
 from harness.stack.owned import ProcessId, process_state, send_signal
@@ -98,6 +99,10 @@ def _start_as_before(args: Mapping[str, Any]) -> None:
 
 
 INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "clock.restore": restore_clock,
+    "container.end_helper": end_helper,
+    "container.read_limit": lift_read_limit,
+    "container.update": update_again,
     "file.restore": _restore_file,
     "link.mend": _mend_link,
     "nothing": _nothing,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.faults.base import ActiveFault, Where
+from harness.faults.clock import JumpClock
+from harness.faults.memory import Oom, Pressure
 from harness.faults.model_files import (
     DamageTokenizer,
     EditConfig,
@@ -28,6 +30,7 @@ from harness.faults.network import (
     TruncateStream,
 )
 from harness.faults.process import KillProcess, PauseProcess, StopProcess
+from harness.faults.resources import FilesLimited, ProcessorsLimited, ReadsSlow, ShmFull, VolumeFull
 from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlots, Spin
 from harness.faults.service import StallStream as StallOwnStream
 from harness.faults.service import TruncateStream as TruncateOwnStream
@@ -38,6 +41,9 @@ from harness.model.fault import Fault
 __all__ = ["DOERS", "activate"]
 
 DOERS: Mapping[str, type[ActiveFault]] = {
+    "clock.jump": JumpClock,
+    "memory.oom": Oom,
+    "memory.pressure": Pressure,
     "network.bandwidth": NarrowBand,
     "network.blackhole": Blackhole,
     "network.corrupt": Corrupt,
@@ -52,6 +58,10 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "process.kill": KillProcess,
     "process.pause": PauseProcess,
     "process.stop": StopProcess,
+    "resources.cpu": ProcessorsLimited,
+    "resources.disk_full": VolumeFull,
+    "resources.fd": FilesLimited,
+    "resources.shm": ShmFull,
     "service.crash": Crash,
     "service.early_ready": EarlyReady,
     "service.hang": Hang,
@@ -62,6 +72,7 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "service.spin": Spin,
     "service.stall_stream": StallOwnStream,
     "service.truncate_stream": TruncateOwnStream,
+    "storage.slow": ReadsSlow,
     "weights.bit_flip": FlipBits,
     "weights.config": EditConfig,
     "weights.missing": RemoveWeights,

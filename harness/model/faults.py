@@ -1,7 +1,8 @@
 """The parameters of every fault kind. What they do is in `harness/faults/`, one file per family.
 
 To add a kind: a dataclass here (the network's are in `network_faults.py`, the service's in `service_faults.py`, the
-model's in `weights_faults.py`), a row in FAULTS, a class in `harness/faults/`, a test.
+model's in `weights_faults.py`, a container's in `resource_faults.py`), a row in FAULTS, a class in `harness/faults/`,
+a test.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from harness.model.network_faults import (
     NetworkSseTruncate,
     NetworkTimeout,
 )
+from harness.model.resource_faults import RESOURCE_FAULTS
 from harness.model.service_faults import SERVICE_FAULTS
 from harness.model.weights_faults import (
     WeightsBitFlip,
@@ -88,6 +90,7 @@ class ProcessPause(Fault):
 
 
 FAULTS: Mapping[str, type[Fault]] = {
+    **RESOURCE_FAULTS,
     "network.bandwidth": NetworkBandwidth,
     "network.blackhole": NetworkBlackhole,
     "network.corrupt": NetworkCorrupt,

@@ -6,12 +6,11 @@ read-only. The engine restarts what dies. Everything carries the run's label, as
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,11 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
-from harness.stack.compose_project import OVERRIDE, Owner, override, project_name
+from harness.stack.compose_override import write_override
+from harness.stack.compose_ports import hold_ports
+from harness.stack.compose_project import project_name
 from harness.stack.container_events import ContainerTail
+from harness.stack.container_resources import ContainerResources, Place
 from harness.stack.held_weights import Replica, held_parts, held_weights
 from harness.stack.links import Links
 from harness.stack.local_links import LocalLinks
@@ -31,8 +33,8 @@ from harness.stack.local_settings import LINKS, REPLICAS, Ports
 from harness.stack.model_source import check_model, copy_model, golden_prompts
 from harness.stack.orders import Orders
 from harness.stack.owned import identify, kill_owned
-from harness.stack.ports import HeldPorts
 from harness.stack.readiness import not_served
+from harness.stack.resources import Resources
 from harness.stack.service import Service
 from harness.stack.target_signals import TargetSignals, server_below
 from harness.stack.witness import Scene, Witness
@@ -204,6 +206,22 @@ class ComposeStack:
     def service(self) -> Service:
         raise StackError("the container stack cannot ask replicas to break themselves; use `--stack local`")
 
+    # -- resources, clock, slow_storage
+
+    @property
+    def resources(self) -> Resources:
+        assert self._run is not None and self._tail is not None and self._ports is not None, "resources before up"
+        known = (self._run.run_id, self._folder, self._engine, self.process, self._restart_then, self._tail.ooms)
+        look = partial(self.network.look, past=True)
+        return ContainerResources(Place(*known, self._ports.replicas, look, self._clock))
+
+    def _restart_then(self, replica: str, then: Callable[[], None]) -> None:
+        def restart() -> None:
+            self._engine.restart(replica, self._settings.stop_wait_s)
+            then()
+
+        self._up_orders.give(replica, restart)
+
     # -- corrupt_files
 
     def model_folder(self, replica: str) -> Path:
@@ -245,15 +263,9 @@ class ComposeStack:
     def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
         from harness.stack.containers import compose_command
 
-        n = len(REPLICAS)
-        held = HeldPorts(n + len(LINKS) + 2)
-        of_replicas, (gateway, api), of_links = held.ports[:n], held.ports[n : n + 2], held.ports[n + 2 :]
-        ports = Ports(
-            dict(zip(REPLICAS, of_replicas, strict=True)), gateway, dict(zip(LINKS, of_links, strict=True)), api
-        )
+        held, ports = hold_ports()
         self._ports = ports
-        file = self._folder / OVERRIDE
-        file.write_text(json.dumps(override(run, _owner(), ports, models), indent=1), encoding="utf-8")
+        file = write_override(run, ports, models)
         sets = {task.removesuffix("_stream") for task in run.tasks if task.endswith("_stream")}
         prompts = self.prompts()
         asked = [one for name in sorted(sets or prompts) for one in prompts.get(name, ())]
@@ -284,8 +296,3 @@ class ComposeStack:
                 return process.pid
             self._clock.sleep(0.02)
         return None
-
-
-def _owner() -> Owner:
-    me = identify(os.getpid())
-    return Owner(os.getpid(), me.started if me else 0)

@@ -82,6 +82,31 @@ class Containers:
         with _saying(f"{service} was not started"):
             self._own(service).start()
 
+    def run_inside(self, service: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Start a process in a running container, as its own user; returns when it was started."""
+        with _saying(f"nothing could be started in the container of {service}"):
+            api, container = self._engine().api, self._own(service)
+            created = api.exec_create(
+                container.id, list(command), environment=dict(environ), stdout=False, stderr=False
+            )
+            api.exec_start(created["Id"], detach=True)
+
+    def host_config(self, service: str) -> Mapping[str, Any]:
+        """What its container was given of the host."""
+        with _saying(f"the engine does not say what {service} was given"):
+            found: Mapping[str, Any] = self._inspect(str(self._own(service).id))["HostConfig"]
+            return found
+
+    def update(self, service: str, words: Sequence[str]) -> None:
+        """`docker update`, which the SDK has only in part."""
+        command = [_docker(), "update", *words, str(self._own(service).id)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise StackError(f"docker update of {service} took more than {ANSWER_S} s") from error
+        if done.returncode != 0:
+            raise StackError(f"docker update of {service}: {done.stderr.strip().splitlines()[-1:]}")
+
     def last_words(self, service: str) -> str:
         """The last line that a service wrote."""
         for container in self._containers():
@@ -175,12 +200,9 @@ def _saying(words: str) -> Iterator[None]:
 
 def compose_command(arguments: Sequence[str], environ: Mapping[str, str], within_s: float) -> None:
     """`docker compose ...`; raises StackError with the last line it wrote."""
-    program = shutil.which("docker")
-    if program is None:
-        raise StackError(f"docker: no such program; {INSTALL}")
     try:
         done = subprocess.run(
-            [program, "compose", *arguments],
+            [_docker(), "compose", *arguments],
             capture_output=True,
             text=True,
             timeout=within_s,
@@ -193,6 +215,13 @@ def compose_command(arguments: Sequence[str], environ: Mapping[str, str], within
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it wrote nothing"]
         raise StackError(f"docker compose: {lines[-1]}")
+
+
+def _docker() -> str:
+    program = shutil.which("docker")
+    if program is None:
+        raise StackError(f"docker: no such program; {INSTALL}")
+    return program
 
 
 def _state(facts: Mapping[str, Any]) -> ContainerState:

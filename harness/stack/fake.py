@@ -14,6 +14,7 @@ from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.fake_links import LINKS, FakeLinks
 from harness.stack.fake_model import PRISTINE, parts_of, write_model
+from harness.stack.fake_resources import FakeResources
 from harness.stack.fake_service import FakeService
 from harness.stack.fake_supervisor import refusal
 from harness.stack.fake_target import FakeTarget
@@ -31,6 +32,7 @@ class FakeStack:
         self._clock = clock
         self._origin_s = 0.0
         self._target: FakeTarget | None = None
+        self._resources = FakeResources(lambda: self.target)
 
     @property
     def target(self) -> FakeTarget:
@@ -68,6 +70,10 @@ class FakeStack:
     @property
     def service(self) -> FakeService:
         return FakeService(lambda: self.target)
+
+    @property
+    def resources(self) -> FakeResources:
+        return self._resources
 
     def up(self, run: RunContext) -> None:
         cannot = refusal(run.target)

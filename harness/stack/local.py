@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from harness.model.capability import Capability
+from harness.model.capability import OF_CONTAINERS, Capability
 from harness.model.errors import StackError
 from harness.model.event import Event
 from harness.model.plan import Prompt
@@ -32,6 +32,7 @@ from harness.stack.orders import Orders
 from harness.stack.owned import identify
 from harness.stack.ports import HeldPorts
 from harness.stack.readiness import missing, port_taken
+from harness.stack.resources import Resources
 from harness.stack.supervisor_config import stop_wait_s_of
 from harness.stack.supervisor_rpc import SupervisorSilent
 from harness.stack.supervisord import Supervisord
@@ -51,7 +52,7 @@ class LocalStack:
         self._settings = settings or LocalSettings()
         lacking = set() if self._settings.proxy_is_ours else {Capability.INFERENCE_TOXICS}
         lacking |= set() if self._settings.service_faults else {Capability.SERVICE_FAULTS}
-        self.capabilities = frozenset(Capability) - lacking
+        self.capabilities = frozenset(Capability) - lacking - OF_CONTAINERS
         self._clock = clock or SystemClock()
         self._run: RunContext | None = None
         self._ports: Ports | None = None
@@ -188,6 +189,12 @@ class LocalStack:
         assert self._run is not None and self._ports is not None and self._links is not None, "service before up"
         look = partial(self._links.look, past=True)
         return LocalService((self._run.run_id, self._folder), self._ports, look, self._clock)
+
+    # -- resources, clock, slow_storage
+
+    @property
+    def resources(self) -> Resources:
+        raise StackError("processes of one host have no limits of their own; use `--stack compose`")
 
     # -- corrupt_files
 
