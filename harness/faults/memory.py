@@ -98,10 +98,11 @@ class Oom(_MemoryFault):
         return None  # it is over when it has struck; whether it has, its proof says
 
     def after_inverse(self) -> None:
-        super().after_inverse()
-        if self.leaks:
-            with suppress(StackError):  # `healed` asks again
-                self.stack.service.end(self.victim, LEAK)
+        if not self.leaks:
+            super().after_inverse()
+            return
+        with suppress(StackError):  # `healed` asks again
+            self.stack.service.end(self.victim, LEAK)
 
     def given_back(self) -> bool:
         if not self.leaks:

@@ -51,7 +51,7 @@ class MemoryOom(ResourceFault):
 
     kind: Literal["memory.oom"] = "memory.oom"
     by: Literal["ballast", "leak"] = "ballast"
-    """ballast: something beside the server fills the memory; leak: the replica does, and the kernel chooses who ends."""
+    """ballast: something beside the server fills the memory; leak: the replica does, and the kernel picks a victim."""
     within_s: SecondsAboveZero = 10.0
     """How long the memory may take to fill; what filled it is taken away then."""
 
