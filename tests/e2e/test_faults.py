@@ -9,6 +9,7 @@ import pytest
 
 from harness.model.faults import FAULTS
 from harness.model.network_faults import NetworkFault
+from harness.model.resource_faults import ResourceFault
 from harness.model.service_faults import ServiceFault
 from tests.e2e.conftest import Start
 
@@ -31,8 +32,8 @@ EVIDENCE = {
 }
 
 
-def test_every_fault_is_tried_here_or_with_those_of_the_network_or_of_the_service() -> None:
-    others = (NetworkFault, ServiceFault)
+def test_every_fault_is_tried_here_or_with_those_of_other_families() -> None:
+    others = (NetworkFault, ResourceFault, ServiceFault)
     assert {kind for kind, cls in FAULTS.items() if not issubclass(cls, others)} == set(EVIDENCE)
 
 
