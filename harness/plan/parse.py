@@ -117,8 +117,8 @@ def _clashes(faults: Sequence[Fault], document: Document) -> Iterator[Found]:
         if isinstance(fault, ServiceSlowLoad) and fault.slow_load_s >= fault.for_s:
             at = ("faults", index, "slow_load_s")
             yield document.line(at), f"faults.{index}.slow_load_s: must be below for_s, {fault.for_s:g}"
-        for key, what in too_small(fault):
-            yield document.line(("faults", index, key)), f"faults.{index}.{key}: {what}"
+        for key, problem in too_small(fault):
+            yield document.line(("faults", index, key)), f"faults.{index}.{key}: {problem}"
     order = sorted(enumerate(faults), key=lambda item: item[1].at_s)
     for (_, one), (index, other) in itertools.combinations(order, 2):
         what = _clash(one, other) if other.at_s < one.at_s + one.lasts_s else None
