@@ -166,7 +166,6 @@ class ReadsSlow(ActiveFault):
     victim: TargetProcess
     _inverse: Inverse
     _ready: Look | None = None
-    _read = 0
 
     def prepare(self) -> Inverse:
         found = self.stack.process(self.fault.on)
@@ -192,26 +191,20 @@ class ReadsSlow(ActiveFault):
             raise CannotInject(str(error)) from error
 
     def proof(self) -> Proof | None:
-        """Two readings of the kernel's count that differ, under the limit, around an answer that it is not ready."""
+        """What the kernel was asked for takes more than a second under the limit, and the replica is not ready."""
         reads = self.stack.resources.reads(self.fault.on)
         if reads is None or reads[1] != self.bytes_per_s or self.stack.process(self.fault.on) in (None, self.victim):
             return None
         if self._ready is None:
             self._ready = self.stack.resources.look(self.fault.on, Ask(page="/ready"))
-            self._read = reads[0]
-            return None
         ready = self._ready.seen()
         if ready is None:
             return None
         self._ready = None
-        if ready.status != 503 or reads[0] <= self._read:
+        if ready.status != 503 or reads[0] < self.bytes_per_s:
             return None
-        more = f"from {self._read // KIB} to {reads[0] // KIB} KiB"
-        return Proof(
-            True,
-            f"what {self.fault.on} has read from its disk grew {more}, with at most {self.bytes_per_s // KIB} KiB/s, "
-            "while GET /ready answered 503",
-        )
+        asked = f"{self.fault.on} asked for {reads[0] // KIB} KiB of its disk"
+        return Proof(True, f"{asked} with at most {self.bytes_per_s // KIB} KiB/s, while GET /ready answered 503")
 
     def lost(self) -> str | None:
         reads = self.stack.resources.reads(self.fault.on)
