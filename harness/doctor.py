@@ -34,7 +34,7 @@ class Item:
 
 def examine() -> list[Item]:
     """Everything that matters, most important first."""
-    return [_system(), _target(), _model(), _files(), _state_folder(), _left_behind(), _docker()]
+    return [_system(), _target(), _model(), _files(), _state_folder(), _left_behind(), _docker(), _resources()]
 
 
 def _system() -> Item:
@@ -111,6 +111,18 @@ def _docker() -> Item:
     built = _said(client, "image", "inspect", "--format", "{{.Id}}", TARGET_IMAGE) is not None
     finding = f"engine {engine}, Compose {compose}, the target's image {'is' if built else 'is not'} built"
     return Item("docker", built, finding, "`harness images`, or `--stack local`, which needs no container")
+
+
+def _resources() -> Item:
+    """Helpers and the server in a container belong to another user, and counters and limits to the kernel."""
+    version = 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
+    root = os.geteuid() == 0
+    return Item(
+        "container resources",
+        root,
+        f"cgroup version {version}, {'root' if root else 'not root'}",
+        "for memory.*, resources.* and storage.slow on `--stack compose`: run as root on the engine's host",
+    )
 
 
 def _said(program: str, *arguments: str) -> str | None:

@@ -39,3 +39,14 @@ def test_what_is_missing_of_docker_is_named_with_a_remedy_and_never_needed(
     found = docker_found(tmp_path, monkeypatch, answers)
     assert (found.ok, found.finding) == (ok, finding)
     assert found.remedy and not found.needed
+
+
+@pytest.mark.parametrize(("user", "ok"), [(0, True), (1000, False)])
+def test_who_is_not_root_is_told_what_of_a_container_cannot_be_taken_away(
+    monkeypatch: pytest.MonkeyPatch, user: int, ok: bool
+) -> None:
+    monkeypatch.setattr("harness.doctor.os.geteuid", lambda: user)
+    (found,) = [item for item in examine() if item.what == "container resources"]
+    assert found.ok == ok and not found.needed
+    assert ("not root" in found.finding) == (not ok)
+    assert "storage.slow" in found.remedy
