@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,9 @@ from harness.load.driver import LoadDriver
 from harness.load.fake import FakeLoad
 from harness.load.progress import Progress
 from harness.load.spec import LoadSpec
+from harness.model.capability import Capability
 from harness.model.event import Event
+from harness.model.fault import Fault
 from harness.model.history import Header
 from harness.model.network_faults import NetworkFault
 from harness.model.plan import Arrivals, Plan, Task
@@ -89,7 +91,10 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
     left_behind: list[Event] = []
     recorder.listen(lambda event: left_behind.append(event) if event.kind == "cleanup_failed" else None)
     recorder.event("run_begin", run_id=run_id)
-    context = RunContext(run_id, folder.path, origin_s, drawn.plan.seed, drawn.plan.scenario.target, drawn.plan.tasks)
+    wanted = drawn.plan.scenario
+    context = RunContext(
+        run_id, folder.path, origin_s, drawn.plan.seed, wanted.target, drawn.plan.tasks, needs_of(wanted.faults)
+    )
     keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal))
     make_load = _load_factory(drawn, session, (folder, context), lanes)
     try:
@@ -141,6 +146,14 @@ def render_folder(folder: RunFolder, verdict: Verdict) -> None:
 
     for name, renderer in RENDERERS.items():
         folder.write(name, renderer(verdict))
+
+
+def needs_of(faults: Sequence[Fault]) -> dict[str, frozenset[Capability]]:
+    """What faults need, by the name of what they are on."""
+    found: dict[str, frozenset[Capability]] = {}
+    for fault in faults:
+        found[fault.on] = found.get(fault.on, frozenset()) | fault.capabilities
+    return found
 
 
 def _import_ahead(plan: Plan) -> None:

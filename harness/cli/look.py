@@ -31,7 +31,7 @@ def explain(folder: Path, episode: int) -> int:
 @click.command(short_help="List what can be broken, with the keys of each.")
 def faults() -> int:
     """List what can be broken, and the keys of each fault."""
-    for kind, cls in FAULTS.items():
+    for kind, cls in sorted(FAULTS.items()):
         click.echo(f"{kind:24} {(cls.__doc__ or '').splitlines()[0]}")
         needs = sorted(cls(kind=kind).capabilities)
         click.echo(f"{'':24} needs: {', '.join(needs)}; keys: {', '.join(_keys(cls))}")

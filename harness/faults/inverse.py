@@ -17,6 +17,7 @@ from harness.faults.exec import undo_command
 from harness.model.errors import BlastRadiusError, HarnessError
 from harness.record.clock import SystemClock
 from harness.record.journal import Inverse
+from harness.stack.container_undo import end_helper, lift_read_limit, restore_clock, update_again
 from harness.stack.fault_api import FaultApi
 from harness.stack.links import Toxic
 from harness.stack.opted_in import continue_in_container
@@ -149,11 +150,15 @@ def _end_strangers(args: Mapping[str, Any]) -> None:
 
 
 INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "clock.restore": restore_clock,
     "command.undo": undo_command,
     "container.continue": continue_in_container,
+    "container.end_helper": end_helper,
     "container.mend_packets": _mend_packets,
+    "container.read_limit": lift_read_limit,
     "container.reconnect": _reconnect,
     "container.start": _start_containers,
+    "container.update": update_again,
     "file.mode": _restore_mode,
     "file.restore": _restore_file,
     "folder.refill": refill_folder,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.faults.base import ActiveFault, Where
+from harness.faults.clock import JumpClock
 from harness.faults.crash_loop import CrashLoop
 from harness.faults.exec import Exec
+from harness.faults.memory import Oom, Pressure
 from harness.faults.model_files import (
     DamageTokenizer,
     EditConfig,
@@ -32,6 +34,7 @@ from harness.faults.network import (
 from harness.faults.node import TakeNode
 from harness.faults.partition import CutOff, LoseNames
 from harness.faults.process import KillProcess, PauseProcess, StopProcess
+from harness.faults.resources import FilesLimited, ProcessorsLimited, ReadsSlow, ShmFull, VolumeFull
 from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlots, Spin
 from harness.faults.service import StallStream as StallOwnStream
 from harness.faults.service import TruncateStream as TruncateOwnStream
@@ -44,6 +47,9 @@ from harness.model.fault import Fault
 __all__ = ["DOERS", "activate"]
 
 DOERS: Mapping[str, type[ActiveFault]] = {
+    "clock.jump": JumpClock,
+    "memory.oom": Oom,
+    "memory.pressure": Pressure,
     "exec": Exec,
     "network.bandwidth": NarrowBand,
     "network.blackhole": Blackhole,
@@ -63,6 +69,10 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "process.kill": KillProcess,
     "process.pause": PauseProcess,
     "process.stop": StopProcess,
+    "resources.cpu": ProcessorsLimited,
+    "resources.disk_full": VolumeFull,
+    "resources.fd": FilesLimited,
+    "resources.shm": ShmFull,
     "service.crash": Crash,
     "service.early_ready": EarlyReady,
     "service.hang": Hang,
@@ -76,6 +86,7 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "start.dependency_missing": LoseDependency,
     "start.model_missing": EmptyModel,
     "start.port_taken": TakePort,
+    "storage.slow": ReadsSlow,
     "traffic.abandon": MoreRequests,
     "traffic.burst": MoreRequests,
     "traffic.idle_connections": IdleConnections,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Capability"]
+__all__ = ["OF_CONTAINERS", "Capability"]
 
 
 class Capability(StrEnum):
@@ -39,3 +39,13 @@ class Capability(StrEnum):
     """Commands that a scenario names may be run against the target."""
     BALANCER = "balancer"
     """A scenario may choose what spreads the users over the replicas."""
+    RESOURCES = "resources"
+    """Each replica has limits of its own on memory, processors, descriptors and volumes, which can be used up."""
+    CLOCK = "clock"
+    """A replica's wall clock can jump while the host's stays."""
+    SLOW_STORAGE = "slow_storage"
+    """A replica's reads from disk can be throttled."""
+
+
+OF_CONTAINERS = frozenset({Capability.RESOURCES, Capability.CLOCK, Capability.SLOW_STORAGE})
+"""What processes that share a host cannot have done to one of them alone."""

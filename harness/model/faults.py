@@ -1,8 +1,8 @@
 """The parameters of every fault kind. What they do is in `harness/faults/`, one file per family.
 
 To add a kind: a dataclass in its family's file (`network_faults.py`, `partition_faults.py`, `process_faults.py`,
-`service_faults.py`, `start_faults.py`, `traffic_faults.py`, `weights_faults.py`), a row in FAULTS, a class in
-`harness/faults/`, a test.
+`resource_faults.py`, `service_faults.py`, `start_faults.py`, `traffic_faults.py`, `weights_faults.py`), a row in
+FAULTS, a class in `harness/faults/`, a test.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from harness.model.network_faults import (
 )
 from harness.model.partition_faults import NetworkDns, NetworkPartition
 from harness.model.process_faults import PROCESS_FAULTS, ProcessKill, ProcessPause, ProcessStop
+from harness.model.resource_faults import RESOURCE_FAULTS
 from harness.model.service_faults import SERVICE_FAULTS
 from harness.model.start_faults import START_FAULTS
 from harness.model.traffic_faults import TRAFFIC_FAULTS
@@ -63,6 +64,7 @@ __all__ = [
 
 FAULTS: Mapping[str, type[Fault]] = {
     "exec": ExecFault,
+    **RESOURCE_FAULTS,
     "network.bandwidth": NetworkBandwidth,
     "network.blackhole": NetworkBlackhole,
     "network.corrupt": NetworkCorrupt,

@@ -27,6 +27,7 @@ from harness.model.weights_faults import WeightsFault
 from harness.plan.clashes import clash_of_absence
 from harness.plan.expect import expect_problems
 from harness.plan.objectives import CLAIMS, OBSERVABLES
+from harness.plan.resource_clashes import resource_clash, too_small
 from harness.plan.validation import SET_BY_PARSER, Found, adapter, explain, first_comment, suggest
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
@@ -125,6 +126,8 @@ def clashes(faults: Sequence[Fault], document: Document, below: Path = ("faults"
         if isinstance(fault, ServiceSlowLoad) and fault.slow_load_s >= fault.for_s:
             at = (*below, index, "slow_load_s")
             yield document.line(at), f"faults.{index}.slow_load_s: must be below for_s, {fault.for_s:g}"
+        for key, problem in too_small(fault):
+            yield document.line(("faults", index, key)), f"faults.{index}.{key}: {problem}"
     order = sorted(enumerate(faults), key=lambda item: item[1].at_s)
     for (_, one), (index, other) in itertools.combinations(order, 2):
         what = _clash(one, other) if other.at_s < one.at_s + one.lasts_s else None
@@ -147,13 +150,13 @@ def _clash(one: Fault, other: Fault) -> str | None:
     if isinstance(one, WeightsFault) and isinstance(other, WeightsFault) and one.on == other.on:
         return f"the files of {other.on} are already damaged then"
     if one.on == other.on and any(isinstance(fault, ServiceFault) for fault in (one, other)):
-        return _service_clash(one, other)
+        return _service_clash(one, other) or resource_clash(one, other)
     if isinstance(one, NetworkFault) and isinstance(other, NetworkFault):
         if one.on == other.on:
             return f"the link to {other.on} is already broken then, and one fault would be taken for the other"
         if any(fault.on == "gateway" and isinstance(fault, STREAM_FAULTS) for fault in (one, other)):
             return "a token stream passes both links, and a fault on the one would be taken for that on the other"
-    return None
+    return resource_clash(one, other)
 
 
 def _service_clash(one: Fault, other: Fault) -> str | None:

@@ -16,6 +16,7 @@ from harness.record.journal import Inverse
 from harness.stack.links import Links
 from harness.stack.nodes import Nodes
 from harness.stack.partition import Partitions
+from harness.stack.resources import Resources
 from harness.stack.service import Service
 from harness.stack.taken_port import Taken
 
@@ -32,6 +33,7 @@ class RunContext:
     seed: str = "0"  # of the plan; for what a stack draws itself
     target: TargetOptions = field(default_factory=TargetOptions)
     tasks: tuple[str, ...] = ()  # of the load's mix
+    needs: Mapping[str, frozenset[Capability]] = field(default_factory=dict)  # by what its faults are on
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,12 @@ class Stack(Protocol):
     @property
     def service(self) -> Service:
         """The replicas themselves, while the stack is up."""
+
+    # -- resources, clock, slow_storage
+
+    @property
+    def resources(self) -> Resources:
+        """What each replica has for itself, while the stack is up."""
 
     # -- corrupt_files
 

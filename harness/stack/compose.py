@@ -22,6 +22,7 @@ from harness.model.plan import Prompt
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess, Weights
+from harness.stack.compose_clocks import with_clocks
 from harness.stack.compose_project import OVERRIDE, USER, override, own, project_name
 from harness.stack.compose_up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.container_events import ContainerTail
@@ -273,7 +274,7 @@ class ComposeStack(ContainerHandles):
         held = HeldPorts(PORTS)
         ports = self._ports = laid_out(held.ports)
         file = self._folder / OVERRIDE
-        parts = override(run, own(), ports, models, opened=self._opened)
+        parts = with_clocks(override(run, own(), ports, models, opened=self._opened), run)
         parts = behind_haproxy(parts) if self._haproxy else parts
         parts = with_prometheus(parts) if self._settings.prometheus else parts
         file.write_text(json.dumps(parts, indent=1), encoding="utf-8")

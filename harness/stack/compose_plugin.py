@@ -24,6 +24,7 @@ __all__ = [
     "compose_command",
     "compose_images",
     "compose_version",
+    "docker_command",
 ]
 
 INSTALL = "install Docker Engine 20.10 or later and its Compose plugin, or use `--stack local`"
@@ -90,6 +91,21 @@ def compose_command(arguments: Sequence[str], environ: Mapping[str, str], within
         raise StackError(f"docker compose {_verb(arguments)} took more than {within_s:.0f} s") from error
     if done.returncode != 0:
         raise _refusal(done.stderr)
+    return done.stdout
+
+
+def docker_command(arguments: Sequence[str], within_s: float) -> str:
+    """`docker ...`; returns what it wrote. Raises StackError with its last line."""
+    program = shutil.which("docker")
+    if program is None:
+        raise StackError(f"docker: no such program; {INSTALL}")
+    try:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=within_s, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise StackError(f"docker {arguments[0]} took more than {within_s:.0f} s") from error
+    if done.returncode != 0:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it wrote nothing"]
+        raise StackError(f"docker {arguments[0]}: {lines[-1]}")
     return done.stdout
 
 

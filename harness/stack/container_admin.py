@@ -1,22 +1,24 @@
-"""What is done to the networks of a run's containers: who is on which, and commands in the network of one of them."""
+"""What is done to a run's containers beside their life: networks, commands inside, and what the host gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from docker.models.containers import Container
 from docker.models.networks import Network
 
 from harness.model.errors import StackError
+from harness.stack.compose_plugin import docker_command
 from harness.stack.container_helper import Helper
 from harness.stack.containers import Containers
-from harness.stack.engine import saying
+from harness.stack.engine import ANSWER_S, saying
 
 __all__ = ["ContainerAdmin"]
 
 
 class ContainerAdmin(Containers):
-    """Containers of one run, with their networks."""
+    """Containers of one run, with all that can be done to them."""
 
     def networks(self, service: str) -> set[str]:
         """Names of the networks that it is on."""
@@ -48,6 +50,25 @@ class ContainerAdmin(Containers):
         if done.exit_code != 0:
             raise StackError(f"a command in the network of {service} failed: {said.strip()[-200:]}")
         return said
+
+    def run_inside(self, service: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Start a process in a running container, as its own user; returns when it was started."""
+        with saying(f"nothing could be started in the container of {service}"):
+            api, container = self._engine().api, self._own(service)
+            created = api.exec_create(
+                container.id, list(command), environment=dict(environ), stdout=False, stderr=False
+            )
+            api.exec_start(created["Id"], detach=True)
+
+    def host_config(self, service: str) -> Mapping[str, Any]:
+        """What its container was given of the host."""
+        with saying(f"the engine does not say what {service} was given"):
+            found: Mapping[str, Any] = self._inspect(str(self._own(service).id))["HostConfig"]
+            return found
+
+    def update(self, service: str, words: Sequence[str]) -> None:
+        """`docker update`, which the SDK has only in part."""
+        docker_command(["update", *words, str(self._own(service).id)], ANSWER_S)
 
     def _network(self, name: str) -> Network:
         found = [one for one in self._engine().networks.list(names=[name], filters=self._mine()) if one.name == name]

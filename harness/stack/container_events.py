@@ -7,6 +7,7 @@ jumps between two events moves none but those that are read late.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,7 @@ class ContainerTail:
         self._events: list[Event] = []
         self._watched: dict[str, _Watched] = {}
         self._ends: dict[int, tuple[str, str]] = {}
+        self._ooms: Counter[str] = Counter()
         self.broken: str | None = None
 
     def start(self) -> None:
@@ -73,6 +75,11 @@ class ContainerTail:
         """pid of a server -> (service, how it ended)."""
         with self._lock:
             return dict(self._ends)
+
+    def ooms(self, service: str) -> int:
+        """How often its container ran out of memory, as the kernel told the engine."""
+        with self._lock:
+            return self._ooms[service]
 
     def note_pid(self, service: str, pid: int) -> None:
         """Whoever has seen a server's pid says so: at its start it may not have been there yet."""
@@ -112,6 +119,7 @@ class ContainerTail:
             watched.pid = pid
             return Event(at_s, "target.started", {"replica": service, "pid": pid})
         elif action == "oom":
+            self._ooms[service] += 1
             return Event(at_s, "target.oom", {"replica": service})
         elif action == "die":
             how = exit_words(the_end(attributes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,17 +10,21 @@ from typing import TYPE_CHECKING
 from harness.model.process_faults import Victim
 from harness.record.clock import Clock
 from harness.stack.base import RunContext, TargetProcess
+from harness.stack.container_events import ContainerTail
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_service import LocalService
 from harness.stack.local_settings import Ports
+from harness.stack.orders import Orders
 from harness.stack.taken_port import TakenPort
 from harness.stack.target_signals import related
 from harness.stack.traffic import LocalTraffic
 
 if TYPE_CHECKING:
+    from harness.stack.compose import ComposeSettings
     from harness.stack.container_admin import ContainerAdmin
     from harness.stack.container_network import ContainerNetwork
     from harness.stack.container_nodes import ContainerNodes
+    from harness.stack.container_resources import ContainerResources
 
 __all__ = ["ContainerHandles"]
 
@@ -32,6 +37,23 @@ class ContainerHandles:
     _links: LocalLinks | None
     _containers: ContainerAdmin | None
     _clock: Clock
+    _tail: ContainerTail | None
+    _orders: Orders | None
+    _settings: ComposeSettings
+
+    def process(self, replica: str) -> TargetProcess | None:
+        """The replica's server process now; None when it is down."""
+        raise NotImplementedError
+
+    def _restart_then(self, replica: str, then: Callable[[], None]) -> None:
+        assert self._orders is not None and self._containers is not None, "not up"
+        containers = self._containers
+
+        def restart() -> None:
+            containers.restart(replica, self._settings.stop_wait_s)
+            then()
+
+        self._orders.give(replica, restart)
 
     def related(self, process: TargetProcess, of: Victim) -> TargetProcess | None:
         assert self._containers is not None, "related before up"
@@ -61,6 +83,16 @@ class ContainerHandles:
     def traffic(self) -> LocalTraffic:
         assert self._run is not None and self._ports is not None, "traffic before up"
         return LocalTraffic(self._run.run_id, self._ports.through("gateway"), self._clock)
+
+    @property
+    def resources(self) -> ContainerResources:
+        from harness.stack.container_resources import ContainerResources, Place
+
+        assert self._run is not None and self._tail is not None and self._containers is not None, "resources before up"
+        assert self._ports is not None and self._links is not None, "resources before up"
+        known = (self._run.run_id, self._run.folder / "stack", self._containers, self.process, self._restart_then)
+        look = partial(self._links.look, past=True)
+        return ContainerResources(Place(*known, self._tail.ooms, self._ports.replicas, look, self._clock))
 
     def take_port(self, replica: str) -> TakenPort:
         assert self._ports is not None, "take_port before up"

@@ -15,11 +15,10 @@ from harness.model.errors import StackError
 from harness.model.event import Event
 from harness.model.external import External
 from harness.model.plan import Prompt
-from harness.model.process_faults import Victim
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.access import Access
-from harness.stack.base import RunContext, TargetProcess, Weights
+from harness.stack.base import RunContext, TargetProcess
 from harness.stack.embedded_proxy import USERS_LINK, EmbeddedProxy
 from harness.stack.endpoint import Endpoint, endpoint_of
 from harness.stack.external_links import ExternalLinks, Hop, Question, api_of, hop_of
@@ -27,12 +26,9 @@ from harness.stack.external_prompts import prompts_of
 from harness.stack.golden_recording import Recording
 from harness.stack.links import Links
 from harness.stack.local_settings import HOST
-from harness.stack.nodes import Nodes
+from harness.stack.not_ours import NotOurs
 from harness.stack.opted_in import OptedIn
-from harness.stack.partition import Partitions
 from harness.stack.probe_watch import Probe, ProbeWatch, golden_probe, page_probe
-from harness.stack.service import Service
-from harness.stack.taken_port import Taken
 
 __all__ = ["ExternalStack"]
 
@@ -40,7 +36,7 @@ ANSWER_S = 2.0
 PATIENCE_S = 30.0  # for a target that should be up already
 
 
-class ExternalStack:
+class ExternalStack(NotOurs):
     """`url` outranks that of the scenario's section; `load`: max_tokens of answers, seconds of the longest fault."""
 
     name = "external"
@@ -196,38 +192,6 @@ class ExternalStack:
         assert self._proxy is not None
         hop = Hop((HOST, self._proxy.port), self.endpoint.address())
         return ExternalLinks((HOST, self._proxy.api_port), self._run.run_id, {USERS_LINK: hop}, question, self._clock)
-
-    # -- what nobody can do to a foreign target
-
-    def related(self, process: TargetProcess, of: Victim) -> TargetProcess | None:
-        return process if of == "server" else None  # which of the others is its engine, nobody says
-
-    def why_down(self, replica: str) -> str | None:
-        return None
-
-    @property
-    def partitions(self) -> Partitions:
-        raise StackError("the networks of a foreign target are not ours to cut")
-
-    @property
-    def nodes(self) -> Nodes:
-        raise StackError("what a foreign target runs on is not ours to take away")
-
-    def take_port(self, replica: str) -> Taken:
-        raise StackError("the ports of a foreign target are not ours to take")
-
-    @property
-    def service(self) -> Service:
-        raise StackError("a foreign target cannot be asked to break itself")
-
-    def model_folder(self, replica: str) -> Path:
-        raise StackError("the files of a foreign target are not ours to damage")
-
-    def held_weights(self, replica: str) -> Weights:
-        return Weights(None, "a foreign target does not say what it holds")
-
-    def held_parts(self, replica: str) -> Mapping[str, str]:
-        return {}
 
     # -- internal
 

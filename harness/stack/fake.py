@@ -17,6 +17,7 @@ from harness.stack.fake_links import LINKS, FakeLinks
 from harness.stack.fake_model import PRISTINE, parts_of, write_model
 from harness.stack.fake_nodes import FakeNodes, FakeTakenPort
 from harness.stack.fake_partition import FakePartitions
+from harness.stack.fake_resources import FakeResources
 from harness.stack.fake_service import FakeService
 from harness.stack.fake_supervisor import refusal
 from harness.stack.fake_target import FakeTarget
@@ -36,6 +37,7 @@ class FakeStack:
         self._clock = clock
         self._origin_s = 0.0
         self._target: FakeTarget | None = None
+        self._resources = FakeResources(lambda: self.target)
 
     @property
     def target(self) -> FakeTarget:
@@ -88,6 +90,10 @@ class FakeStack:
     @property
     def traffic(self) -> FakeTraffic:
         return FakeTraffic(lambda: self.target)
+
+    @property
+    def resources(self) -> FakeResources:
+        return self._resources
 
     def up(self, run: RunContext) -> None:
         cannot = refusal(run.target)

@@ -21,7 +21,7 @@ from harness.stack.fake_model import altered_model, unreadable
 from harness.stack.fake_supervisor import Acts, FakeSupervisor
 from harness.stack.partition import Cut
 
-__all__ = ["LOAD_S", "PLACES", "FakeReplica", "FakeTarget"]
+__all__ = ["LOAD_S", "PLACES", "SPARE_MB", "FakeReplica", "FakeTarget"]
 
 BEAT_S = 0.25
 MISSED_BEATS = 3
@@ -32,6 +32,7 @@ STALL_S = 2.0  # what deep health takes for a hang, of a hardened replica
 WATCHDOG_S = 5.0  # what its watchdog does
 WATCHDOG_EXIT = "exit status 70"
 PLACES = 16  # in an engine
+SPARE_MB = 624  # of a replica's 1024: a leak of more has the kernel kill its engine
 
 
 @dataclass
@@ -52,6 +53,7 @@ class FakeReplica:
     faults_since_s: dict[str, float] = field(default_factory=dict)
     start_options: tuple[str, ...] = ()  # of the next starts
     early: bool = False  # says that it is ready while it loads
+    ooms: int = 0  # how often the kernel killed for memory
 
     @property
     def places(self) -> int:
@@ -153,6 +155,10 @@ class FakeTarget:
         replica = self.replicas[name]
         if fault in ("crash", "kill_engine"):  # a server whose engine has died ends, with the status of its watchdog
             self.end_process(name, WATCHDOG_EXIT if fault == "kill_engine" else f"exit status {arguments['exit_code']}")
+            return
+        if fault == "leak_memory" and arguments["mb"] > SPARE_MB:
+            replica.ooms += 1
+            self.end_process(name, WATCHDOG_EXIT)
             return
         before = replica.silent
         replica.faults[fault], replica.faults_since_s[fault] = arguments, self.now_s

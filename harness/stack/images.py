@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from harness.model.errors import StackError
 __all__ = ["OFFLINE", "Offline", "build_offline"]
 
 SUITE = "bookworm"
-BASE_PACKAGES = "ca-certificates,haproxy,iproute2,iptables,procps,prometheus,python3,python3-venv"
+BASE_PACKAGES = "ca-certificates,haproxy,iproute2,iptables,libfaketime,procps,prometheus,python3,python3-venv"
+BASE_TAG = f"{SUITE}-{zlib.crc32(BASE_PACKAGES.encode()):08x}"  # other packages are another image
 STEP_S = 900.0
 
 
@@ -28,7 +30,7 @@ STEP_S = 900.0
 class Offline:
     """Names of the images, and the variables by which compose.yaml takes them."""
 
-    base: str = "reliability-harness/base:bookworm"
+    base: str = f"reliability-harness/base:{BASE_TAG}"
     target: str = "reliability-harness/target:local"
 
     def environ(self) -> dict[str, str]:

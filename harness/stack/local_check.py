@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from harness.model.capability import Capability
+from harness.model.capability import OF_CONTAINERS, Capability
 from harness.model.errors import StackError
 from harness.stack.local_settings import LocalSettings
 
@@ -33,7 +33,7 @@ def check_host(settings: LocalSettings) -> None:
 def capabilities_of(settings: LocalSettings) -> frozenset[Capability]:
     """What faults these settings, and this user, allow."""
     lacking = {Capability.PARTITION, Capability.KILL_INIT, Capability.NODES}  # only containers have them
-    lacking |= {Capability.BALANCER}
+    lacking |= {Capability.BALANCER, *OF_CONTAINERS}
     lacking |= set() if settings.proxy_is_ours else {Capability.INFERENCE_TOXICS}
     lacking |= set() if os.geteuid() else {Capability.FILE_PERMISSIONS}
     lacking |= set() if settings.service_faults else {Capability.SERVICE_FAULTS}

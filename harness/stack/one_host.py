@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.model.errors import StackError
 from harness.stack.nodes import Nodes
 from harness.stack.partition import Partitions
+from harness.stack.resources import Resources
 
 __all__ = ["OneHost"]
 
@@ -15,6 +16,10 @@ class OneHost:
     @property
     def partitions(self) -> Partitions:
         raise StackError("the local stack's servers share one network; use `--stack compose`")
+
+    @property
+    def resources(self) -> Resources:
+        raise StackError("processes of one host have no limits of their own; use `--stack compose`")
 
     @property
     def nodes(self) -> Nodes:

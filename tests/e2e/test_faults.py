@@ -11,6 +11,7 @@ import pytest
 from harness.model.exec_fault import ExecFault
 from harness.model.faults import FAULTS
 from harness.model.network_faults import NetworkFault
+from harness.model.resource_faults import ResourceFault
 from harness.model.service_faults import ServiceFault
 from harness.model.traffic_faults import TrafficFault
 from tests.e2e.conftest import Start
@@ -40,8 +41,8 @@ PAIRS = [
 ]  # one on each replica of a run: half as many stacks to start
 
 
-def test_every_fault_is_tried_here_or_with_those_of_the_network_of_the_service_or_of_containers() -> None:
-    others = (NetworkFault, ServiceFault, ExecFault, TrafficFault, *TRIED_THERE)  # commands: tests/e2e/test_external.py
+def test_every_fault_is_tried_here_or_with_those_of_other_families() -> None:
+    others = (NetworkFault, ServiceFault, ExecFault, TrafficFault, ResourceFault, *TRIED_THERE)
     here = {kind for kind, cls in FAULTS.items() if not issubclass(cls, others)}
     assert here - {"weights.permissions"} == set(EVIDENCE)
 
