@@ -21,7 +21,7 @@ load: {rate_per_s: 20, deadline_s: 2}
 faults:
   - {name: crash, inject: [{kind: process.kill}], rate: {events: 2, exposure_days: 90, source: a test}}
   - {name: cut, inject: [{kind: network.down, on: gateway, for_s: 1}], rate: {events: 1, exposure_days: 9, source: it}}
-  - {name: silence, inject: [{kind: network.timeout, on: gateway, for_s: 1}], rate: {assumed_per_30_days: 1}}
+  - {name: longer-cut, inject: [{kind: network.down, on: gateway, for_s: 2}], rate: {assumed_per_30_days: 1}}
 objectives: {success_rate: {min: 0.999}, failures: {max: 2}}
 measure: {budget_min: 1, trial_s: 6, gap_s_min: 0.2, gap_s_max: 0.5, fault_free_s: 5}
 steady_state: {hold_s: 1}
@@ -43,7 +43,7 @@ def test_a_night_on_real_processes_is_stored_and_projected_and_says_that_its_tri
     (night,), _ = TrialStore(store / "trials.jsonl").read()
     valid = [trial for trial in night.trials if trial.valid]
     assert len(valid) >= 3, [trial.invalid_reason for trial in night.trials]
-    assert {trial.fault_type for trial in valid} == {"crash", "cut", "silence"}
+    assert {trial.fault_type for trial in valid} == {"crash", "cut", "longer-cut"}
     assert all("exit" in t.proof or "SIG" in t.proof for t in valid if t.fault_type == "crash")
     free = night.fault_free
     assert free is not None
