@@ -26,6 +26,7 @@ class HoldingFault(ActiveFault):
     victim: TargetProcess
     holding: Holding
     _inverse: Inverse
+    over = False  # from then on a look can prove nothing about this fault
 
     @property
     def resources(self) -> Resources:
@@ -59,6 +60,7 @@ class HoldingFault(ActiveFault):
         return f"what held {self.fault.kind} in the container of {self.fault.on} had ended"
 
     def after_inverse(self) -> None:
+        self.over = True
         self.resources.undone(self._inverse)
 
     def healed(self) -> bool:

@@ -127,7 +127,7 @@ class Pressure(_MemoryFault):
 
     def proof(self) -> Proof | None:
         now, share = self.resources.memory(self.fault.on), self.parameters(MemoryPressure).share
-        if now is None or now.share < share - NEAR or self.kills():
+        if self.over or now is None or now.share < share - NEAR or self.kills():
             return None
         used = f"{now.used_bytes / MIB:.0f} of {(now.limit_bytes or 0) / MIB:.0f} MiB"
         return Proof(

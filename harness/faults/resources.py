@@ -45,7 +45,7 @@ class VolumeFull(HoldingFault):
 
     def proof(self) -> Proof | None:
         now = self.resources.space(self.victim, self.folder)
-        if now is None or now.free_bytes >= BLOCK_BYTES:
+        if self.over or now is None or now.free_bytes >= BLOCK_BYTES:
             return None
         was = f"{self.before.free_bytes // KIB} of {now.size_bytes // KIB} KiB were"
         return Proof(True, f"process {self.victim.pid} sees {now.free_bytes} bytes free at {self.folder}; {was} before")
@@ -79,7 +79,7 @@ class FilesLimited(HoldingFault):
     def proof(self) -> Proof | None:
         """The limit, and a new connection that gets no answer; with some to spare the limit has to do."""
         now = self.resources.files(self.victim)
-        if now is None or now[1] >= self.limit:
+        if self.over or now is None or now[1] >= self.limit:
             return None
         words = f"process {self.victim.pid} has {now[0]} descriptors and may have {now[1]}, before {self.limit}"
         if self.parameters(ResourcesFd).spare:
