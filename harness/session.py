@@ -91,10 +91,7 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
     left_behind: list[Event] = []
     recorder.listen(lambda event: left_behind.append(event) if event.kind == "cleanup_failed" else None)
     recorder.event("run_begin", run_id=run_id)
-    wanted = drawn.plan.scenario
-    context = RunContext(
-        run_id, folder.path, origin_s, drawn.plan.seed, wanted.target, drawn.plan.tasks, needs_of(wanted.faults)
-    )
+    context = _context(drawn.plan, folder, run_id, origin_s)
     keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal))
     make_load = _load_factory(drawn, session, (folder, context), lanes)
     try:
@@ -123,6 +120,11 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
             session.registry.remove(run_id)
             guard.disarm()
     return folder
+
+
+def _context(plan: Plan, folder: RunFolder, run_id: str, origin_s: float) -> RunContext:
+    wanted = plan.scenario
+    return RunContext(run_id, folder.path, origin_s, plan.seed, wanted.target, plan.tasks, needs_of(wanted.faults))
 
 
 def judge_folder(folder: RunFolder) -> Verdict:

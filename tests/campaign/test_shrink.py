@@ -9,6 +9,7 @@ import pytest
 
 from harness.campaign.shrink import shrink
 from harness.cli.main import call
+from harness.cli.scenarios import expand
 from harness.model.scenario import Scenario
 from harness.plan.parse import parse_scenario
 from harness.plan.write import scenario_text
@@ -58,7 +59,7 @@ def test_nothing_is_taken_that_does_not_fail() -> None:
 
 
 def test_a_scenario_is_the_same_after_it_was_written_and_read() -> None:
-    for path in sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml")):
+    for path in expand([Path(__file__).parents[2] / "scenarios"]):
         one = parse_scenario(path.read_text(), str(path))
         again = parse_scenario(scenario_text(one), str(path))
         assert dataclasses.replace(again, lines={}) == dataclasses.replace(one, lines={}), path
