@@ -76,7 +76,7 @@ types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 fast: $(VENV)/.dev
-	@$(BIN)/python -m pytest -q -n auto -m "not process and not model and not e2e"
+	@$(BIN)/python -m pytest -q -n auto -m "not process and not model and not e2e and not whole"
 
 bench: $(VENV)/.dev model ## the figures, as a table and in reports/bench.json (ONLY=name,name picks some)
 	@HARNESS_TEST_MODEL=$(MODEL) $(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))

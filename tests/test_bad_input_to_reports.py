@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from harness.archive import write_index
 from harness.model.verdict import VerdictOutcome
 from harness.session import judge_folder
 from harness.store.folder import RunFolder
 from tests.fake_run import run_fake
 from tests.render.parsed import Page
+
+pytestmark = pytest.mark.whole
 
 KILL = "faults: [{kind: process.kill, on: primary, at_s: 1}]\nobserve: {recovery_s: {max: 20}}\n"
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(1)>"

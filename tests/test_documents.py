@@ -11,6 +11,8 @@ import pytest
 from harness.cli.main import call
 from harness.plan.parse import parse_scenario
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "DECISIONS.md")
 

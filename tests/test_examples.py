@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parent.parent
-WORKFLOWS = sorted((ROOT / "examples" / "ci").glob("*.yml"))
+WORKFLOWS = sorted((ROOT / "scenarios" / "examples" / "ci").glob("*.yml"))
 
 
 def steps_of(workflow: Path) -> list[dict[str, str]]:

@@ -18,6 +18,8 @@ from harness.stack.fake import PRISTINE, FakeStack
 from harness.store.folder import RunFolder
 from tests.fake_run import run_fake, verdict_of
 
+pytestmark = pytest.mark.whole
+
 FLIP = "faults:\n  - {kind: weights.bit_flip, for_s: 4}\n"
 CALLS = ["up", "ready", "poll", "process", "restart", "held_weights", "model_folder", "final_counters"]
 

@@ -234,7 +234,9 @@ def test_collecting_scenarios_imports_neither_pandas_nor_docker_nor_locust(scena
 
 
 def test_the_example_of_python_tests_holds(tmp_path: Path) -> None:
-    done = collect(tmp_path, str(ROOT / "examples" / "test_my_service.py"), "--rootdir", str(tmp_path))
+    done = collect(
+        tmp_path, str(ROOT / "scenarios" / "examples" / "python" / "test_my_service.py"), "--rootdir", str(tmp_path)
+    )
     assert "3 passed" in done.stdout, done.stdout
 
 

@@ -12,6 +12,8 @@ from harness.model.errors import HarnessError
 from harness.session import judge_folder
 from tests.fake_run import run_fake
 
+pytestmark = pytest.mark.whole
+
 TEN = "episodes: 6\nfaults: [{kind: process.kill, on: primary, at_s: 1}]\nobserve: {recovery_s: {max: 20}}\n"
 
 

@@ -9,6 +9,8 @@ from scipy import stats
 from harness.analysis.differences import _rank, difference_of_latency, difference_of_rates, shift_of_times
 from harness.model.verdict import Interval
 
+pytestmark = pytest.mark.whole
+
 
 def times(values: np.ndarray) -> list[Interval]:
     return [Interval(float(value), float(value)) for value in values]

@@ -15,6 +15,8 @@ from harness.cli.main import call
 from harness.model.health import Looked, Span, health_of
 from harness.stack.owned import RUN_LABEL, owned_processes
 
+pytestmark = pytest.mark.whole
+
 SPANS = [Span("busy", 0, 10), Span("hangs", 10, 20), Span("is dead", 20, 30), Span("answers wrongly", 30, 40)]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from harness.cli.main import call
 
+pytestmark = pytest.mark.whole
+
 HANG = """# If the engine hangs, users are served again within 5 s.
 name: {name}
 load: {{rate_per_s: 20}}

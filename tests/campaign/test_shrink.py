@@ -14,6 +14,8 @@ from harness.model.scenario import Scenario
 from harness.plan.parse import parse_scenario
 from harness.plan.write import scenario_text
 
+pytestmark = pytest.mark.whole
+
 MANY = """# Something of this loses requests.
 name: many
 load: {rate_per_s: 20, mix: {chat_stream: 1}}

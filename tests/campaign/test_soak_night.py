@@ -21,6 +21,8 @@ from harness.stack.fake import FakeStack
 from harness.store.registry import Registry
 from harness.store.trials import TrialStore
 
+pytestmark = pytest.mark.whole
+
 TEXT = """name: brief
 days: 30
 target: {supervision: {max_restarts: 99, stable_s: 2}}

@@ -12,6 +12,8 @@ from harness.cli.main import call
 from harness.session import judge_folder
 from tests.fake_run import run_fake
 
+pytestmark = pytest.mark.whole
+
 KILL = "faults: [{kind: process.kill, on: primary, at_s: 1}]\n"
 
 

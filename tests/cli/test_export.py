@@ -20,6 +20,8 @@ from harness.session import judge_folder
 from tests.fake_run import run_fake
 from tests.render.conftest import HOSTILE, SAMPLES
 
+pytestmark = pytest.mark.whole
+
 KILL = "faults: [{kind: process.kill, on: primary, at_s: 1}]\n"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from harness.cli.main import call
 
+pytestmark = pytest.mark.whole
+
 TEXT = """# Crashes are fine.
 name: brief
 days: 30

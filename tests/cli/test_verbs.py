@@ -10,6 +10,8 @@ import pytest
 
 from harness.cli.main import call
 
+pytestmark = pytest.mark.whole
+
 KILL = """# If the primary dies, users are served again within 5 s.
 name: kill
 load: {rate_per_s: 20}

@@ -30,6 +30,8 @@ from harness.stack.fake_partition import FakePartitions
 from harness.stack.partition import Reached, Resolved
 from tests.fake_run import HEAD, verdict_of
 
+pytestmark = pytest.mark.whole
+
 CALM = "observe: {lost_requests: {max: 9999}}\n"
 
 

@@ -20,6 +20,8 @@ from harness.stack.base import RunContext, Weights
 from harness.stack.fake import PRISTINE, FakeStack
 from tests.fake_run import HEAD, run_fake, verdict_of
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_has_parameters_a_doer_and_words(kind: str) -> None:

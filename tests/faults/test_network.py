@@ -25,6 +25,8 @@ from harness.stack.fake_links import GOOD, PAGE, FakeLinks
 from harness.stack.links import Seen, Toxic
 from tests.fake_run import HEAD, verdict_of
 
+pytestmark = pytest.mark.whole
+
 KINDS = sorted(kind for kind, cls in FAULTS.items() if issubclass(cls, NetworkFault))
 SAME = replace(GOOD, data=PAGE)
 

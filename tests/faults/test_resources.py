@@ -36,6 +36,8 @@ from harness.stack.links import Ask, Seen
 from harness.stack.resources import Memory, Processors, Space
 from tests.fake_run import HEAD, verdict_of
 
+pytestmark = pytest.mark.whole
+
 LASTING = sorted(set(RESOURCE_FAULTS) - {"memory.oom"})
 CALM = "observe: {lost_requests: {max: 9999}}\n"
 MIB = 2**20

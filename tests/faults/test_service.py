@@ -38,6 +38,8 @@ from harness.stack.links import Ask, Seen
 from harness.stack.service import ReplicaSilent, Usage
 from tests.fake_run import HEAD, verdict_of
 
+pytestmark = pytest.mark.whole
+
 ON_DEMAND = sorted(
     set(SERVICE_FAULTS) - {"service.crash", "service.kill_engine", "service.early_ready", "service.slow_load"}
 )

@@ -9,6 +9,8 @@ import pytest
 
 from harness.soak.ageing import EFFECTIVE_MIN, ageing, time_to_limit
 
+pytestmark = pytest.mark.whole
+
 MINUTES = np.arange(600) * 60.0
 
 

@@ -11,6 +11,8 @@ import pytest
 from harness.soak.changes import _best_split, _gains, _rank_sum_chances, _ranks, compare_nights, discoveries
 from harness.soak.history import Night
 
+pytestmark = pytest.mark.whole
+
 
 def nights_of(columns: dict[str, np.ndarray]) -> list[Night]:
     length = len(next(iter(columns.values())))

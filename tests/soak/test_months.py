@@ -18,6 +18,8 @@ from harness.soak.week import profile_of
 from tests.bench.soak_intervals import coverage
 from tests.soak.trials import RATE_PER_S, drawn_costs, night, soak_file
 
+pytestmark = pytest.mark.whole
+
 
 def project(soak, costs, size=4000):  # type: ignore[no-untyped-def]
     sample = sample_of(soak, [night(costs)])

@@ -18,6 +18,8 @@ from harness.soak.project import project
 from harness.store.projection import to_json
 from tests.soak.trials import drawn_costs, night, soak_file, trial
 
+pytestmark = pytest.mark.whole
+
 PASS, FAIL, INCONCLUSIVE = VerdictOutcome.PASS, VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE
 
 

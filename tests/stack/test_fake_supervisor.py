@@ -10,6 +10,8 @@ from harness.model.errors import StackError
 from harness.model.event import Event
 from tests.fake_run import HEAD, history_of, verdict_of
 
+pytestmark = pytest.mark.whole
+
 KILL = "faults: [{kind: process.kill, on: primary}]\n"
 STOP = "faults: [{kind: process.stop, on: primary}]\n"
 LOOP = "faults: [{kind: weights.missing, on: primary, restart_after_s: 1, for_s: 60}]\n"

@@ -17,6 +17,8 @@ from harness.session import judge_folder
 from harness.store.archive import find_runs, read_summary
 from tests.fake_run import run_fake
 
+pytestmark = pytest.mark.whole
+
 KILL = "faults: [{kind: process.kill, on: primary, at_s: 1}]\nobserve: {recovery_s: {max: 20}}\n"
 
 

@@ -8,6 +8,8 @@ import pytest
 from harness.soak.simulator import Clients, Outage, Service, Setup, simulate
 from tests.soak.simulator.oracle import Oracle
 
+pytestmark = pytest.mark.whole
+
 HORIZON_S = 60.0
 
 

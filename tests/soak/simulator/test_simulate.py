@@ -25,6 +25,8 @@ from harness.soak.simulator import (
     simulate_chunks,
 )
 
+pytestmark = pytest.mark.whole
+
 PLAIN = Setup(Service(), engine="python")
 STORM = Clients(deadline_s=3.0, try_timeout_s=1.0, tries_max=4, backoff_s=0.1, retry_rejected=True)
 

@@ -1,4 +1,4 @@
-"""Experiments as Python tests: `pytest examples/test_my_service.py --harness-stack fake`, or local, or compose."""
+"""Experiments as Python tests: `pytest scenarios/examples/python --harness-stack fake`, or local, or compose."""
 
 from __future__ import annotations
 
