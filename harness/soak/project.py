@@ -19,6 +19,7 @@ from harness.soak.latency import merged, quantile_s
 from harness.soak.limits import what_it_does_not_show
 from harness.soak.months import DAY_S, MONTHS, Months, evaluate, project_months
 from harness.soak.objectives import judge_objectives
+from harness.soak.regressions import regression_findings
 from harness.soak.sample import Sample, sample_of
 
 __all__ = ["project", "seed_of"]
@@ -29,7 +30,7 @@ PASS, FAIL, INCONCLUSIVE = VerdictOutcome.PASS, VerdictOutcome.FAIL, VerdictOutc
 def project(
     soak: SoakFile, nights: Sequence[Night], seed: int | None = None, more: Sequence[Finding] = ()
 ) -> SoakReport:
-    """Everything that can be said of the month. `more`: findings made elsewhere (history, ageing, anchors).
+    """Everything that can be said of the month. `more`: findings made elsewhere (ageing).
 
     `seed` None: it follows from the trials, so that nobody can shop for one.
     """
@@ -40,7 +41,7 @@ def project(
     real = anchor(sample, nights, chosen)
     anchors = () if real is None else (real,)
     checked = (*back_test(soak, sample, chosen), *anchors, compression_finding(sample, chosen))
-    findings = (*_trials(soak, sample), *checked, *more)
+    findings = (*_trials(soak, sample), *checked, *regression_findings(nights, chosen), *more)
     types = describe_types(soak, sample, months)
     doubt = [finding for finding in findings if finding.outcome is INCONCLUSIVE]
     outcome = _outcome(objectives, findings)

@@ -1,0 +1,64 @@
+"""Whether the service has become worse over the nights: as one finding for the report and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.model.soak_trials import Night
+from harness.model.verdict import Finding, VerdictOutcome
+from harness.soak.changes import NIGHTS_MIN, Change, compare_nights
+from harness.soak.history import Night as Summary
+from harness.soak.series import night_values
+
+__all__ = ["regression_findings"]
+
+TITLE = "no series has become worse over the nights"
+WORSE_DOWN = "success_rate"  # of all other series, more is worse
+
+
+def regression_findings(nights: Sequence[Night], seed: int) -> tuple[Finding, ...]:
+    """At most one finding: fail when the last change of any series was for the worse; none before NIGHTS_MIN nights.
+
+    Nights count that can be compared with the last one (same configuration, host and stack, whatever the build) and
+    whose run can be trusted.
+    """
+    mine = [night for night in nights if night.trusted and _like(night, nights[-1])]
+    if len(mine) < NIGHTS_MIN:
+        return ()
+    found = compare_nights([_summary(night) for night in mine], seed)
+    last = {change.series: change for change in found.changes}  # they come in the order of the nights
+    worse = [change for change in last.values() if _is_worse(change)]
+    evidence = {
+        "nights": len(mine),
+        "series": found.series,
+        "false_discovery_rate": found.false_discovery_rate,
+        "changes": [_words(change) for change in found.changes],
+        "not_asked": dict(found.not_asked),
+    }
+    if worse:
+        return (Finding("nights", TITLE, VerdictOutcome.FAIL, "; ".join(_words(one) for one in worse), evidence),)
+    other = "; ".join(_words(one) for one in last.values())
+    good = f"in {found.series} series over {len(mine)} nights" + (f"; better: {other}" if other else "")
+    return (Finding("nights", TITLE, VerdictOutcome.PASS, good, evidence),)
+
+
+def _like(night: Night, last: Night) -> bool:
+    return (night.configuration, night.host, night.stack) == (last.configuration, last.host, last.stack)
+
+
+def _summary(night: Night) -> Summary:
+    proven = sum(trial.valid for trial in night.trials)
+    where = f"{night.host}, {night.stack}"
+    return Summary(night.wall_begin, night.build, night.configuration, where, night.seed, proven, night_values(night))
+
+
+def _is_worse(change: Change) -> bool:
+    return (change.direction == "down") == change.series.endswith(WORSE_DOWN)
+
+
+def _words(change: Change) -> str:
+    size = change.size
+    known = size.low is not None and size.high is not None
+    interval = f", {size.confidence:.0%} {size.low:+.4g} to {size.high:+.4g}" if known else ""
+    since = f"since {change.began_at[:16]} (build {change.build})"
+    return f"{change.series} went {change.direction} from {change.before:.4g} to {change.after:.4g} {since}{interval}"
