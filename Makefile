@@ -58,8 +58,8 @@ images: $(VENV)/.target ## the container stack's images (OFFLINE=1: without a re
 
 test: $(VENV)/.dev $(VENV)/node models ## every test that this machine can run
 	@$(TEST) -n 2 -m "not e2e" $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| test $$? -eq 5) # 5: PYTEST_ARGS chose none of these
-	@$(TEST) -n 2 -m "e2e and shared" $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| test $$? -eq 5)
-	@$(TEST) -m "e2e and not shared" $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| test $$? -eq 5) # one at a time: their limits are in seconds
+	@$(TEST) -n 2 -m "e2e and not alone" $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| test $$? -eq 5)
+	@$(TEST) -m "e2e and alone" $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| test $$? -eq 5) # one at a time
 
 check: $(VENV)/.dev ## format, lint, types and fast tests, under a minute
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint types fast

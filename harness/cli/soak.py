@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.runs import EXIT, MODEL, SEED, STACK
+from harness.cli.runs import EXIT, MODEL, SEED
 from harness.cli.scenarios import make_stack, new_seed
 from harness.cli.terminal import Terminal
 from harness.cli.unattended import run_id_of
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from harness.model.soak_trials import Night
 
 __all__ = ["load_soak", "parse_time_s", "soak"]
+
+STACK = click.option(
+    "--stack",
+    "stack_name",
+    type=click.Choice(["local", "compose", "fake"]),
+    default="local",
+    show_default=True,
+    help="Where the target runs.",
+)
 
 FILE = click.argument("file", type=click.Path(path_type=Path), metavar="SOAK")
 OUT = click.option(

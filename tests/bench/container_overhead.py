@@ -15,7 +15,7 @@ GOALS = (READY, OVERHEAD)
 
 
 def figures(repeats: int = REPEATS) -> list[Figure]:
-    scenario = (ROOT / "scenarios" / "kill-primary.yaml").read_text()
+    scenario = (ROOT / "scenarios" / "death-and-supervision" / "kill-primary.yaml").read_text()
     ready_s, overhead_s = [], []
     for _ in range(repeats):
         run = container_run(scenario)

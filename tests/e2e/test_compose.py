@@ -60,7 +60,6 @@ def events(one: Started) -> list[dict[str, object]]:
     return [json.loads(line) for line in (one.folder / "events.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.shared
 def test_each_fault_bites_in_a_container_is_healed_and_leaves_nothing(start: Start) -> None:
     one = start(SCENARIO, stack="compose")
     assert one.process.wait(timeout=200) in (0, 3), one.said()
@@ -75,9 +74,8 @@ def test_each_fault_bites_in_a_container_is_healed_and_leaves_nothing(start: Sta
     assert not one.owned()
 
 
-@pytest.mark.shared
 def test_a_killed_server_is_restarted_by_the_engine_and_its_evidence_is_kept(start: Start) -> None:
-    one = start((ROOT / "scenarios" / "kill-primary.yaml").read_text(), stack="compose")
+    one = start((ROOT / "scenarios" / "death-and-supervision" / "kill-primary.yaml").read_text(), stack="compose")
     assert one.process.wait(timeout=200) in (0, 1, 3), one.said()  # how fast it recovers is the machine's affair
     (episode,) = json.loads((one.folder / "verdict.json").read_text())["episodes"]
     assert episode["proven"] and "terminated by SIGKILL" in episode["proof"], (episode, one.said())

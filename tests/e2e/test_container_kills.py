@@ -24,7 +24,6 @@ from tests.e2e.test_compose import MISSING
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.model,
-    pytest.mark.shared,
     pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
 ]
 POINTS = points("containers", 10)

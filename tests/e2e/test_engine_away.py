@@ -106,7 +106,6 @@ def recorded(one: Started) -> str:
     return "".join(path.read_text() for path in one.out.glob("*/events.jsonl"))
 
 
-@pytest.mark.shared
 def test_an_engine_that_cannot_be_reached_any_more_ends_the_run_which_is_cleaned_up_when_it_can(
     start: Start, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +117,7 @@ def test_an_engine_that_cannot_be_reached_any_more_ends_the_run_which_is_cleaned
     forwarder.cut()
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(os.environ.get(MAY_STOP) != "1", reason=f"{MAY_STOP}=1 lets it stop this machine's Docker engine")
 def test_a_daemon_that_is_stopped_ends_the_run_which_is_cleaned_up_when_it_is_back(
     start: Start, model_folder: Path

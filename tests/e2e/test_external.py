@@ -80,7 +80,6 @@ def transformers_serve(
             process.wait()
 
 
-@pytest.mark.shared
 @pytest.mark.model
 def test_a_server_that_we_did_not_write_is_looked_at_loaded_broken_and_healed(
     transformers_serve: tuple[str, subprocess.Popen[bytes]], start: Start, tmp_path: Path
@@ -142,7 +141,6 @@ def own_authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
     return certificate, context
 
 
-@pytest.mark.shared
 def test_a_key_opens_the_target_over_tls_of_the_users_own_and_is_in_no_file_of_the_run(
     start: Start, own_authority: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +181,6 @@ observe: {{wrong_answers: {{max: 0}}}}
     assert SECRET not in one.said()
 
 
-@pytest.mark.shared
 def test_what_a_command_broke_is_taken_back_when_the_harness_dies(start: Start, tmp_path: Path) -> None:
     flag = tmp_path / "broken"
     with serving(Switches()) as url:
@@ -205,7 +202,6 @@ faults:
         until(lambda: not one.owned(), 10)
 
 
-@pytest.mark.shared
 def test_the_examples_of_a_service_of_ones_own_and_of_a_url_do_what_they_say(tmp_path: Path) -> None:
     held = HeldPorts(1)
     port = held.ports[0]

@@ -17,7 +17,7 @@ from harness.model.traffic_faults import TrafficFault
 from tests.e2e.conftest import Start
 from tests.e2e.test_container_faults import TRIED_HERE as TRIED_THERE
 
-pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.shared]
+pytestmark = [pytest.mark.e2e, pytest.mark.model]
 
 EVIDENCE = {
     "process.kill": "terminated by SIGKILL",

@@ -13,7 +13,6 @@ from tests.e2e.test_compose import MISSING, events
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.model,
-    pytest.mark.shared,
     pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
 ]
 SCENARIO = """# If the primary dies behind HAProxy, users are served by the standby within 5 s.

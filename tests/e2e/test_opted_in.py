@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,6 +60,14 @@ def server_state() -> str:
     return Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def _toxiproxy_answers() -> bool:
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:8474/version", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The example's project, up with the override that the harness wrote for it."""
@@ -82,6 +91,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             [*compose, "up", "-d"], cwd=folder, env=environ, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+        until(_toxiproxy_answers, 60)
         yield folder
     finally:
         down = [*compose, "down", "--timeout", "2", "--volumes"]
