@@ -25,7 +25,9 @@ from harness.model.fault import Fault
 from harness.model.history import Header
 from harness.model.network_faults import NetworkFault
 from harness.model.plan import Arrivals, Plan, Task
-from harness.model.verdict import Verdict
+from harness.model.verdict import ResourceUse, Verdict
+from harness.monitor.kept import METRICS, read_metrics
+from harness.monitor.resource_use import resource_use
 from harness.plan.arrivals import control_arrivals
 from harness.plan.make_plan import Drawn, TargetFacts
 from harness.record.append import AppendLog
@@ -137,9 +139,19 @@ def judge_folder(folder: RunFolder) -> Verdict:
     verdict = judge(history)
     worst = worst_first(verdict.episodes)
     logs = excerpts(folder.stack, history.header, float(verdict.run["schedule_begin_s"]), worst)
-    verdict = replace(verdict, logs=logs)
+    verdict = replace(verdict, logs=logs, resources=_resources(folder, verdict))
     render_folder(folder, verdict)
     return verdict
+
+
+def _resources(folder: RunFolder, verdict: Verdict) -> tuple[ResourceUse, ...]:
+    """From what a Prometheus beside the run saw, if there was one."""
+    kept = read_metrics(folder.stack / METRICS)
+    if kept is None:
+        return ()
+    begin_s, lasts_s = float(verdict.run["schedule_begin_s"]), float(verdict.run["duration_s"])
+    baseline_s = sum(phase.seconds for phase in verdict.phases if phase.phase == "baseline")
+    return resource_use(kept.series, kept.every_s, (begin_s, begin_s + lasts_s), begin_s + baseline_s)
 
 
 def render_folder(folder: RunFolder, verdict: Verdict) -> None:

@@ -172,6 +172,20 @@ class PhaseResult:
 
 
 @dataclass(frozen=True)
+class ResourceUse:
+    """What one server used while load was observed, as a Prometheus beside the run saw it. None: it told nothing."""
+
+    source: str
+    resident_mb_baseline: float | None  # MiB, median
+    resident_mb_max: float | None
+    cpu_cores_mean: float | None  # with restarts a lower bound
+    open_fds_max: float | None
+    running_max: float | None  # requests in the engine
+    waiting_max: float | None  # requests in its queue
+    unseen_s: float  # for how long no scrape of it succeeded
+
+
+@dataclass(frozen=True)
 class Verdict:
     """All findings merged, with everything that a report shows. Nothing in a report is computed later than here."""
 
@@ -197,3 +211,4 @@ class Verdict:
     # Of good requests: edges_ms (n + 1 edges, logarithmic), and per phase n counts.
     latency_by_phase: Mapping[str, list[Any]] = field(default_factory=dict)
     logs: tuple[LogExcerpt, ...] = ()  # of the worst episodes
+    resources: tuple[ResourceUse, ...] = ()  # nothing: no Prometheus watched the run

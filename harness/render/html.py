@@ -9,6 +9,7 @@ from harness.model.request import Outcome
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render import numbers, pages, words
 from harness.render.headline import headline
+from harness.render.resources import resource_cells
 
 __all__ = ["to_html"]
 
@@ -34,6 +35,7 @@ def to_html(verdict: Verdict) -> str:
     worst = words.worst_first(verdict.episodes)
     made = pages.environment()
     made.globals["stage"] = _stage
+    made.globals["resource_cells"] = resource_cells
     values = {
         "css": pages.style("report.css"),
         "verdict": verdict,

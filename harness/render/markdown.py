@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render.headline import headline, run_id
 from harness.render.numbers import NOTHING, count, interval
+from harness.render.resources import RESOURCE_COLUMNS, resource_cells
 from harness.render.words import SYMBOLS, corruption_cells, worst_first
 
 __all__ = ["escaped", "table", "to_markdown"]
@@ -29,6 +30,7 @@ def to_markdown(verdict: Verdict) -> str:
         *_episodes(verdict),
         *_corruptions(verdict),
         *_findings(verdict),
+        *_resources(verdict),
         *_limits(verdict),
         *_replay(verdict),
     ]
@@ -98,6 +100,12 @@ def _findings(verdict: Verdict) -> Iterator[str]:
 
 def _finding(finding: Finding) -> tuple[str, ...]:
     return f"{SYMBOLS[finding.outcome]} {finding.outcome}", finding.title, finding.reason
+
+
+def _resources(verdict: Verdict) -> Iterator[str]:
+    if verdict.resources:
+        yield "### What the servers used"
+        yield table(RESOURCE_COLUMNS, resource_cells(verdict))
 
 
 def _limits(verdict: Verdict) -> Iterator[str]:

@@ -19,6 +19,7 @@ from harness.model.verdict import (
     LogExcerpt,
     LogLine,
     PhaseResult,
+    ResourceUse,
     Stages,
     Verdict,
     VerdictOutcome,
@@ -94,6 +95,7 @@ def _verdict(data: dict[str, Any]) -> Verdict:
                 LogExcerpt(x["episode"], tuple(LogLine(**line) for line in x["lines"]), x["note"])
                 for x in data.get("logs", ())
             ),
+            "resources": tuple(ResourceUse(**x) for x in data.get("resources", ())),
         }
     )
 

@@ -6,15 +6,13 @@ what it did not see is a gap in `metrics.jsonl`.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 from harness.monitor.canonical import queries
+from harness.monitor.kept import METRICS, write_metrics
 from harness.monitor.scrape import SCRAPE_EVERY_S, command, scrape_config
 from harness.monitor.series import Series
 from harness.record.clock import Clock
@@ -23,9 +21,8 @@ from harness.stack.local_settings import HOST
 from harness.stack.owned import RUN_LABEL
 from harness.stack.ports import HeldPorts
 
-__all__ = ["METRICS", "LocalPrometheus", "write_metrics"]
+__all__ = ["LocalPrometheus"]
 
-METRICS = "metrics.jsonl"
 READ_WITHIN_S = 5.0  # of all questions together, when the run ends
 ANSWER_WITHIN_S = 1.0
 
@@ -119,20 +116,3 @@ class LocalPrometheus:
     def _wall_now_minus_run_s(self) -> float:
         """Wall time at the run's origin, by the clocks as they are now."""
         return self._clock.wall_s() - (self._clock.now() - self._origin_s)
-
-
-def write_metrics(path: Path, head: Mapping[str, object], series: list[Series]) -> None:
-    """A line about all, then a line for each series: times in seconds of the run, null where there was no number."""
-    lines = [dict(head), *(_line(one) for one in series)]
-    part = path.with_name(f".{path.name}.part")
-    part.write_text("".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in lines), encoding="utf-8")
-    os.replace(part, path)
-
-
-def _line(series: Series) -> dict[str, object]:
-    return {
-        "name": series.name,
-        "labels": dict(series.labels),
-        "at_s": [round(at, 3) for at in series.at_s],
-        "value": [value if math.isfinite(value) else None for value in series.value],
-    }

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from harness.monitor.kept import METRICS, write_metrics
 from harness.monitor.reader import PrometheusReader
 from harness.monitor.scrape import scrape_config
 from harness.monitor.series import Series
 from harness.record.clock import SystemClock
 from harness.stack.base import RunContext
-from harness.stack.local_prometheus import METRICS, LocalPrometheus, write_metrics
+from harness.stack.local_prometheus import LocalPrometheus
 from harness.stack.owned import owned_processes
 
 PROGRAM = shutil.which("prometheus") or ""
