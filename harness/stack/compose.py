@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING
 from harness.model.capability import Capability
 from harness.model.errors import StackError
 from harness.model.event import Event
-from harness.model.plan import Prompt
-from harness.record.clock import Clock, SystemClock
-from harness.record.journal import Inverse
+from harness.record.clock import Clock
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.compose_clocks import with_clocks
 from harness.stack.compose_project import OVERRIDE, USER, override, own, project_name
@@ -28,18 +26,17 @@ from harness.stack.compose_up import Project, bring_up, check_engine, with_other
 from harness.stack.container_events import ContainerTail
 from harness.stack.container_handles import ContainerHandles
 from harness.stack.haproxy import HAPROXY, behind_haproxy, not_served_by_haproxy, watching_haproxy
-from harness.stack.held_weights import Replica, held_parts, held_weights
-from harness.stack.links import Links
+from harness.stack.held_weights import held_weights
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_service import make_private, remove_private
-from harness.stack.local_settings import LINKS, PORTS, REPLICAS, Ports, laid_out
-from harness.stack.model_source import asked, check_model, copy_model, golden_prompts, model_folder
+from harness.stack.local_settings import PORTS, REPLICAS, laid_out
+from harness.stack.model_source import asked, check_model, copy_model
 from harness.stack.orders import Orders
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
 from harness.stack.prometheus import save_targets, with_prometheus
 from harness.stack.readiness import not_served
-from harness.stack.target_signals import TargetSignals, server_below
+from harness.stack.target_signals import server_below
 from harness.stack.witness import Scene, Witness
 
 if TYPE_CHECKING:
@@ -73,16 +70,10 @@ class ComposeStack(ContainerHandles):
         # The engine restarts what dies.
         lacking = {Capability.SUPERVISOR} | (set() if self._opened else {Capability.SERVICE_FAULTS})
         self.capabilities = frozenset(Capability) - lacking
-        self._model = model.resolve()
+        super().__init__(model, clock)
         self._settings = settings or ComposeSettings()
-        self._clock = clock or SystemClock()
-        self._run: RunContext | None = None
-        self._ports: Ports | None = None
         self._containers: ContainerAdmin | None = None
         self._tail: ContainerTail | None = None
-        self._witness: Witness | None = None
-        self._links: LocalLinks | None = None
-        self._orders: Orders | None = None
         self._closing = False
 
     def check(self) -> None:
@@ -91,9 +82,6 @@ class ComposeStack(ContainerHandles):
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container with its own copy of {self._model}, mounted read-only")
-
-    def prompts(self) -> Mapping[str, tuple[Prompt, ...]]:
-        return golden_prompts(self._model)
 
     def up(self, run: RunContext) -> None:
         from harness.stack.container_admin import ContainerAdmin
@@ -132,19 +120,11 @@ class ComposeStack(ContainerHandles):
             self.process(name)  # so that its pid is known when it ends
         return (not_served_by_haproxy if self._haproxy else not_served)(self._ports, self._clock)
 
-    @property
-    def base_url(self) -> str:
-        assert self._ports is not None, "base_url before up"
-        return self._ports.through("gateway")
-
     def poll(self) -> list[Event]:
         if self._tail is not None and self._tail.broken and not self._closing:
             raise StackError(f"{self._tail.broken}; is the Docker engine still running?")
         failures = self._orders.failures() if self._orders else []
         return failures + (self._witness.take() if self._witness else [])
-
-    def final_counters(self) -> list[Event]:
-        return self._witness.final_counters() if self._witness else []
 
     def down(self) -> None:
         self._closing = True
@@ -183,12 +163,6 @@ class ComposeStack(ContainerHandles):
             self._tail.note_pid(replica, found.pid)
         return TargetProcess(replica, found.pid, found.started)
 
-    def signal(self, process: TargetProcess, name: str) -> bool:
-        return self._signals.send(process, name)
-
-    def state(self, process: TargetProcess) -> str:
-        return self._signals.state(process)
-
     def exit_report(self, process: TargetProcess) -> str | None:
         if self._tail is None or self.state(process) != "gone":
             return None
@@ -201,57 +175,19 @@ class ComposeStack(ContainerHandles):
     def ensure_running(self, replica: str) -> None:
         self._up_orders.give(replica, lambda: self._engine.start(replica))
 
-    def pause_inverse(self, process: TargetProcess) -> Inverse:
-        return self._signals.pause_inverse(process)
-
-    # -- network
-
-    def links(self) -> Mapping[str, str]:
-        return LINKS
-
-    @property
-    def network(self) -> Links:
-        assert self._links is not None, "network before up"
-        return self._links
-
     # -- corrupt_files
 
-    def model_folder(self, replica: str) -> Path:
-        assert self._run is not None, "the stack is not up"
-        return model_folder(self._folder, self._run.target, replica)
-
     def held_weights(self, replica: str) -> Weights:
-        assert self._ports is not None, "held_weights before up"
-        where = Replica(replica, self._ports.url(replica), self._model)
         ends = self._tail.exit_reports().values() if self._tail else ()
         last = [how for service, how in ends if service == replica]
-        return held_weights(where, self.process(replica), last[-1] if last else None, self._clock)
-
-    def held_parts(self, replica: str) -> Mapping[str, str]:
-        assert self._ports is not None, "held_parts before up"
-        return held_parts(Replica(replica, self._ports.url(replica), self._model), self._clock)
+        return held_weights(self._replica(replica), self.process(replica), last[-1] if last else None, self._clock)
 
     # -- internal
-
-    @property
-    def _up_orders(self) -> Orders:
-        assert self._orders is not None, "the stack is not up"
-        return self._orders
-
-    @property
-    def _signals(self) -> TargetSignals:
-        assert self._run is not None, "the stack is not up"
-        return TargetSignals(self._run.run_id)
 
     @property
     def _engine(self) -> ContainerAdmin:
         assert self._containers is not None, "the stack is not up"
         return self._containers
-
-    @property
-    def _folder(self) -> Path:
-        assert self._run is not None, "the stack is not up"
-        return self._run.folder / "stack"
 
     @property
     def _haproxy(self) -> bool:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.model.process_faults import Victim
-from harness.record.clock import Clock
-from harness.stack.base import RunContext, TargetProcess
+from harness.stack.base import TargetProcess
 from harness.stack.container_events import ContainerTail
-from harness.stack.local_links import LocalLinks
-from harness.stack.local_service import LocalService
-from harness.stack.local_settings import Ports
-from harness.stack.orders import Orders
-from harness.stack.taken_port import TakenPort
+from harness.stack.own_target import OwnTarget
 from harness.stack.target_signals import related
-from harness.stack.traffic import LocalTraffic
 
 if TYPE_CHECKING:
     from harness.stack.compose import ComposeSettings
@@ -29,16 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["ContainerHandles"]
 
 
-class ContainerHandles:
+class ContainerHandles(OwnTarget):
     """Part of the container stack, which has these."""
 
-    _run: RunContext | None
-    _ports: Ports | None
-    _links: LocalLinks | None
     _containers: ContainerAdmin | None
-    _clock: Clock
     _tail: ContainerTail | None
-    _orders: Orders | None
     _settings: ComposeSettings
 
     def process(self, replica: str) -> TargetProcess | None:
@@ -46,14 +34,14 @@ class ContainerHandles:
         raise NotImplementedError
 
     def _restart_then(self, replica: str, then: Callable[[], None]) -> None:
-        assert self._orders is not None and self._containers is not None, "not up"
+        assert self._containers is not None, "not up"
         containers = self._containers
 
         def restart() -> None:
             containers.restart(replica, self._settings.stop_wait_s)
             then()
 
-        self._orders.give(replica, restart)
+        self._up_orders.give(replica, restart)
 
     def related(self, process: TargetProcess, of: Victim) -> TargetProcess | None:
         assert self._containers is not None, "related before up"
@@ -79,28 +67,12 @@ class ContainerHandles:
         assert self._run is not None and self._containers is not None, "nodes before up"
         return ContainerNodes(self._run.run_id, self._containers, self.partitions)
 
-    @cached_property
-    def traffic(self) -> LocalTraffic:
-        assert self._run is not None and self._ports is not None, "traffic before up"
-        return LocalTraffic(self._run.run_id, self._ports.through("gateway"), self._clock)
-
     @property
     def resources(self) -> ContainerResources:
         from harness.stack.container_resources import ContainerResources, Place
 
         assert self._run is not None and self._tail is not None and self._containers is not None, "resources before up"
         assert self._ports is not None and self._links is not None, "resources before up"
-        known = (self._run.run_id, self._run.folder / "stack", self._containers, self.process, self._restart_then)
+        known = (self._run.run_id, self._folder, self._containers, self.process, self._restart_then)
         look = partial(self._links.look, past=True)
         return ContainerResources(Place(*known, self._tail.ooms, self._ports.replicas, look, self._clock))
-
-    def take_port(self, replica: str) -> TakenPort:
-        assert self._ports is not None, "take_port before up"
-        return TakenPort(self._ports.replicas[replica], self._clock)
-
-    @property
-    def service(self) -> LocalService:
-        assert self._run is not None and self._ports is not None and self._links is not None, "service before up"
-        folder: Path = self._run.folder / "stack"
-        look = partial(self._links.look, past=True)
-        return LocalService((self._run.run_id, folder), self._ports, look, self._clock)

@@ -11,24 +11,19 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property, partial
 from pathlib import Path
 
 from harness.model.errors import StackError
 from harness.model.event import Event
-from harness.model.plan import Prompt
 from harness.model.process_faults import Victim
-from harness.record.clock import Clock, SystemClock
-from harness.record.journal import Inverse
+from harness.record.clock import Clock
 from harness.stack.base import RunContext, TargetProcess, Weights
-from harness.stack.held_weights import Replica, held_parts, held_weights
-from harness.stack.links import Links
+from harness.stack.held_weights import held_weights
 from harness.stack.local_check import capabilities_of, check_host
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_prometheus import LocalPrometheus
-from harness.stack.local_service import LocalService, make_private, remove_private
+from harness.stack.local_service import make_private, remove_private
 from harness.stack.local_settings import (
-    LINKS,
     PORTS,
     PROXIES,
     REPLICAS,
@@ -38,7 +33,7 @@ from harness.stack.local_settings import (
     proxies,
     target_programs,
 )
-from harness.stack.model_source import asked, check_model, copy_model, golden_prompts, model_folder
+from harness.stack.model_source import asked, check_model, copy_model
 from harness.stack.one_host import OneHost
 from harness.stack.orders import Orders
 from harness.stack.owned import identify
@@ -47,9 +42,7 @@ from harness.stack.readiness import missing, port_taken
 from harness.stack.supervisor_config import stop_wait_s_of
 from harness.stack.supervisor_rpc import SupervisorSilent
 from harness.stack.supervisord import Supervisord
-from harness.stack.taken_port import TakenPort
-from harness.stack.target_signals import TargetSignals, related
-from harness.stack.traffic import LocalTraffic
+from harness.stack.target_signals import related
 from harness.stack.witness import Scene, SupervisionTail, Witness
 
 __all__ = ["LocalStack"]
@@ -61,19 +54,13 @@ class LocalStack(OneHost):
     name = "local"
 
     def __init__(self, model: Path, settings: LocalSettings | None = None, clock: Clock | None = None) -> None:
-        self._model = model.resolve()
+        super().__init__(model, clock)
         self._settings = settings or LocalSettings()
         self.capabilities = capabilities_of(self._settings)
-        self._clock = clock or SystemClock()
-        self._run: RunContext | None = None
-        self._ports: Ports | None = None
         self._supervisord: Supervisord | None = None
-        self._witness: Witness | None = None
-        self._links: LocalLinks | None = None
         self._prometheus: LocalPrometheus | None = None
         self._was_ready = False
         self._second_try = False
-        self._orders: Orders | None = None
 
     def check(self) -> None:
         check_model(self._model)
@@ -81,9 +68,6 @@ class LocalStack(OneHost):
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"process with its own copy of {self._model}")
-
-    def prompts(self) -> Mapping[str, tuple[Prompt, ...]]:
-        return golden_prompts(self._model)
 
     def up(self, run: RunContext) -> None:
         assert self._run is None, "a LocalStack serves one run"
@@ -113,18 +97,9 @@ class LocalStack(OneHost):
         self._was_ready = self._was_ready or reason is None
         return reason
 
-    @property
-    def base_url(self) -> str:
-        assert self._ports is not None, "base_url before up"
-        return self._ports.through("gateway")
-
     def poll(self) -> list[Event]:
         failures = self._orders.failures() if self._orders else []
         return failures + (self._witness.take() if self._witness else [])
-
-    def final_counters(self) -> list[Event]:
-        """What everybody has counted at last, as `counters` events. Call when the load has ended; takes up to 1.1 s."""
-        return self._witness.final_counters() if self._witness else []
 
     def down(self) -> None:
         if self._orders is not None:
@@ -153,12 +128,6 @@ class LocalStack(OneHost):
         process = identify(pid) if pid else None
         return TargetProcess(replica, process.pid, process.started) if process else None
 
-    def signal(self, process: TargetProcess, name: str) -> bool:
-        return self._signals.send(process, name)
-
-    def state(self, process: TargetProcess) -> str:
-        return self._signals.state(process)
-
     def exit_report(self, process: TargetProcess) -> str | None:
         if self.state(process) != "gone":
             return None  # the log may still hold an older process's end under this pid
@@ -179,74 +148,17 @@ class LocalStack(OneHost):
             return None
         return f"{self._last_exit(replica)}: {self._up.last_words(replica)}"
 
-    def pause_inverse(self, process: TargetProcess) -> Inverse:
-        return self._signals.pause_inverse(process)
-
-    # -- network
-
-    def links(self) -> Mapping[str, str]:
-        return LINKS
-
-    @property
-    def network(self) -> Links:
-        assert self._links is not None, "network before up"
-        return self._links
-
-    def take_port(self, replica: str) -> TakenPort:
-        assert self._ports is not None, "take_port before up"
-        return TakenPort(self._ports.replicas[replica], self._clock)
-
-    # -- service_faults
-
-    @property
-    def service(self) -> LocalService:
-        assert self._run is not None and self._ports is not None and self._links is not None, "service before up"
-        look = partial(self._links.look, past=True)
-        return LocalService((self._run.run_id, self._folder), self._ports, look, self._clock)
-
-    # -- traffic
-
-    @cached_property
-    def traffic(self) -> LocalTraffic:
-        assert self._run is not None, "traffic before up"
-        return LocalTraffic(self._run.run_id, self.base_url, self._clock)
-
     # -- corrupt_files
 
-    def model_folder(self, replica: str) -> Path:
-        assert self._run is not None, "the stack is not up"
-        return model_folder(self._folder, self._run.target, replica)
-
     def held_weights(self, replica: str) -> Weights:
-        assert self._ports is not None, "held_weights before up"
-        where = Replica(replica, self._ports.url(replica), self._model)
-        return held_weights(where, self.process(replica), self._last_exit(replica), self._clock)
-
-    def held_parts(self, replica: str) -> Mapping[str, str]:
-        assert self._ports is not None, "held_parts before up"
-        return held_parts(Replica(replica, self._ports.url(replica), self._model), self._clock)
+        return held_weights(self._replica(replica), self.process(replica), self._last_exit(replica), self._clock)
 
     # -- internal
-
-    @property
-    def _up_orders(self) -> Orders:
-        assert self._orders is not None, "the stack is not up"
-        return self._orders
-
-    @property
-    def _signals(self) -> TargetSignals:
-        assert self._run is not None, "the stack is not up"
-        return TargetSignals(self._run.run_id)
 
     @property
     def _up(self) -> Supervisord:
         assert self._supervisord is not None, "the stack is not up"
         return self._supervisord
-
-    @property
-    def _folder(self) -> Path:
-        assert self._run is not None, "the stack is not up"
-        return self._run.folder / "stack"
 
     def _start(self, avoid: tuple[int, ...]) -> tuple[Supervisord, Ports]:
         assert self._run is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from harness.model.errors import StackError
 from harness.stack.nodes import Nodes
+from harness.stack.own_target import OwnTarget
 from harness.stack.partition import Partitions
 from harness.stack.resources import Resources
 
 __all__ = ["OneHost"]
 
 
-class OneHost:
+class OneHost(OwnTarget):
     """Part of the local stack."""
 
     @property
