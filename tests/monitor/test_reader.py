@@ -65,7 +65,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def reader(server: str) -> Iterator[PrometheusReader]:
-    found = PrometheusReader(server, timeout_s=0.3)
+    found = PrometheusReader(server, timeout_s=20.0)  # a loaded machine takes its time for 10,000 points
     yield found
     found.close()
 

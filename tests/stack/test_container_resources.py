@@ -34,10 +34,11 @@ from harness.record.clock import SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
 from harness.stack.compose_project import RUN
+from harness.stack.container_admin import ContainerAdmin
 from harness.stack.container_clock import clock_file, with_clock, write_offset
 from harness.stack.container_events import ContainerTail
 from harness.stack.container_resources import ContainerResources, Place
-from harness.stack.containers import SERVICE, Containers
+from harness.stack.containers import SERVICE
 from harness.stack.links import Ask
 from harness.stack.look import BackgroundLook, look_at, request_bytes
 from harness.stack.owned import RUN_LABEL, identify
@@ -78,7 +79,7 @@ class OneContainer:
     """As much of a stack as these faults ask for."""
 
     def __init__(self, run_id: str, folder: Path, port: int) -> None:
-        self._containers, self._clock = Containers(run_id), SystemClock()
+        self._containers, self._clock = ContainerAdmin(run_id), SystemClock()
         self._signals = TargetSignals(run_id)
         began_s = self._clock.wall_s()
         self._tail = ContainerTail(lambda: self._containers.events(began_s), lambda _: None, self._clock, 0.0)
@@ -137,7 +138,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Where]:
         until(lambda: stack.resources.clock_offset_s("primary") is not None)
         yield Where(stack, run_id, folder, "seed/1/0")
     finally:
-        assert Containers(run_id).remove() == []
+        assert ContainerAdmin(run_id).remove() == []
 
 
 def until(what: Callable[[], object], within_s: float = 30.0) -> None:
