@@ -22,6 +22,8 @@ def target(supervisor: Any, **options: Any) -> TargetOptions:
 
 def ended(running: Any, eventually: Eventually, name: str = "SIGTERM") -> Any:
     """End the primary as nobody had asked for; returns its old process. SIGTERM makes it exit with status 0."""
+    # Not within its first second, in which supervisord takes an end for a start that failed.
+    eventually(lambda: running.stack._up.state("primary").state == "RUNNING")
     old = running.stack.process("primary")
     running.stack.signal(old, name)
     eventually(lambda: running.stack.exit_report(old))
@@ -144,7 +146,7 @@ def test_the_cron_script_never_restarts_a_server_that_hangs(
 def test_the_retry_script_restarts_what_does_not_run_and_calls_its_third_restart_failed(
     make_stack: Callable[..., Any], eventually: Eventually
 ) -> None:
-    options = target("retry-script", period_s=0.5, retry_delay_s=0.5)
+    options = target("retry-script", period_s=0.5, retry_delay_s=2.0)  # a process may take a second to fail
     running = make_stack(options, environment={"STUB_EXIT": "78"}).up()
     (failed, *_) = eventually(lambda: running.seen("target.recovery_failed", "primary"))
     assert failed.fields["attempts"] == 3
