@@ -128,7 +128,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Where]:
     limits = ["--memory", "256m", "--memory-swap", "256m", "--cpus", "0.5", "--ulimit", "nofile=200:200"]
     user = ["--user", "10001:10001", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--read-only"]
     labels = ["--label", f"{RUN}={run_id}", "--label", f"{SERVICE}=primary", "--env", f"{RUN_LABEL}={run_id}"]
-    mounts = ["--tmpfs", "/logs:size=16m", "--volume", f"{folder / 'clock-primary'}:/clock:ro"]
+    mounts = ["--tmpfs", "/logs:size=16m,uid=10001,gid=10001", "--volume", f"{folder / 'clock-primary'}:/clock:ro"]
     mounts += ["--volume", f"{folder / 'model-primary'}:/model:ro"]
     placed = ["--publish", f"127.0.0.1:{port}:8000", "--init", "--restart", "unless-stopped"]
     command = ["docker", "run", "--detach", *limits, *user, *labels, *mounts, *placed, *environment]
@@ -139,6 +139,13 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Where]:
         yield Where(stack, run_id, folder, "seed/1/0")
     finally:
         assert ContainerAdmin(run_id).remove() == []
+
+
+@pytest.fixture(autouse=True)
+def _answering(where: Where) -> None:
+    """Whatever the test before has done: the server has been started again, and answers."""
+    stack: Any = where.stack
+    until(lambda: stack.resources.clock_offset_s("primary") is not None)
 
 
 def until(what: Callable[[], object], within_s: float = 30.0) -> None:
