@@ -14,7 +14,7 @@ from tests.e2e.test_sigkill import seconds_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
 
-STARTS_S = 30  # that a replica may need to serve again after one of these, on a loaded host
+STARTS_S = 40  # that a replica may need to serve again after one of these, on a loaded host
 KILL_ENGINE = (
     (("service.kill_engine", "", STARTS_S, "a child of the server"),)
     if any("--engine-process" in action.option_strings for action in make_parser()._actions)
