@@ -112,8 +112,8 @@ class ComposeStack(ContainerHandles):
                 said = self._engine.last_words(name)
                 raise StackError(f"{name}: its container {DOWN[state.status]} (exit {state.exit_code}): {said}")
             if state.restarts >= RESTARTS_MAX:
-                said = self._engine.last_words(name)
-                raise StackError(f"{name}: has ended {state.restarts} times (exit {state.exit_code}): {said}")
+                how = "" if state.pid else f" (exit {state.exit_code})"  # one that runs again has no exit status
+                raise StackError(f"{name}: has ended {state.restarts} times{how}: {self._engine.last_words(name)}")
             if state.status == "restarting":
                 return f"{name}: being restarted after exit {state.exit_code}: {self._engine.last_words(name)}"
         for name in REPLICAS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import time
@@ -100,6 +101,6 @@ def test_a_container_that_keeps_ending_at_its_start_ends_the_run_with_its_last_w
         stack="compose",
     )
     assert one.process.wait(timeout=100) == 2, one.said()
-    assert "has ended 3 times (exit 2): " in one.said() and "no-such-option" in one.said()
+    assert re.search(r"has ended 3 times( \(exit 2\))?: .*no-such-option", one.said()), one.said()  # or it runs again
     assert things_of(one.folder.name) == []
     assert not one.owned()
