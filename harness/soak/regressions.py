@@ -17,7 +17,8 @@ WORSE_DOWN = "success_rate"  # of all other series, more is worse
 
 
 def regression_findings(nights: Sequence[Night], seed: int) -> tuple[Finding, ...]:
-    """At most one finding: fail when the last change of any series was for the worse; none before NIGHTS_MIN nights.
+    """At most one finding: fail when the last change of any series was for the worse; none before NIGHTS_MIN nights,
+    or when no series has values to compare.
 
     Nights count that can be compared with the last one (same configuration, host and stack, whatever the build) and
     whose run can be trusted.
@@ -26,6 +27,8 @@ def regression_findings(nights: Sequence[Night], seed: int) -> tuple[Finding, ..
     if len(mine) < NIGHTS_MIN:
         return ()
     found = compare_nights([_summary(night) for night in mine], seed)
+    if not found.series:
+        return ()  # nothing could be compared, so nothing is claimed
     last = {change.series: change for change in found.changes}  # they come in the order of the nights
     worse = [change for change in last.values() if _is_worse(change)]
     evidence = {

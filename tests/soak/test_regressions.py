@@ -55,5 +55,9 @@ def test_nights_that_cannot_be_compared_or_believed_are_left_out(changes: dict[s
     assert regression_findings([*nights([50.0] * 9, **changes), *nights([90.0] * 9)], 1) == ()
 
 
+def test_nights_without_a_number_to_compare_claim_nothing() -> None:
+    assert regression_findings(nights([50.0] * 14, trials=(), fault_free=None), 1) == ()
+
+
 def test_few_nights_say_nothing() -> None:
     assert regression_findings(nights([50.0] * 5 + [90.0] * 4), 1) == ()

@@ -100,11 +100,16 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     clock = SystemClock()
     witness = witness_of(PROGRAM, tmp_path)
     witness.start({"primary": exposed, "standby": 1})
-    reader, until_s = PrometheusReader(witness._url), clock.now() + 30
-    while clock.now() < until_s and not (reader.ready() is None and reader.instant("target_running", clock.wall_s())):
+    reader, until_s, begin_s = PrometheusReader(witness._url), clock.now() + 30, clock.wall_s()
+
+    def seen() -> bool:
+        if reader.ready() is not None:
+            return False
+        return any(one.at_s for one in reader.range("target_running", begin_s, clock.wall_s(), 1.0))
+
+    while clock.now() < until_s and not seen():
         time.sleep(0.1)
     reader.close()
-    time.sleep(1.1)  # a whole second at least, since numbers are read second by second
     assert list(owned_processes(RUN))
     witness.keep()
     witness.end()
