@@ -173,7 +173,7 @@ class PhaseResult:
 
 @dataclass(frozen=True)
 class ResourceUse:
-    """What one server used while load was observed, as a Prometheus beside the run saw it. None: it told nothing."""
+    """What one server's own process used under load, as a Prometheus beside the run saw it. None: it told nothing."""
 
     source: str
     resident_mb_baseline: float | None  # MiB, median
