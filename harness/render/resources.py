@@ -8,7 +8,8 @@ from harness.render.numbers import NOTHING, duration
 __all__ = ["RESOURCE_COLUMNS", "resource_cells"]
 
 RESOURCE_COLUMNS = (
-    "server process (not its engine)", "memory, baseline", "memory, most", "processors, mean", "descriptors, most", "in the engine, most",
+    "server process (not its engine)",
+    "memory, baseline", "memory, most", "processors, mean", "descriptors, most", "in the engine, most",
     "waiting, most", "not seen for",
 )  # fmt: skip
 
