@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness.stack.compose import COMPOSE_FOLDER
+from harness.stack.compose.stack import COMPOSE_FOLDER
 
 __all__ = ["images"]
 
@@ -18,7 +18,7 @@ def images(*, offline: bool) -> int:
 
     With --offline, from Debian's packages and wheels: it needs root and debootstrap, and takes a few minutes once.
     """
-    from harness.stack.compose_plugin import compose_command
+    from harness.stack.containers.plugin import compose_command
 
     if not offline:
         file = ["--file", str(COMPOSE_FOLDER / "compose.yaml")]
@@ -26,7 +26,7 @@ def images(*, offline: bool) -> int:
         compose_command([*file, "--profile", "*", "pull", "--ignore-buildable", "--quiet"], {}, LONGEST_S)
         compose_command([*file, "build", "--quiet"], {}, LONGEST_S)
         return 0
-    from harness.stack.images import OFFLINE, build_offline
+    from harness.stack.compose.images import OFFLINE, build_offline
 
     root = COMPOSE_FOLDER.parent
     build_offline(root, click.echo)
