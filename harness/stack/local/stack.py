@@ -144,9 +144,10 @@ class LocalStack(OneHost):
         return related(process, of)
 
     def why_down(self, replica: str) -> str | None:
-        if self.process(replica) is not None:
+        end = self._up.newest_end(replica)
+        if end is None or self.process(replica) is not None:
             return None
-        return f"{self._last_exit(replica)}: {self._up.last_words(replica)}"
+        return f"{end}: {self._up.last_words(replica)}"
 
     # -- corrupt_files
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["exit_reports"]
+__all__ = ["exit_reports", "newest_end"]
 
 LINE = re.compile(
     r"(?:spawned: '(?P<spawned>[^']+)' with pid (?P<pid>\d+)|(?:exited|stopped): (?P<ended>\S+) \((?P<how>.*)\))\s*$"
@@ -30,3 +30,9 @@ def exit_reports(log: str) -> dict[int, tuple[str, str]]:
             how = match["how"].removesuffix("; not expected").removesuffix("; expected")
             ended[alive.pop(match["ended"])] = (match["ended"], how)
     return ended
+
+
+def newest_end(log: str, program: str) -> str | None:
+    """How the process of a program that was spawned last ended; None while the log does not say so."""
+    spawned = [match for line in log.splitlines() if (match := LINE.search(line)) and match["spawned"] == program]
+    return exit_reports(log).get(int(spawned[-1]["pid"]), ("", None))[1] if spawned else None

@@ -18,7 +18,7 @@ from harness.record.clock import Clock
 from harness.stack.base import RunContext
 from harness.stack.owned import RUN_LABEL, kill_owned, owned_processes, process_state, send_signal
 from harness.stack.supervision.config import GROUP, Program, configuration
-from harness.stack.supervision.log import exit_reports
+from harness.stack.supervision.log import exit_reports, newest_end
 from harness.stack.supervision.plan import SupervisionPlan
 from harness.stack.supervision.recovery_script import SCRIPTS
 from harness.stack.supervision.rpc import NOT_RUNNING, ProgramState, SupervisorRpc, SupervisorSilent
@@ -92,10 +92,17 @@ class Supervisord:
 
     def exit_reports(self) -> dict[int, tuple[str, str]]:
         """pid -> (program, how it ended), as supervisord logged it."""
+        return exit_reports(self._log())
+
+    def newest_end(self, program: str) -> str | None:
+        """How its newest process ended; None while supervisord has not logged it."""
+        return newest_end(self._log(), program)
+
+    def _log(self) -> str:
         try:
-            return exit_reports((self.folder / "supervisord.log").read_text(errors="replace"))
+            return (self.folder / "supervisord.log").read_text(errors="replace")
         except OSError:
-            return {}
+            return ""
 
     def last_words(self, program: str) -> str:
         """The last line that a program wrote, stderr first; "" when it wrote nothing."""
