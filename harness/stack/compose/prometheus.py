@@ -29,7 +29,7 @@ def with_prometheus(parts: Mapping[str, Any]) -> dict[str, Any]:
     held = HeldPorts(1)
     shared = {key: parts["services"]["toxiproxy"][key] for key in ("labels", "environment")}
     service = {**shared, "ports": [f"127.0.0.1:{held.ports[0]}:{INSIDE}"]}
-    held.release()
+    held.forget()
     proxy = parts["services"]["toxiproxy"]
     proxy = {**proxy, "command": [*proxy["command"], "-proxy-metrics"]}  # without it, it has nothing to scrape
     return {**parts, "services": {**parts["services"], "toxiproxy": proxy, PROMETHEUS: service}}

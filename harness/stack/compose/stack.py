@@ -75,6 +75,7 @@ class ComposeStack(ContainerHandles):
         self._containers: ContainerAdmin | None = None
         self._tail: ContainerTail | None = None
         self._closing = False
+        self._held: list[HeldPorts] = []
 
     def check(self) -> None:
         check_model(self._model)
@@ -134,6 +135,8 @@ class ComposeStack(ContainerHandles):
             self._witness.stop()
         if self._orders is not None:
             self._orders.wait(1.0)
+        for held in self._held:
+            held.forget()
         if self._run is None or self._containers is None:
             return
         with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
@@ -208,6 +211,7 @@ class ComposeStack(ContainerHandles):
 
     def _try_to_start(self, run: RunContext, models: Mapping[str, Path]) -> None:
         held = HeldPorts(PORTS)
+        self._held.append(held)
         ports = self._ports = laid_out(held.ports)
         file = self._folder / OVERRIDE
         parts = with_clocks(override(run, own(), ports, models, opened=self._opened), run)

@@ -24,7 +24,7 @@ class EmbeddedProxy:
     """Started at once; it has no supervisor, since a proxy that dies ends the run."""
 
     def __init__(self, run: RunContext, folder: Path, upstream: tuple[str, int]) -> None:
-        held = HeldPorts(2)
+        held = self._held = HeldPorts(2)
         self.port, self.api_port = held.ports
         self._log = folder / "proxy.log"
         ip, port = upstream
@@ -51,6 +51,7 @@ class EmbeddedProxy:
 
     def end(self) -> None:
         """Safe to call twice."""
+        self._held.forget()
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:

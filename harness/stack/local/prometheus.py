@@ -41,13 +41,14 @@ class LocalPrometheus:
         self._process: subprocess.Popen[bytes] | None = None
         self._wall_minus_run_s = 0.0
         self._kept = False
+        self._held: HeldPorts | None = None
 
     def start(self, sources: Mapping[str, int]) -> None:
         """`sources`: name -> port on this host. Returns at once; what cannot be started is a line in its log."""
         self.end()
         if self._program is None:
             return
-        held = HeldPorts(1)
+        held = self._held = HeldPorts(1)
         port = held.ports[0]
         config, data = self._folder / "prometheus.json", self._folder / "prometheus"
         config.write_text(scrape_config({name: f"{HOST}:{port}" for name, port in sources.items()}), encoding="utf-8")
@@ -111,6 +112,8 @@ class LocalPrometheus:
             self._process.kill()
             self._process.wait()
             self._process = None
+        if self._held is not None:
+            self._held.forget()
         shutil.rmtree(self._folder / "prometheus", ignore_errors=True)
 
     def _wall_now_minus_run_s(self) -> float:

@@ -61,6 +61,7 @@ class LocalStack(OneHost):
         self._prometheus: LocalPrometheus | None = None
         self._was_ready = False
         self._second_try = False
+        self._held: list[HeldPorts] = []
 
     def check(self) -> None:
         check_model(self._model)
@@ -111,6 +112,8 @@ class LocalStack(OneHost):
             self._prometheus.end()
         if self._supervisord is not None:
             self._supervisord.end()
+        for held in self._held:
+            held.forget()
         if self._orders is not None:
             self._orders.wait(1.0)
         if self._run is not None:
@@ -164,6 +167,7 @@ class LocalStack(OneHost):
     def _start(self, avoid: tuple[int, ...]) -> tuple[Supervisord, Ports]:
         assert self._run is not None
         held = HeldPorts(PORTS, avoid=avoid)
+        self._held.append(held)
         ports = laid_out(held.ports)
         models = {name: self.model_folder(name) for name in REPLICAS}
         programs = target_programs(self._settings, ports, models, self._model / "golden.json", self._run)

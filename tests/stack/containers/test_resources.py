@@ -119,7 +119,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Where]:
     run_id = f"resources-test-{time.time_ns()}"
     held = HeldPorts(1)
     (port,) = held.ports
-    held.release()
+    held.forget()
     write_offset(clock_file(folder, "primary"), 0.0)
     (folder / "model-primary").mkdir()
     (folder / "model-primary" / "weights").write_bytes(os.urandom(1_500_000))
