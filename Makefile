@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 unexport PYTHONDONTWRITEBYTECODE
 
 TEST := HARNESS_TEST_MODEL=$(MODEL) HARNESS_TEST_AUTOGLM=$(AUTOGLM) HARNESS_TEST_CHORD=$(CHORD) \
-    HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest
+    HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest --durations 40
 
 .DEFAULT_GOAL := help
 .PHONY: help demo images test check format lint types fast bench model models clean lock
