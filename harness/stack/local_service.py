@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.record.clock import Clock
@@ -21,7 +21,7 @@ from harness.stack.http_get import get_json
 from harness.stack.links import Ask, Look
 from harness.stack.local_settings import Ports, private_files
 from harness.stack.owned import ProcessId, identify
-from harness.stack.service import Usage, metric
+from harness.stack.service import Parameters, Usage, metric
 from harness.stack.usage import spare_mb, usage_of
 
 __all__ = ["LocalService", "make_private", "remove_private"]
@@ -69,7 +69,7 @@ class LocalService:
         self._clock = clock
         self._files = private_files(self._folder)
 
-    def begin(self, process: TargetProcess, fault: str, parameters: Mapping[str, int | float]) -> None:
+    def begin(self, process: TargetProcess, fault: str, parameters: Parameters) -> None:
         self._api(process.replica).begin(fault, parameters)
 
     def end(self, process: TargetProcess, fault: str) -> None:

@@ -21,10 +21,12 @@ from harness.model.service_faults import (
     ServiceHang,
     ServiceLeakMemory,
     ServiceLeakSlots,
+    ServicePoison,
     ServiceSlowLoad,
     ServiceStallStream,
     ServiceTruncateStream,
 )
+from harness.model.target import TargetOptions
 from harness.model.verdict import Verdict
 from harness.plan.make_plan import make_plan
 from harness.plan.parse import parse_scenario
@@ -36,13 +38,17 @@ from harness.stack.fake_links import GOOD
 from harness.stack.fake_service import LAST_CHUNK, PIECE, ROLE, FakeService
 from harness.stack.links import Ask, Seen
 from harness.stack.service import ReplicaSilent, Usage
+from target_service.replica.fault_kinds import KINDS
 from tests.fake_run import HEAD, verdict_of
 
 pytestmark = pytest.mark.whole
 
 ON_DEMAND = sorted(
-    set(SERVICE_FAULTS) - {"service.crash", "service.kill_engine", "service.early_ready", "service.slow_load"}
+    set(SERVICE_FAULTS)
+    - {"service.crash", "service.kill_engine", "service.early_ready", "service.slow_load"}
+    - {"service.poison"}  # test_service_request.py
 )
+ENGINE_ENDS = (FAULTS["service.kill_engine"](kind="service.kill_engine"), ServiceCrash(where="engine", exit_code=0))
 STREAMS = HEAD.replace("{chat: 1}", "{chat_stream: 1}")
 CALM = "observe: {lost_requests: {max: 9999}}\n"
 
@@ -55,7 +61,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def where(tmp_path: Path, clock: FakeClock) -> Where:
     stack = FakeStack(clock)
-    stack.up(RunContext("run", tmp_path, 0.0))
+    stack.up(RunContext("run", tmp_path, 0.0, target=TargetOptions(replica={"cache_size": 64, "cache_ttl_s": 1})))
     return Where(stack, "run", tmp_path, "seed/1/0")
 
 
@@ -243,10 +249,11 @@ def test_a_process_that_ended_otherwise_did_not_crash_as_told(where: Where, monk
     assert proof is not None and not proof.proven
 
 
-def test_a_killed_engine_is_proven_by_the_child_that_is_gone_and_healed_when_there_is_another(
-    where: Where, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ENGINE_ENDS)
+def test_an_engine_that_ends_is_proven_by_the_child_that_is_gone_and_healed_when_there_is_another(
+    where: Where, monkeypatch: pytest.MonkeyPatch, kind: Fault
 ) -> None:
-    fault = activate(FAULTS["service.kill_engine"](kind="service.kill_engine"), where)
+    fault = activate(kind, where)
     alive = Usage(1.0, 0.0, 1.0, frozenset({(4121, 1), (4200, 7)}))
     seen = {"now": alive}
     monkeypatch.setattr(FakeService, "usage", lambda self, process: seen["now"])
@@ -263,13 +270,14 @@ def test_a_killed_engine_is_proven_by_the_child_that_is_gone_and_healed_when_the
     assert fault.healed()
 
 
-def test_an_engine_without_a_process_of_its_own_cannot_be_killed_alone(
-    where: Where, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", ENGINE_ENDS)
+def test_an_engine_without_a_process_of_its_own_cannot_be_ended_alone(
+    where: Where, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     alone = Usage(1.0, 0.0, 1.0, frozenset({(4121, 1)}))
     monkeypatch.setattr(FakeService, "usage", lambda self, process: alone)
     with pytest.raises(CannotInject, match="has no process of its own"):
-        activate(FAULTS["service.kill_engine"](kind="service.kill_engine"), where).prepare()
+        activate(fault, where).prepare()
 
 
 def test_a_fault_that_ended_with_the_engines_process_is_the_targets_answer(
@@ -329,6 +337,10 @@ def verdict(tmp_path: Path, text: str) -> Verdict:
         ("service.spin", {"timeout"}),
         ("service.crash", {"http_error"}),
         ("service.kill_engine", {"http_error"}),
+        ("service.crash, where: engine, exit_code: 0", {"http_error"}),
+        ("service.poison", {"http_error"}),
+        ("service.poison, effect: kill_loop", {"timeout", "http_error", "refused"}),  # it is started anew afterwards
+        ("service.poison, effect: fail", set()),
         ("service.leak_slots", {"timeout"}),
         ("service.leak_memory", set()),
         ("service.truncate_stream", {"truncated"}),
@@ -423,6 +435,10 @@ def test_faults_of_two_replicas_and_of_a_link_may_be_there_at_once() -> None:
     planned("faults: [{kind: service.hang}, {kind: weights.bit_flip, restart_after_s: null, at_s: 1}]\n")
 
 
+def test_every_fault_that_a_replica_can_do_to_itself_can_be_asked_for() -> None:
+    assert {kind.removeprefix("service.") for kind in SERVICE_FAULTS} == set(KINDS)
+
+
 def planned(text: str, capabilities: frozenset[Capability] = frozenset(Capability)) -> None:
     known = replace(facts(FakeStack(FakeClock(0.0))), capabilities=capabilities)
     make_plan(parse_scenario(HEAD + text, "x.yaml"), known, "seed")
@@ -435,6 +451,7 @@ def test_a_stack_without_fault_endpoints_refuses_them() -> None:
 
 def test_a_replica_is_told_the_parameters_by_their_names() -> None:
     assert ServiceHang().arguments == {}
-    assert ServiceCrash(exit_code=3).arguments == {"exit_code": 3}
+    assert ServiceCrash(exit_code=3).arguments == {"exit_code": 3, "where": "server"}
+    assert ServicePoison(marker="x").arguments == {"marker": "x", "effect": "crash"}
     assert ServiceLeakMemory(mb=9).arguments == {"mb": 9}
     assert ServiceTruncateStream(events=2).arguments == ServiceStallStream(events=2).arguments == {"events": 2}
