@@ -19,6 +19,7 @@ from harness.model.service_faults import SERVICE_STREAM_FAULTS, ServiceStaleCach
 from harness.model.traffic_faults import TrafficFault
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
 from harness.plan.clashes import ends_engine
+from harness.plan.environment import in_effect, on_the_command_line
 from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
 from harness.plan.token_budget import tokens_at_most
@@ -39,6 +40,7 @@ class TargetFacts:
     prompts: Mapping[str, Sequence[Prompt]]  # prompt set -> prompts
     links: Mapping[str, str] = field(default_factory=dict)  # name -> what it is
     replay: str = ""  # more words for the command that repeats a plan
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables that switch the target; no secret's value
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
     warmup = draw_tasks(scenario.load, tasks, warmup_us, warmup_rng)
     if target.stack == "external":
         _keep_the_budget(scenario, tasks, (user, warmup), duration_s)
+    environment = in_effect(target.environment, scenario.target)
     plan = Plan(
         scenario=scenario,
         stack=target.stack,
@@ -91,8 +94,9 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
         requests=len(user.scheduled_us),
         arrivals_sha256=fingerprint(user),
         resolves=resolution(scenario, baseline_n),
-        replay=f"{_replay(scenario, target.stack, seed)}{target.replay}",
+        replay=f"{on_the_command_line(environment)}{_replay(scenario, target.stack, seed)}{target.replay}",
         target=dict(target.replicas),
+        environment=environment,
     )
     return Drawn(plan, tasks, user, warmup)
 

@@ -21,7 +21,7 @@ from harness.model.event import Event
 from harness.record.clock import Clock
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.compose_clocks import with_clocks
-from harness.stack.compose_project import OVERRIDE, USER, override, own, project_name
+from harness.stack.compose_project import OVERRIDE, USER, override, own, project_name, with_switches
 from harness.stack.compose_up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.container_events import ContainerTail
 from harness.stack.container_handles import ContainerHandles
@@ -36,6 +36,7 @@ from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
 from harness.stack.prometheus import save_targets, with_prometheus
 from harness.stack.readiness import not_served
+from harness.stack.switches import switches_in
 from harness.stack.target_signals import server_below
 from harness.stack.witness import Scene, Witness
 
@@ -46,6 +47,7 @@ __all__ = ["ComposeSettings", "ComposeStack"]
 
 COMPOSE_FOLDER = Path(__file__).parent.parent.parent / "compose"
 RESTARTS_MAX = 3  # of one container before it was ever ready: what fails that often at its start will fail again
+COMPOSE_VARIABLES = ("HARNESS_IMAGE", "HARNESS_REPLICA_CPUS", "HARNESS_REPLICA_MEMORY")  # that change the target
 DOWN = {"exited": "has exited", "dead": "is dead", "created": "was not started", "paused": "is paused"}
 
 
@@ -82,6 +84,10 @@ class ComposeStack(ContainerHandles):
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container with its own copy of {self._model}, mounted read-only")
+
+    def switches(self) -> Mapping[str, str]:
+        """Those of the target, which are passed on by name, and those that compose.yaml itself asks for."""
+        return switches_in(os.environ, COMPOSE_VARIABLES)
 
     def up(self, run: RunContext) -> None:
         from harness.stack.container_admin import ContainerAdmin
@@ -211,6 +217,7 @@ class ComposeStack(ContainerHandles):
         ports = self._ports = laid_out(held.ports)
         file = self._folder / OVERRIDE
         parts = with_clocks(override(run, own(), ports, models, opened=self._opened), run)
+        parts = with_switches(parts, super().switches())
         parts = behind_haproxy(parts) if self._haproxy else parts
         parts = with_prometheus(parts) if self._settings.prometheus else parts
         file.write_text(json.dumps(parts, indent=1), encoding="utf-8")
