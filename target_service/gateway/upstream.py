@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from target_service.gateway.dispatch import Slot
-from target_service.gateway.evidence import Evidence, evidence_of_answer
+from target_service.gateway.evidence import Evidence, evidence_of_answer, outcome_of_answer
 from target_service.gateway.settings import ReplicaAddress
 from target_service.protocol.body import read_body
 from target_service.protocol.errors import RequestRejectedError
@@ -139,7 +139,7 @@ class Upstream:
                 stranger = self._stranger(upstream, slot)
                 if stranger is not None:
                     return stranger
-                evidence = _evidence(upstream)
+                outcome, evidence = _ended(upstream)
                 response = web.StreamResponse(
                     status=upstream.status, reason=upstream.reason, headers=_returned(upstream, replica)
                 )
@@ -152,7 +152,7 @@ class Upstream:
                     to_client = False
                 to_client = True
                 await response.write_eof()
-                return Attempt(replica.name, "answered", response, evidence)
+                return Attempt(replica.name, outcome, response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
             failed = self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
         if response is None or not response.prepared:
@@ -176,7 +176,8 @@ class Upstream:
                 body = await upstream.read()
                 headers = _returned(upstream, replica)
                 response = web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
-                return Attempt(replica.name, "answered", response, _evidence(upstream))
+                outcome, evidence = _ended(upstream)
+                return Attempt(replica.name, outcome, response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
             return self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
 
@@ -245,5 +246,8 @@ def _returned(upstream: aiohttp.ClientResponse, replica: ReplicaAddress) -> CIMu
     return headers
 
 
-def _evidence(upstream: aiohttp.ClientResponse) -> Evidence:
-    return evidence_of_answer(upstream.status, retry_after="Retry-After" in upstream.headers)
+def _ended(upstream: aiohttp.ClientResponse) -> tuple[str, Evidence]:
+    """What an answer is counted as once it is whole, and what it says of the replica."""
+    retry_after = "Retry-After" in upstream.headers
+    status = upstream.status
+    return outcome_of_answer(status, retry_after=retry_after), evidence_of_answer(status, retry_after=retry_after)
