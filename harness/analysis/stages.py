@@ -17,7 +17,7 @@ def observed_stages(events: Sequence[Event], replica: str, begin_s: float, end_s
     """When it was detected, isolated, restored and verified, in seconds after `begin_s`.
 
     Detected: the first missed beat or, of a replica that fails its users while its beats are green, the first time that
-    its breaker opened or that it was ejected. A breaker says no more than that: who is kept away by one is not isolated.
+    its breaker opened or that it was ejected. A breaker says no more: who is kept away by one is not isolated.
     Isolated: the last request routed there. Restored: ready again. Verified: readmitted.
 
     `events` are sorted by time. Only those of `replica` between `begin_s` and `end_s` count, and each only after the

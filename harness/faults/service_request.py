@@ -126,7 +126,7 @@ class StaleCache(OnDemand):
             if now is not None and model is not None and now != model:
                 past = f"of the model {model[:12]}, though GET /version says {now[:12]}"
             elif isinstance(ttl_s, int | float) and age_s > ttl_s:
-                past = f"{age_s:.1f} s old, though GET /config says {TTL} {ttl_s:g}"
+                past = f"{age_s:.2f} s old, though GET /config says {TTL} {ttl_s:g}"
             else:
                 continue
             if (yield from self._nobody_computes()):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from harness.model.errors import StackError
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
-from harness.stack.fake_links import GOOD
+from harness.stack.fake_links import GOOD, Over
 from harness.stack.fake_target import LOAD_S, PLACES, FakeReplica, FakeTarget
 from harness.stack.links import Ask, Look, Seen
 from harness.stack.service import PLACES as PLACES_METRIC
@@ -33,15 +33,15 @@ class FakeService:
     def begin(self, process: TargetProcess, fault: str, parameters: Parameters) -> None:
         if fault == "stale_cache" and not self._target().cache_ttl_s:
             raise StackError("stale_cache: no answers are kept (--cache-size 0).")
-        if self._current(process) is not None:
+        if self._target().current(process) is not None:
             self._target().begin_fault(process.replica, fault, parameters)
 
     def end(self, process: TargetProcess, fault: str) -> None:
-        if self._current(process) is not None:
+        if self._target().current(process) is not None:
             self._target().end_fault(process.replica, fault)
 
     def has(self, process: TargetProcess, fault: str) -> bool:
-        replica = self._current(process)
+        replica = self._target().current(process)
         return replica is not None and fault in replica.faults
 
     def inverse(self, process: TargetProcess, fault: str) -> Inverse:
@@ -59,12 +59,12 @@ class FakeService:
     def look(self, replica: str, ask: Ask) -> Look:
         found = self._target().replicas[replica]
         if found.status == "dead":
-            return _Over(Seen(connected=False, refused=True))
+            return Over(Seen(connected=False, refused=True))
         if found.status == "paused":
-            return _Over(Seen(connected=True))
+            return Over(Seen(connected=True))
         if not ask.stream:
-            return _Over(_page(found, ask.page, self._target().cache_ttl_s))
-        return _Over(_chat(found) if ask.says is None else self._asked(found, ask.says, probe=ask.probe))
+            return Over(_page(found, ask.page, self._target().cache_ttl_s))
+        return Over(_chat(found) if ask.says is None else self._asked(found, ask.says, probe=ask.probe))
 
     def _asked(self, replica: FakeReplica, words: str, *, probe: bool) -> Seen:
         """A question of the harness's own: from the cache, or computed unless it is poisoned."""
@@ -85,7 +85,7 @@ class FakeService:
         return LOAD_S if self._target().replicas[replica].status == "up" else None
 
     def usage(self, process: TargetProcess) -> Usage | None:
-        replica, now_s = self._current(process), self._target().now_s
+        replica, now_s = self._target().current(process), self._target().now_s
         if replica is None:
             return None
         cpu_s = SPIN_SHARE * (now_s - replica.faults_since_s["spin"]) if "spin" in replica.faults else 0.0
@@ -95,21 +95,6 @@ class FakeService:
 
     def spare_mb(self) -> float:
         return SPARE_MB
-
-    def _current(self, process: TargetProcess) -> FakeReplica | None:
-        """The replica, if that very process is its own."""
-        replica = self._target().replicas[process.replica]
-        return replica if replica.pid == process.pid and replica.status != "dead" else None
-
-
-@dataclass(frozen=True)
-class _Over:
-    """A look that is over at once."""
-
-    what: Seen
-
-    def seen(self) -> Seen:
-        return self.what
 
 
 def _chat(replica: FakeReplica) -> Seen:

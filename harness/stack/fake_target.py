@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.model.event import Event
 from harness.model.scenario import TargetOptions
+from harness.stack.base import TargetProcess
 from harness.stack.fake_crowd import FakeCrowd
 from harness.stack.fake_links import FakeLinks
 from harness.stack.fake_model import altered_model, unreadable
@@ -86,6 +87,11 @@ class FakeTarget:
             self._miss_beats(replica, self.now_s)
         replica.status = "dead"
         self.supervisor.ended(replica, report, asked_for=asked_for)
+
+    def current(self, process: TargetProcess) -> FakeReplica | None:
+        """The replica, if that very process is its own."""
+        replica = self.replicas[process.replica]
+        return replica if replica.pid == process.pid and replica.status != "dead" else None
 
     def pause(self, name: str) -> None:
         """The process stops answering."""

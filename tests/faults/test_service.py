@@ -26,13 +26,11 @@ from harness.model.service_faults import (
     ServiceStallStream,
     ServiceTruncateStream,
 )
-from harness.model.target import TargetOptions
 from harness.model.verdict import Verdict
 from harness.plan.make_plan import make_plan
 from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
 from harness.session import facts
-from harness.stack.base import RunContext
 from harness.stack.fake import FakeStack
 from harness.stack.fake_links import GOOD
 from harness.stack.fake_service import LAST_CHUNK, PIECE, ROLE, FakeService
@@ -40,6 +38,7 @@ from harness.stack.links import Ask, Seen
 from harness.stack.service import ReplicaSilent, Usage
 from target_service.replica.fault_kinds import KINDS
 from tests.fake_run import HEAD, verdict_of
+from tests.faults.injecting import injected, proofs
 
 pytestmark = pytest.mark.whole
 
@@ -53,41 +52,11 @@ STREAMS = HEAD.replace("{chat: 1}", "{chat_stream: 1}")
 CALM = "observe: {lost_requests: {max: 9999}}\n"
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(0.0)
-
-
-@pytest.fixture
-def where(tmp_path: Path, clock: FakeClock) -> Where:
-    stack = FakeStack(clock)
-    stack.up(RunContext("run", tmp_path, 0.0, target=TargetOptions(replica={"cache_size": 64, "cache_ttl_s": 1})))
-    return Where(stack, "run", tmp_path, "seed/1/0")
-
-
 def clock_of(where: Where) -> FakeClock:
     assert isinstance(where.stack, FakeStack)
     clock = where.stack._clock
     assert isinstance(clock, FakeClock)
     return clock
-
-
-def injected(fault: Fault, where: Where) -> OnDemand:
-    found = activate(fault, where)
-    assert isinstance(found, OnDemand)
-    found.prepare()
-    found.apply()
-    return found
-
-
-def proofs(fault: OnDemand, clock: FakeClock, looks: int = 8) -> list[str]:
-    found = []
-    for _ in range(looks):
-        clock.sleep(0.25)
-        proof = fault.proof()
-        if proof is not None:
-            found.append(proof.evidence)
-    return found
 
 
 @pytest.mark.parametrize("kind", ON_DEMAND)

@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 from harness.faults.base import CannotInject, Where
-from harness.faults.on_demand import OnDemand
 from harness.faults.table import activate
 from harness.model.errors import ScenarioError
 from harness.model.fault import Fault
 from harness.model.faults import FAULTS
 from harness.model.service_faults import ServiceStaleCache
-from harness.model.target import TargetOptions
 from harness.plan.make_plan import make_plan
 from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
@@ -28,6 +26,7 @@ from harness.stack.fake_service import FakeService
 from harness.stack.links import Ask, Look, Seen
 from harness.stack.service import Usage
 from tests.fake_run import HEAD, verdict_of
+from tests.faults.injecting import injected, proofs
 
 pytestmark = pytest.mark.whole
 
@@ -35,38 +34,8 @@ KEEPS = "target: {replica: {cache_size: 64, cache_ttl_s: 1}}\n"
 EFFECTS = ("crash", "kill_loop", "fail")
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(0.0)
-
-
-@pytest.fixture
-def where(tmp_path: Path, clock: FakeClock) -> Where:
-    stack = FakeStack(clock)
-    stack.up(RunContext("run", tmp_path, 0.0, target=TargetOptions(replica={"cache_size": 64, "cache_ttl_s": 1})))
-    return Where(stack, "run", tmp_path, "seed/1/0")
-
-
 def poison(effect: str) -> Fault:
     return FAULTS["service.poison"](kind="service.poison", effect=effect)
-
-
-def injected(fault: Fault, where: Where) -> OnDemand:
-    found = activate(fault, where)
-    assert isinstance(found, OnDemand)
-    found.prepare()
-    found.apply()
-    return found
-
-
-def proofs(fault: OnDemand, clock: FakeClock, looks: int = 12) -> list[str]:
-    found = []
-    for _ in range(looks):
-        clock.sleep(0.25)
-        proof = fault.proof()
-        if proof is not None:
-            found.append(proof.evidence)
-    return found
 
 
 # -- poison
