@@ -17,6 +17,7 @@ from yarl import URL
 from target_service.gateway.dispatch import Slot
 from target_service.gateway.evidence import Evidence, evidence_of_answer, outcome_of_answer
 from target_service.gateway.settings import ReplicaAddress
+from target_service.gateway.stream_end import StreamEnd
 from target_service.protocol.body import read_body
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.paths import USER_PATHS
@@ -24,6 +25,7 @@ from target_service.protocol.web import INCARNATION, REQUEST_ID, SERVED_BY, erro
 
 __all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
 
+EVENTS = "text/event-stream"
 # Headers about one connection, not about the message (RFC 9110, section 7.6.1).
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer",
                         "transfer-encoding", "upgrade", "proxy-authenticate",
@@ -146,12 +148,16 @@ class Upstream:
                 to_client = True
                 await response.prepare(request)
                 to_client = False
+                end = StreamEnd()
                 async for piece in upstream.content.iter_any():
                     to_client = True
                     await response.write(piece)
                     to_client = False
+                    end.feed(piece)
                 to_client = True
                 await response.write_eof()
+                # A 200 was said before the first token; only the stream's end says whether it was served.
+                outcome = end.outcome if outcome == "answered" and upstream.content_type == EVENTS else outcome
                 return Attempt(replica.name, outcome, response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
             failed = self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)

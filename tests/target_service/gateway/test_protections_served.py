@@ -62,6 +62,20 @@ async def test_errors_that_a_replica_itself_answers_are_not_counted_as_answered(
         assert 'gateway_requests_total{outcome="upstream_error",traffic="user"} 2.0' in said
 
 
+async def test_a_stream_without_its_end_is_not_counted_as_answered_though_its_status_is_200(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, breaker_failures=1) as stack:
+        primary = stack.stubs["primary"]
+        primary.release.set()
+        for mode in ("stream", "short"):
+            primary.mode = mode
+            async with stack.chat(stream=True) as response:
+                assert response.status == 200
+                assert b"data: one" in await response.read()
+        state = await stack.get("/gateway/state")
+        assert state["outcomes"] == {"answered": 1, "upstream_incomplete": 1}
+        assert state["replicas"]["primary"]["breaker"]["failures"] == 0, "how streams end is for users to say"
+
+
 async def test_when_all_breakers_are_open_the_answer_says_when_to_come_back(tmp_path: Path) -> None:
     async with gateway_before(pair(), tmp_path, breaker_failures=1, breaker_open_s=60.0) as stack:
         for stub in stack.stubs.values():
