@@ -91,7 +91,11 @@ class StaleCache(OnDemand):
         inverse = super().prepare()
         self._word = f"stale-{hashlib.sha256(self.where.seed.encode()).hexdigest()[:12]}"
         self._course = self._watch()
-        if self.stack.service.has(self.victim, TRIPWIRE):
+        try:
+            taken = self.stack.service.has(self.victim, TRIPWIRE)
+        except StackError as error:
+            raise CannotInject(str(error)) from error
+        if taken:
             raise CannotInject(f"{self.fault.on} has {TRIPWIRE} already, which shows this fault")
         return replace(inverse, args={**inverse.args, "also": [TRIPWIRE]})
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.faults.base import CannotInject, Where
 from harness.faults.table import activate
-from harness.model.errors import ScenarioError
+from harness.model.errors import ScenarioError, StackError
 from harness.model.fault import Fault
 from harness.model.faults import FAULTS
 from harness.model.service_faults import ServiceStaleCache
@@ -214,6 +214,17 @@ def test_a_replica_that_keeps_no_answers_gives_no_stale_ones(tmp_path: Path, clo
 def test_a_replica_that_is_poisoned_already_cannot_show_it(where: Where) -> None:
     injected(poison("fail"), where)
     with pytest.raises(CannotInject, match="primary has poison already"):
+        activate(ServiceStaleCache(), where).prepare()
+
+
+def test_a_replica_that_falls_silent_meanwhile_cannot_show_it(where: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(self: FakeService, process: TargetProcess, fault: str) -> bool:
+        if fault == "poison":
+            raise StackError("no answer within 0.8 s")
+        return False
+
+    monkeypatch.setattr(FakeService, "has", silent)
+    with pytest.raises(CannotInject, match="no answer"):
         activate(ServiceStaleCache(), where).prepare()
 
 
