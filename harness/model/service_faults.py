@@ -97,7 +97,9 @@ class ServiceLeakMemory(LastingServiceFault):
 
     kind: Literal["service.leak_memory"] = "service.leak_memory"
     mb: Annotated[int, Interval(ge=8, le=65536)] = 256
-    """How much, in MiB. More than the host has to spare is refused when the fault is due."""
+    """How much at once, in MiB. More than the host has to spare is refused when the fault is due."""
+    kb_per_request: Annotated[int, Interval(ge=0, le=1024)] = 0
+    """How much more with every request, in KiB."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -422,5 +422,5 @@ def test_a_replica_is_told_the_parameters_by_their_names() -> None:
     assert ServiceHang().arguments == {}
     assert ServiceCrash(exit_code=3).arguments == {"exit_code": 3, "where": "server"}
     assert ServicePoison(marker="x").arguments == {"marker": "x", "effect": "crash"}
-    assert ServiceLeakMemory(mb=9).arguments == {"mb": 9}
+    assert ServiceLeakMemory(mb=9, kb_per_request=4).arguments == {"mb": 9, "kb_per_request": 4}
     assert ServiceTruncateStream(events=2).arguments == ServiceStallStream(events=2).arguments == {"events": 2}
