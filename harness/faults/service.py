@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from harness.faults.base import CannotInject, Proof
 from harness.faults.on_demand import NO_TOKEN_S, SILENCE_S, OnDemand
 from harness.faults.process import ProcessFault
@@ -137,7 +139,20 @@ class Crash(KillEngine):
 
 
 class LeakMemory(OnDemand):
-    """The replica's fault `leak_memory`."""
+    """The replica's fault `leak_memory`. One that grows with every request ends before the host has nothing to spare."""
+
+    _ended_for_the_host = False
+
+    def keep(self) -> None:
+        if not self._ended_for_the_host and self.stack.service.spare_mb() < SPARE_MB:
+            self._ended_for_the_host = True
+            with suppress(StackError):  # its inverse tries again
+                self.stack.service.end(self.victim, self.name)
+
+    def lost(self) -> str | None:
+        if self._ended_for_the_host:
+            return f"the host had less than {SPARE_MB} MiB to spare, so the leak was ended"
+        return super().lost()
 
     def prepare(self) -> Inverse:
         wanted_mb, spare_mb = self.parameters(ServiceLeakMemory).mb, self.stack.service.spare_mb()

@@ -191,6 +191,18 @@ def test_more_memory_than_the_host_can_spare_is_not_leaked(where: Where, monkeyp
         activate(ServiceLeakMemory(mb=256), where).prepare()
 
 
+def test_a_leak_that_grows_ends_before_the_host_has_nothing_to_spare(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = injected(ServiceLeakMemory(mb=8, kb_per_request=1024), where)
+    fault.keep()
+    assert where.stack.service.has(fault.victim, "leak_memory")
+    monkeypatch.setattr(FakeService, "spare_mb", lambda self: 511.0)
+    fault.keep()
+    assert not where.stack.service.has(fault.victim, "leak_memory")
+    assert fault.lost() == "the host had less than 512 MiB to spare, so the leak was ended"
+
+
 @pytest.mark.parametrize("code", [0, 1, 70, 139])
 def test_a_crash_is_proven_by_the_status_that_its_supervisor_saw(where: Where, code: int) -> None:
     fault = activate(ServiceCrash(exit_code=code), where)
