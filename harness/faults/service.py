@@ -139,7 +139,7 @@ class Crash(KillEngine):
 
 
 class LeakMemory(OnDemand):
-    """The replica's fault `leak_memory`. One that grows with every request ends before the host has nothing to spare."""
+    """The replica's fault `leak_memory`, which ends before the host has nothing to spare: it may grow by itself."""
 
     _ended_for_the_host = False
 
