@@ -50,7 +50,7 @@ class GatewayIsolation:
         finally:
             connection.close()
         if response.status != 200:
-            error = said.get("error") if isinstance(said, dict) else None
-            reason = error.get("message") if isinstance(error, dict) else "no reason given"
+            told = said.get("error") if isinstance(said, dict) else None
+            reason = told.get("message") if isinstance(told, dict) else "no reason given"
             raise ReleaseError(f"the gateway at {self.address} refused with {response.status}: {reason}")
         return said
