@@ -38,6 +38,7 @@ from harness.stack.base import RunContext, Stack
 from harness.stack.external.access import Access, Reached
 from harness.stack.fake.stack import FakeStack
 from harness.stack.owned import RUN_LABEL, identify, owned_processes
+from harness.stack.switches import Switched
 from harness.store.folder import RunFolder
 from harness.store.registry import LiveRun, Registry
 
@@ -69,7 +70,9 @@ class Session:
 
 def facts(stack: Stack, replay: str = "") -> TargetFacts:
     """What the planner needs to know of a stack; `replay`: more words for the command that repeats the plan."""
-    return TargetFacts(stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links(), replay)
+    switches = stack.switches() if isinstance(stack, Switched) else {}
+    links = stack.links()
+    return TargetFacts(stack.name, stack.capabilities, stack.describe(), stack.prompts(), links, replay, switches)
 
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:

@@ -105,7 +105,7 @@ class LogExcerpt:
 class Stages:
     """The four stages of a recovery as moments, in seconds after the fault's begin. None: not seen."""
 
-    detect_s: float | None = None  # first missed beat
+    detect_s: float | None = None  # first missed beat, open breaker or ejection
     isolate_s: float | None = None  # last request routed to the replica
     restore_s: float | None = None  # the replica says that it is ready
     verify_s: float | None = None  # traffic admitted to it again

@@ -20,11 +20,11 @@ from harness.model.fault import Fault
 from harness.model.faults import FAULTS, ProcessKill, ProcessPause, ProcessStop
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault
 from harness.model.scenario import Scenario
-from harness.model.service_faults import ServiceFault, ServiceSlowLoad
+from harness.model.service_faults import ServiceFault, ServiceSlowLoad, ServiceStaleCache
 from harness.model.supervision import OPTIONS_OF
 from harness.model.threshold_profiles import PROFILES
 from harness.model.weights_faults import WeightsFault
-from harness.plan.clashes import clash_of_absence
+from harness.plan.clashes import clash_of_absence, ends_engine
 from harness.plan.expect import expect_problems
 from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.resource_clashes import resource_clash, too_small
@@ -161,6 +161,8 @@ def _clash(one: Fault, other: Fault) -> str | None:
 
 def _service_clash(one: Fault, other: Fault) -> str | None:
     """A fault of the service lives in its process: what stops or replaces that ends it, or keeps it from its end."""
+    if any(isinstance(fault, ServiceStaleCache) for fault in (one, other)) and any(map(ends_engine, (one, other))):
+        return None  # kept answers are the server's, and outlive the engine that gave them
     if isinstance(one, ServiceFault) and isinstance(other, ServiceFault):
         return f"{other.on} has {one.kind} already then, and one fault would be taken for the other"
     restarts = isinstance(other, WeightsFault) and other.restart_after_s is not None

@@ -26,7 +26,7 @@ from harness.stack.compose.haproxy import HAPROXY, behind_haproxy, not_served_by
 from harness.stack.compose.prometheus import save_targets, with_prometheus
 from harness.stack.compose.up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.containers.events import ContainerTail
-from harness.stack.containers.project import OVERRIDE, USER, override, own, project_name
+from harness.stack.containers.project import OVERRIDE, USER, override, own, project_name, with_switches
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
 from harness.stack.reference.held_weights import held_weights
@@ -37,6 +37,7 @@ from harness.stack.reference.readiness import not_served
 from harness.stack.reference.service import make_private, remove_private
 from harness.stack.reference.settings import PORTS, REPLICAS, laid_out
 from harness.stack.reference.witness import Scene, Witness
+from harness.stack.switches import switches_in
 from harness.stack.target_signals import server_below
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ __all__ = ["ComposeSettings", "ComposeStack"]
 
 COMPOSE_FOLDER = Path(__file__).parents[3] / "compose"
 RESTARTS_MAX = 3  # of one container before it was ever ready: what fails that often at its start will fail again
+COMPOSE_VARIABLES = ("HARNESS_IMAGE", "HARNESS_REPLICA_CPUS", "HARNESS_REPLICA_MEMORY")  # that change the target
 DOWN = {"exited": "has exited", "dead": "is dead", "created": "was not started", "paused": "is paused"}
 
 
@@ -83,6 +85,10 @@ class ComposeStack(ContainerHandles):
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container with its own copy of {self._model}, mounted read-only")
+
+    def switches(self) -> Mapping[str, str]:
+        """Those of the target, which are passed on by name, and those that compose.yaml itself asks for."""
+        return switches_in(os.environ, COMPOSE_VARIABLES)
 
     def up(self, run: RunContext) -> None:
         from harness.stack.containers.admin import ContainerAdmin
@@ -215,6 +221,7 @@ class ComposeStack(ContainerHandles):
         ports = self._ports = laid_out(held.ports)
         file = self._folder / OVERRIDE
         parts = with_clocks(override(run, own(), ports, models, opened=self._opened), run)
+        parts = with_switches(parts, super().switches())
         parts = behind_haproxy(parts) if self._haproxy else parts
         parts = with_prometheus(parts) if self._settings.prometheus else parts
         file.write_text(json.dumps(parts, indent=1), encoding="utf-8")

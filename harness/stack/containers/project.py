@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from harness.stack.owned import RUN_LABEL, identify
 from harness.stack.reference.settings import REPLICAS, Ports, PrivateFiles, options, private_files, proxy_seed
 
 __all__ = ["INSIDE", "LINK_PORTS", "OVERRIDE", "OWNER", "RUN", "SERVICES", "USER", "Owner", "override", "own",
-           "project_name"]  # fmt: skip
+           "project_name", "with_switches"]  # fmt: skip
 
 OVERRIDE = "compose.override.json"  # in the run's folder, below stack/
 RUN = "reliability-harness.run"  # labels of everything that a run makes
@@ -83,6 +83,16 @@ def override(
     services["toxiproxy"] = {**shared, "ports": published, "command": _proxy(run)}
     networks = {name: {"labels": labels} for name in ("app", "edge", "front")}
     return {"services": services, "networks": networks}
+
+
+def with_switches(parts: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The same override, in which replicas and gateway get variables of Compose's own environment; no file has them."""
+    passed_on, servers = dict.fromkeys(names), {*REPLICAS, "gateway"}
+    services = {
+        name: {**service, "environment": {**service["environment"], **passed_on}} if name in servers else service
+        for name, service in parts["services"].items()
+    }
+    return {**parts, "services": services}
 
 
 def _replica(name: str, target: TargetOptions, *, opened: bool) -> list[str]:
