@@ -132,6 +132,7 @@ def _context(plan: Plan, folder: RunFolder, run_id: str, origin_s: float) -> Run
 def judge_folder(folder: RunFolder) -> Verdict:
     """Judge a recorded run, by today's rules, and write its verdict and reports."""
     from harness.analysis.judge import judge  # here, since pandas takes half a second; see _import_ahead
+    from harness.log_evidence import with_log_evidence
     from harness.render.words import worst_first
     from harness.store.logs import excerpts
 
@@ -140,6 +141,7 @@ def judge_folder(folder: RunFolder) -> Verdict:
     worst = worst_first(verdict.episodes)
     logs = excerpts(folder.stack, history.header, float(verdict.run["schedule_begin_s"]), worst)
     verdict = replace(verdict, logs=logs, resources=_resources(folder, verdict))
+    verdict = with_log_evidence(verdict, folder, history)
     render_folder(folder, verdict)
     return verdict
 

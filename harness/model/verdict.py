@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from harness.model.log_evidence import LogEvidence
+
 __all__ = [
     "Advice",
     "Corruption",
@@ -212,3 +214,4 @@ class Verdict:
     latency_by_phase: Mapping[str, list[Any]] = field(default_factory=dict)
     logs: tuple[LogExcerpt, ...] = ()  # of the worst episodes
     resources: tuple[ResourceUse, ...] = ()  # nothing: no Prometheus watched the run
+    log_evidence: LogEvidence | None = None  # None: there are no logs; never part of outcome or findings

@@ -202,6 +202,7 @@ def _decorate(axes: Axes, frame: _Frame, verdict: Verdict) -> None:
     )
     _phases(axes, frame, [mark for mark in verdict.marks if mark["kind"] == "phase"])
     _faults(axes, frame, [mark for mark in verdict.marks if mark["kind"] == "fault"])
+    _unusual(axes, frame, [mark for mark in verdict.marks if mark["kind"] == "unusual"])
     for kind, shape in _MARKERS.items():
         moments = [mark["begin_s"] for mark in verdict.marks if mark["kind"] == kind]
         if moments and (kind == "recovered" or len(moments) * _ROOM < frame.width):
@@ -242,6 +243,13 @@ def _faults(axes: Axes, frame: _Frame, faults: Sequence[Mapping[str, Any]]) -> N
         words = next((text for text in (full, number) if len(text) * _LETTER + 4 <= room), "")
         if words:
             add_text(axes, (mark["begin_s"], frame.above(22)), words, across, color=paint("fault-edge"))
+
+
+def _unusual(axes: Axes, frame: _Frame, marks: Sequence[Mapping[str, Any]]) -> None:
+    """A bar along the plot's upper edge where the logs are unlike the baseline's."""
+    across = axes.get_xaxis_transform()
+    bars = [(mark["begin_s"], frame.above(-1), mark["end_s"], frame.above(-5)) for mark in marks]
+    add_boxes(axes, bars, paint("ink"), transform=across, zorder=4.5)
 
 
 def _round_ticks(highest: float) -> list[float]:
