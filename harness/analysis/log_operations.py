@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = ["operation_of"]
 
+GOOD = (None, "ok", "answered")  # replica, gateway: nothing more than the status says
 KIND_MAX = 80  # characters; what differs only later is one kind
 _WEB_SERVER = re.compile(r'"([A-Z]{3,7}) (\S{1,300}) HTTP/[\d.]{1,3}" (\d{3})\b')  # Apache, nginx, uvicorn
 _CHANGING = re.compile(r"0x[0-9a-fA-F]+|[0-9a-f]{8,}|\d+")
@@ -24,7 +25,7 @@ def operation_of(text: str) -> tuple[str, str | None]:
     if begin >= 0 and (row := _json(text[begin:])) is not None and row.get("log") == "access":
         status, outcome = row.get("status"), row.get("outcome")
         code = "left" if status is None else str(status)[:3]
-        code = code if outcome in (None, "ok") or code == outcome else f"{code} {str(outcome)[:20]}"
+        code = code if outcome in GOOD or code == outcome else f"{code} {str(outcome)[:20]}"
         return f"{row.get('method')} {_path(str(row.get('path')))} {code}", code
     if found := _WEB_SERVER.search(text):
         return f"{found.group(1)} {_path(found.group(2))} {found.group(3)}", found.group(3)

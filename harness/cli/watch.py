@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from harness.archive import read_verdict
 from harness.model.errors import HarnessError
 from harness.record.append import being_written
 from harness.record.clock import Clock, SystemClock
@@ -21,6 +22,7 @@ from harness.watch import RunView, Watching, view_lines
 __all__ = ["watch"]
 
 EVERY_S = 0.5
+VERDICT_WITHIN_S = 30.0  # after the run's end, before nobody waits for it any more
 
 
 @click.command(short_help="Show how a run is going, from another terminal.")
@@ -36,13 +38,36 @@ def watch(run: str | None, once: bool) -> int:
     folder = _chosen(run)
     watching, clock = Watching(RunFolder(folder)), SystemClock()
     if once:
-        click.echo("\n".join(view_lines(watching.look(clock.now()))))
+        view = watching.look(clock.now())
+        click.echo("\n".join([*view_lines(view), *(_end_lines(folder) if view.ended else [])]))
         return 0
-    console = Console(highlight=False)
+    console, seen = Console(highlight=False), 0
     with Live(console=console, refresh_per_second=4, transient=False) as live:
         for view in _views(watching, folder, clock):
-            live.update(Group(*(Text(line) for line in view_lines(view))))
+            # Cut, not wrapped: a view that changes its height cannot be read.
+            live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in view_lines(view))))
+            seen += 1
+    if seen > 1 and view.ended:  # it ended before our eyes, and is being judged
+        _wait_for_verdict(folder, clock)
+    click.echo("\n".join(_end_lines(folder)))
     return 0
+
+
+def _wait_for_verdict(folder: Path, clock: Clock) -> None:
+    give_up_s = clock.now() + VERDICT_WITHIN_S
+    wanted = [folder / "verdict.json", folder / "report.html"]
+    while clock.now() < give_up_s and not all(path.exists() for path in wanted):
+        clock.sleep(EVERY_S)
+
+
+def _end_lines(folder: Path) -> list[str]:
+    """The verdict, if there is one yet, and where it can be read."""
+    report = f"report    {folder / 'report.html'}"
+    try:
+        verdict = read_verdict(folder)
+    except HarnessError:
+        return [f"next      harness judge {folder}"]
+    return [f"verdict   {verdict.outcome.upper()}: {' '.join(verdict.reason.split())}", report]
 
 
 def _views(watching: Watching, folder: Path, clock: Clock) -> Iterator[RunView]:

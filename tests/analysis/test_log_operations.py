@@ -17,6 +17,7 @@ def row(**fields: object) -> str:
     ("text", "expected"),
     [
         (row(status=200, outcome="ok"), ("POST /v1/chat 200", "200")),
+        (row(status=200, outcome="answered"), ("POST /v1/chat 200", "200")),
         (row(status=200, outcome="truncated"), ("POST /v1/chat 200 truncated", "200 truncated")),
         (row(status=503, outcome="503"), ("POST /v1/chat 503", "503")),
         (row(status=None), ("POST /v1/chat left", "left")),
