@@ -175,10 +175,12 @@ def needs_of(faults: Sequence[Fault]) -> dict[str, frozenset[Capability]]:
 def _import_ahead(plan: Plan) -> None:
     """What judging and rendering import takes 1.5 s, which nobody waits for in the warm-up; no fault should, either."""
     import harness.analysis.judge
+    import harness.analysis.log_forest as forest
     import harness.monitor.reader
     import harness.render.charts
     import harness.store.requests
 
+    forest.import_ahead(plan.scenario.phases.baseline_s)
     if any(isinstance(fault, NetworkFault) for fault in plan.scenario.faults):
         import harness.stack.toxiproxy_api  # noqa: F401
 

@@ -17,10 +17,10 @@ from importlib.util import find_spec
 import numpy as np
 
 from harness.analysis.frame import Floats
-from harness.analysis.log_windows import FEATURES, RANGES, LogWindows, features_in_words
+from harness.analysis.log_windows import FEATURES, RANGES, WINDOW_S_MIN, LogWindows, features_in_words
 from harness.model.log_evidence import LogEvidence, LogMark
 
-__all__ = ["BASELINE_WINDOWS_MIN", "evidence_of", "scores_of"]
+__all__ = ["BASELINE_WINDOWS_MIN", "evidence_of", "import_ahead", "scores_of"]
 
 WEIGHT_COLUMNS = {"frequency": 8, "entropy": 7, "likeness": 5}  # seed 97: 0.4, 0.35, 0.25
 BASELINE_WINDOWS_MIN = 20
@@ -41,6 +41,12 @@ def evidence_of(windows: LogWindows, seed: int) -> LogEvidence:
     marks = _marks(rows, rest, unusual, windows)
     marked = int(unusual.sum())
     return LogEvidence(windows.window_s, after, n, "", marks[:MARKS_MAX], marked, round(after / (n + 1), 1))
+
+
+def import_ahead(baseline_s: float) -> None:
+    """Import what takes a second, if it is there and a run with such a baseline will need it."""
+    if baseline_s >= BASELINE_WINDOWS_MIN * WINDOW_S_MIN and find_spec("sklearn") is not None:
+        import sklearn.ensemble  # noqa: F401
 
 
 def _why_not(windows: LogWindows) -> str:

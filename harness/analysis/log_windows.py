@@ -17,7 +17,7 @@ from harness.analysis.frame import Floats
 from harness.analysis.log_operations import operation_of
 from harness.model.log_evidence import LogRecord
 
-__all__ = ["FEATURES", "RANGES", "WINDOWS_MAX", "LogWindows", "features_in_words", "window_length_s"]
+__all__ = ["FEATURES", "RANGES", "WINDOWS_MAX", "WINDOW_S_MIN", "LogWindows", "features_in_words", "window_length_s"]
 
 FEATURES = ("frequency", "entropy", "likeness")
 RANGES = ((-6.0, 6.0), (0.0, 2.0), (0.0, 1.0))

@@ -29,7 +29,7 @@ from harness.stack.haproxy import HAPROXY, behind_haproxy, not_served_by_haproxy
 from harness.stack.held_weights import held_weights
 from harness.stack.local_links import LocalLinks
 from harness.stack.local_service import make_private, remove_private
-from harness.stack.local_settings import PORTS, REPLICAS, laid_out
+from harness.stack.local_settings import LOGS, PORTS, REPLICAS, laid_out
 from harness.stack.model_source import asked, check_model, copy_model
 from harness.stack.orders import Orders
 from harness.stack.owned import identify, kill_owned
@@ -96,6 +96,9 @@ class ComposeStack(ContainerHandles):
             for folder in set(models.values()):
                 copy_model(self._model, folder)
                 folder.chmod(0o755)  # for the user in the container
+            logs = self._folder / LOGS
+            logs.mkdir(exist_ok=True)
+            logs.chmod(0o777)  # the user in the containers writes into it, and is nobody here
             if self._opened:
                 make_private(self._folder, REPLICAS, USER)
             self._start(self._run, models)

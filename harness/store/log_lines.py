@@ -18,7 +18,7 @@ from harness.store.logs import clean
 
 __all__ = ["BYTES_MAX", "StackLogs"]
 
-BYTES_MAX = 64 * 2**20
+BYTES_MAX = 32 * 2**20  # some 5 s of work
 PIECE_BYTES = 8 * 1024  # short, so that every second of a log is met; whole files are read in larger ones
 BLOCK_BYTES = 2**20
 TEXT_MAX = 2000  # characters of a line; an access line has some 350

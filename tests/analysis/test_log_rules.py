@@ -31,6 +31,12 @@ def test_it_goes_on_holding_while_lines_follow_within_a_window_and_then_anew() -
     assert [(hit.begin_s, hit.end_s, hit.lines) for hit in found] == [(1, 11, 4), (40, 41, 2)]
 
 
+@pytest.mark.parametrize("pattern", ["Fails|never", "F.ils", r"\bfails$"])
+def test_words_and_expressions_match_upper_and_lower_case_alike(pattern: str) -> None:
+    assert len(held(LogRule(name="n", pattern=pattern), [1], text="it FAILS")) == 1
+    assert held(LogRule(name="n", pattern=pattern), [1], text="it works") == ()
+
+
 def test_lines_of_two_logs_are_not_added_up() -> None:
     watch = RuleWatch((LogRule(name="n", pattern="x", at_least=2),), BEGIN_S, BEGIN_S + 10)
     watch.add(LogRecord(BEGIN_S + 1, "a.log", "x"))
