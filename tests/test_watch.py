@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import call
 from harness.record.append import AppendLog, being_written
+from harness.stack.owned import identify
 from harness.store.folder import RunFolder
+from harness.store.registry import LiveRun, Registry, registry_folder
 from harness.watch import Watching, view_lines
 from tests.fake_run import run_fake
 
@@ -109,6 +112,23 @@ def test_the_end_says_the_verdict_and_where_to_read_more(tmp_path: Path, capsys:
     said = capsys.readouterr().out
     assert f"report    {folder.path / 'report.html'}" in said
     assert "verdict   " in said
+
+
+def test_without_a_name_the_newest_run_that_goes_on_is_shown_and_the_others_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry, me = Registry(registry_folder(os.environ)), identify(os.getpid())
+    assert me is not None
+    folders = {name: run_fake(tmp_path / name, KILL) for name in ("1-old", "2-new", "3-over")}
+    for name, folder in folders.items():
+        registry.add(LiveRun(name, str(folder.path), os.getpid(), me.started))
+    logs = [AppendLog(folders[name].events) for name in ("1-old", "2-new")]
+    assert call(["watch", "--once"]) == 0
+    said = capsys.readouterr()
+    for log in logs:
+        log.close()
+    assert said.err == "also alive: 1-old; name one to watch it\n"
+    assert f"harness judge {folders['2-new'].path}" in said.out
 
 
 def told_by(folder: RunFolder, *events: dict[str, object]) -> str:

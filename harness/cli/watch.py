@@ -85,6 +85,11 @@ def _chosen(run: str | None) -> Path:
     if run is None:
         if not live:
             raise HarnessError("no run is alive on this machine: name a run's folder to see how it went")
+        # A run that is over is registered until everything is cleaned up.
+        live = [one for one in live if being_written(Path(one.folder) / "events.jsonl")] or live
+        others = ", ".join(one.run_id for one in live[:-1])
+        if others:
+            click.echo(f"also alive: {others}; name one to watch it", err=True)
         return Path(live[-1].folder)
     return _named(run, live)
 
