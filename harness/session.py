@@ -135,6 +135,7 @@ def _context(plan: Plan, folder: RunFolder, run_id: str, origin_s: float) -> Run
 def judge_folder(folder: RunFolder) -> Verdict:
     """Judge a recorded run, by today's rules, and write its verdict and reports."""
     from harness.analysis.judge import judge  # here, since pandas takes half a second; see _import_ahead
+    from harness.log_evidence import with_log_evidence
     from harness.render.words import worst_first
     from harness.store.logs import excerpts
 
@@ -143,6 +144,7 @@ def judge_folder(folder: RunFolder) -> Verdict:
     worst = worst_first(verdict.episodes)
     logs = excerpts(folder.stack, history.header, float(verdict.run["schedule_begin_s"]), worst)
     verdict = replace(verdict, logs=logs, resources=_resources(folder, verdict))
+    verdict = with_log_evidence(verdict, folder, history)
     render_folder(folder, verdict)
     return verdict
 
@@ -176,10 +178,12 @@ def needs_of(faults: Sequence[Fault]) -> dict[str, frozenset[Capability]]:
 def _import_ahead(plan: Plan) -> None:
     """What judging and rendering import takes 1.5 s, which nobody waits for in the warm-up; no fault should, either."""
     import harness.analysis.judge
+    import harness.analysis.log_forest as forest
     import harness.monitor.reader
     import harness.render.charts
     import harness.store.requests
 
+    forest.import_ahead(plan.scenario.phases.baseline_s)
     if any(isinstance(fault, NetworkFault) for fault in plan.scenario.faults):
         import harness.stack.toxiproxy_api  # noqa: F401
 

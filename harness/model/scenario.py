@@ -12,6 +12,7 @@ from harness.model.expectation import Expected, Half, Known
 from harness.model.external import External
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
 from harness.model.limit import Limit
+from harness.model.log_evidence import LogRule
 from harness.model.target import TargetOptions
 from harness.model.threshold_profiles import ThresholdProfile
 
@@ -127,6 +128,8 @@ class Scenario:
     """Limits on what the service does; judged by intervals."""
     steady_state: SteadyState = field(default_factory=SteadyState)
     stop_if: StopIf = field(default_factory=StopIf)
+    log_rules: tuple[LogRule, ...] = ()
+    """More rules to hold the target's logs against; what holds is shown in the report, never part of a verdict."""
     expect: Known | Expected = "pass"
     """The known verdict on the reference target, for --as-expected; and what must happen on the two halves of its
     control pair, for --pairs."""

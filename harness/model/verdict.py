@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from harness.model.log_evidence import LogEvidence
+
 __all__ = [
     "Advice",
     "Corruption",
@@ -173,16 +175,18 @@ class PhaseResult:
 
 @dataclass(frozen=True)
 class ResourceUse:
-    """What one server's own process used under load, as a Prometheus beside the run saw it. None: it told nothing."""
+    """What one server used under load, as a Prometheus beside the run saw it. None: it told nothing."""
 
     source: str
-    resident_mb_baseline: float | None  # MiB, median
+    resident_mb_baseline: float | None  # of its own process: MiB, median
     resident_mb_max: float | None
     cpu_cores_mean: float | None  # with restarts a lower bound
     open_fds_max: float | None
     running_max: float | None  # requests in the engine
     waiting_max: float | None  # requests in its queue
     unseen_s: float  # for how long no scrape of it succeeded
+    engine_mb_baseline: float | None = None  # of its engine's process, which may be the same one: MiB, median
+    engine_mb_max: float | None = None
 
 
 @dataclass(frozen=True)
@@ -212,3 +216,4 @@ class Verdict:
     latency_by_phase: Mapping[str, list[Any]] = field(default_factory=dict)
     logs: tuple[LogExcerpt, ...] = ()  # of the worst episodes
     resources: tuple[ResourceUse, ...] = ()  # nothing: no Prometheus watched the run
+    log_evidence: LogEvidence | None = None  # None: there are no logs; never part of outcome or findings

@@ -22,6 +22,7 @@ QUANTITIES: Mapping[str, str] = {
     "ttft_s_mean": "seconds to the first token, mean of the last 30 s",
     "up": "1 while the last scrape succeeded",
     "resident_bytes": "memory of the process",
+    "engine_resident_bytes": "memory of the engine's process, which may be another one",
     "cpu_s_total": "processor time of the process, in seconds",
     "open_fds": "open descriptors of the process",
     "cgroup_bytes": "memory of its control group, page cache included",
@@ -58,6 +59,7 @@ KINDS: Mapping[str, Mapping[str, str]] = {
         "tokens_total": _sum("target_generated_tokens_total"),
         "progress_total": _sum("target_generated_tokens_total"),
         "ttft_s_mean": _mean("target_ttft_seconds"),
+        "engine_resident_bytes": _sum("target_engine_resident_bytes"),
     },
     "vllm": {
         "running": _sum("vllm:num_requests_running"),

@@ -9,6 +9,7 @@ from harness.model.request import Outcome
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render import numbers, pages, words
 from harness.render.headline import headline
+from harness.render.log_evidence import log_section
 from harness.render.resources import resource_cells
 
 __all__ = ["to_html"]
@@ -54,6 +55,7 @@ def to_html(verdict: Verdict) -> str:
         "run_facts": _run_facts(verdict),
         "bin_s": _bin(verdict.series),
         "ADVICE_SHOWN": ADVICE_SHOWN,
+        "log_section": log_section(verdict),
     }
     return pages.fill("report.html.j2", values, made)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render.headline import headline, run_id
+from harness.render.log_evidence import HIT_COLUMNS, hit_cells, unusual_words
 from harness.render.numbers import NOTHING, count, interval
 from harness.render.resources import RESOURCE_COLUMNS, resource_cells
 from harness.render.words import SYMBOLS, corruption_cells, worst_first
@@ -31,6 +32,7 @@ def to_markdown(verdict: Verdict) -> str:
         *_corruptions(verdict),
         *_findings(verdict),
         *_resources(verdict),
+        *_log_evidence(verdict),
         *_limits(verdict),
         *_replay(verdict),
     ]
@@ -106,6 +108,16 @@ def _resources(verdict: Verdict) -> Iterator[str]:
     if verdict.resources:
         yield "### What the servers used"
         yield table(RESOURCE_COLUMNS, resource_cells(verdict))
+
+
+def _log_evidence(verdict: Verdict) -> Iterator[str]:
+    found = verdict.log_evidence
+    if found is None:
+        return
+    yield "### What the logs point to (no part of the verdict)"
+    yield escaped(unusual_words(found))
+    if found.hits:
+        yield table(HIT_COLUMNS, hit_cells(found)[:_ADVICE_SHOWN])
 
 
 def _limits(verdict: Verdict) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from harness.model.errors import RunFolderError
+from harness.model.log_evidence import LogEvidence, LogMark, RuleHit
 from harness.model.verdict import (
     Advice,
     Corruption,
@@ -96,8 +97,16 @@ def _verdict(data: dict[str, Any]) -> Verdict:
                 for x in data.get("logs", ())
             ),
             "resources": tuple(ResourceUse(**x) for x in data.get("resources", ())),
+            "log_evidence": _log_evidence(data.get("log_evidence")),
         }
     )
+
+
+def _log_evidence(data: dict[str, Any] | None) -> LogEvidence | None:
+    if data is None:
+        return None
+    marks, hits = (LogMark(**x) for x in data["marks"]), (RuleHit(**x) for x in data["hits"])
+    return LogEvidence(**{**data, "marks": tuple(marks), "hits": tuple(hits), "notes": tuple(data["notes"])})
 
 
 def _episode(data: dict[str, Any]) -> EpisodeResult:

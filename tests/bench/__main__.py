@@ -30,6 +30,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "judging": "judging",
     "simulator": "simulator",
     "index": "index_of_runs",
+    "log_marks": "log_marks",
     "overhead": "overhead",
     "request_bytes": "request_bytes",
     "gateway_latency": "gateway_latency",

@@ -35,7 +35,7 @@ from harness.stack.reference.model_source import asked, check_model, copy_model
 from harness.stack.reference.orders import Orders
 from harness.stack.reference.readiness import not_served
 from harness.stack.reference.service import make_private, remove_private
-from harness.stack.reference.settings import PORTS, REPLICAS, laid_out
+from harness.stack.reference.settings import LOGS, PORTS, REPLICAS, laid_out
 from harness.stack.reference.witness import Scene, Witness
 from harness.stack.switches import switches_in
 from harness.stack.target_signals import server_below
@@ -103,6 +103,9 @@ class ComposeStack(ContainerHandles):
             for folder in set(models.values()):
                 copy_model(self._model, folder)
                 folder.chmod(0o755)  # for the user in the container
+            logs = self._folder / LOGS
+            logs.mkdir(exist_ok=True)
+            logs.chmod(0o777)  # the user in the containers writes into it, and is nobody here
             if self._opened:
                 make_private(self._folder, REPLICAS, USER)
             self._start(self._run, models)
