@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.campaign.run_journal import LegEnd, RunJournal, Unfinished
-from harness.campaign.soak_night import Field, record_run, scheduled_plan
+from harness.campaign.soak_night import Field, record_run, scheduled_plan, watched_session
 from harness.model.errors import RunBroken, RunFolderError
 from harness.model.soak import SoakFile
 from harness.model.soak_trials import Night
 from harness.plan.make_plan import Drawn
 from harness.record.append import being_written
-from harness.session import Session, Watcher, run_session
+from harness.session import Session, Watcher
 from harness.soak.real_time import Leg, Moment, draw_moments, leg_schedule, next_leg
 from harness.soak.schedule import NightSchedule
 from harness.stack.base import Stack
@@ -107,7 +107,7 @@ def _run_leg(it: RealTime, what: tuple[Drawn, Session], run_id: str, watcher: Wa
     drawn, session = what
     clock = session.clock
     wall_s, now_s = clock.wall_s(), clock.now()
-    folder = run_session(drawn, session, run_id, watcher)
+    folder = watched_session(drawn, session, run_id, watcher)
     night = record_run(it.soak, folder, it.field, real_time=True)
     jump_s = (clock.wall_s() - wall_s) - (clock.now() - now_s)
     if abs(jump_s) > JUMP_S:

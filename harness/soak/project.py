@@ -15,6 +15,7 @@ from harness.soak.assumption import compression_finding
 from harness.soak.backtest import anchor, back_test
 from harness.soak.calendar import burn_down, calendars
 from harness.soak.describe import describe_types, improvements
+from harness.soak.drift import ageing_finding, drift_results, longest_stretch_h, nights_that_age
 from harness.soak.latency import merged, quantile_s
 from harness.soak.limits import what_it_does_not_show
 from harness.soak.months import DAY_S, MONTHS, Months, evaluate, project_months
@@ -27,10 +28,8 @@ __all__ = ["project", "seed_of"]
 PASS, FAIL, INCONCLUSIVE = VerdictOutcome.PASS, VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE
 
 
-def project(
-    soak: SoakFile, nights: Sequence[Night], seed: int | None = None, more: Sequence[Finding] = ()
-) -> SoakReport:
-    """Everything that can be said of the month. `more`: findings made elsewhere (ageing).
+def project(soak: SoakFile, nights: Sequence[Night], seed: int | None = None) -> SoakReport:
+    """Everything that can be said of the month.
 
     `seed` None: it follows from the trials, so that nobody can shop for one.
     """
@@ -41,7 +40,10 @@ def project(
     real = anchor(sample, nights, chosen)
     anchors = () if real is None else (real,)
     checked = (*back_test(soak, sample, chosen), *anchors, compression_finding(sample, chosen))
-    findings = (*_trials(soak, sample), *checked, *regression_findings(nights, chosen), *more)
+    ages = nights_that_age(sample.nights, nights)
+    ageing = drift_results(soak, ages)
+    worn = ageing_finding(soak, ages, ageing)
+    findings = (*_trials(soak, sample), *checked, *worn, *regression_findings(nights, chosen))
     types = describe_types(soak, sample, months)
     doubt = [finding for finding in findings if finding.outcome is INCONCLUSIVE]
     outcome = _outcome(objectives, findings)
@@ -68,8 +70,10 @@ def project(
         drift=_drift(sample),
         findings=findings,
         history=_history(soak, nights, sample),
-        limits=what_it_does_not_show(soak, sample, types),
+        limits=what_it_does_not_show(soak, sample, types, longest_stretch_h(ages)),
         facts=_facts(sample),
+        ageing=ageing,
+        not_sampled=tuple(dict.fromkeys(why for night in ages[-1:] for why in night.not_sampled)),
     )
 
 
