@@ -150,7 +150,7 @@ def _drift(sample: Sample) -> tuple[tuple[float, int, int, float], ...]:
 def _history(soak: SoakFile, nights: Sequence[Night], sample: Sample) -> tuple[HistoryRow, ...]:
     pooled = {night.run_id for night in sample.nights}
     rows = []
-    for night in sorted(nights, key=lambda one: (one.wall_begin, one.run_id)):
+    for night in nights:
         own = {one.name: [t for t in night.trials if t.fault_type == one.name and t.valid] for one in soak.faults}
         free = night.fault_free
         rows.append(

@@ -63,8 +63,11 @@ class Sample:
 
 
 def sample_of(soak: SoakFile, nights: Sequence[Night]) -> Sample:
-    """Pool what matches the latest night: build, configuration, host and stack. Real-time runs are anchors only."""
-    ordered = sorted((one for one in nights if not one.real_time), key=lambda one: (one.wall_begin, one.run_id))
+    """Pool what matches the latest night: build, configuration, host and stack. Real-time runs are anchors only.
+
+    `nights` come in their order, which the store knows and a clock that jumps does not.
+    """
+    ordered = [one for one in nights if not one.real_time]
     pooled, left_out = [], []
     for one in ordered:
         different = [
