@@ -36,7 +36,7 @@ def longest_stretch_h(nights: Sequence[Night]) -> float:
     return max((_hours(one) for night in nights for one in night.stretches), default=0.0)
 
 
-def drift_results(soak: SoakFile, nights: Sequence[Night]) -> tuple[DriftResult, ...]:
+def drift_results(soak: SoakFile, nights: Sequence[Night], confidence: float = CONFIDENCE) -> tuple[DriftResult, ...]:
     """One row for each source and quantity, by name; those of users first."""
     pieces: dict[tuple[str, str], Pieces] = {}
     for night in nights:
@@ -44,7 +44,7 @@ def drift_results(soak: SoakFile, nights: Sequence[Night]) -> tuple[DriftResult,
             for one in stretch.series:
                 pieces.setdefault((one.source, one.quantity), []).append((stretch, one))
     order = sorted(pieces, key=lambda key: (key[0] != "users", key))
-    return tuple(_result(soak, key, pieces[key], CONFIDENCE)[0] for key in order)
+    return tuple(_result(soak, key, pieces[key], confidence)[0] for key in order)
 
 
 def ageing_finding(soak: SoakFile, nights: Sequence[Night], rows: Sequence[DriftResult]) -> Iterator[Finding]:

@@ -59,8 +59,8 @@ def coverage(kind: str, repetitions: int, months: int, seed: int) -> Coverage:
     """Draw trials and counts from the truth, ask for intervals, look whether they hold."""
     rng = np.random.default_rng(seed)
     draw: Callable[[int], Floats] = {
-        "exponential": lambda size: rng.exponential(1.0, size),
-        "lognormal": lambda size: rng.lognormal(0.0, 1.0, size),
+        "exponential": lambda size: np.asarray(rng.exponential(1.0, size)),
+        "lognormal": lambda size: np.asarray(rng.lognormal(0.0, 1.0, size)),
     }[kind]
     truth = {"exponential": (1.0, np.log(2)), "lognormal": (float(np.exp(0.5)), 1.0)}[kind]
     new_months = _new_months(draw, rng)
