@@ -6,7 +6,7 @@ import dataclasses
 import errno
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.campaign.run_journal import LegEnd, RunJournal, Unfinished, boot_id
@@ -43,7 +43,7 @@ class RealTime:
     leg_s: float
     seed: str
     fresh_stack: Callable[[], Stack]  # a stack serves one run, and each leg is one
-    boot: str = field(default_factory=boot_id)
+    boot: str = dataclasses.field(default_factory=boot_id)
 
     @property
     def journal(self) -> RunJournal:

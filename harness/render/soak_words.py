@@ -109,6 +109,12 @@ def described_rows(report: SoakReport) -> Iterator[tuple[str, str, str]]:
         f"{lost['median']:,.0f} ({lost['low']:,.0f} to {lost['high']:,.0f})",
         f"of {report.requests_per_month:,.0f} in {report.days} days",
     )
+    months = known.get("latency_s_of_months") or {}
+    if months:
+        spans = [
+            f"{seconds(one['median'])} ({seconds(one['low'])} to {seconds(one['high'])})" for one in months.values()
+        ]
+        yield "response p50, p95, p99 of the month", ", ".join(spans), "of good requests; range of 95 % of the months"
     for where, words in (("fault_free", "without a fault"), ("during_trials", "in the trials")):
         values = [seconds(known[f"latency_s_p{q}_{where}"]) for q in (50, 95, 99)]
         yield f"response p50, p95, p99 {words}", ", ".join(values), "of good requests; as measured, no interval"

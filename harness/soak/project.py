@@ -20,6 +20,7 @@ from harness.soak.latency import merged, quantile_s
 from harness.soak.limits import what_it_does_not_show
 from harness.soak.months import DAY_S, MONTHS, Months, evaluate, project_months
 from harness.soak.objectives import judge_objectives
+from harness.soak.percentiles import month_percentiles
 from harness.soak.regressions import regression_findings
 from harness.soak.sample import Sample, sample_of
 
@@ -122,7 +123,7 @@ def _trials(soak: SoakFile, sample: Sample) -> Iterator[Finding]:
 
 
 def _described(soak: SoakFile, sample: Sample, months: Months) -> dict[str, object]:
-    """Rows that are no objectives. Percentiles are of what was measured; no interval: requests follow one another."""
+    """Rows that are no objectives. Measured percentiles have no interval: requests follow one another."""
     values = evaluate(months)
     lost = np.quantile(values["lost_s"] * soak.load.rate_per_s, [0.025, 0.5, 0.975])
     free = merged((one.latency_bins, 1.0) for one in sample.fault_free)
@@ -136,6 +137,7 @@ def _described(soak: SoakFile, sample: Sample, months: Months) -> dict[str, obje
         "fault_free_requests": sample.fault_free_requests,
         "fault_free_lost": sample.fault_free_lost,
         **latencies,
+        "latency_s_of_months": month_percentiles(sample, months),
         "in_flight_max_measured": max(
             (night.fault_free.in_flight_max for night in sample.nights if night.fault_free), default=0
         ),

@@ -27,6 +27,7 @@ class TypeSample:
     incidents: int
     censored: int
     thrown_out: int  # trials that prove nothing
+    rates: tuple[float, ...] = ()  # requests a second at which each was measured
 
     @property
     def n(self) -> int:
@@ -107,6 +108,7 @@ def _of_type(fault: FaultType, nights: Sequence[Night]) -> TypeSample:
         incidents=sum(one.incident for one, _ in valid),
         censored=sum(one.censored for one, _ in valid),
         thrown_out=len(found) - len(valid),
+        rates=tuple(night.rate_per_s for _, night in valid),
     )
 
 
