@@ -68,14 +68,23 @@ def watched_session(drawn: Drawn, session: Session, run_id: str, watcher: Watche
 
 
 def record_run(soak: SoakFile, folder: RunFolder, field: Field, *, real_time: bool = False) -> Night:
-    """Judge a run of trials and make its records. Raises RunFolderError for a folder that is no such run."""
+    """Judge a run of trials and make its records.
+
+    Raises RunFolderError for a folder that is no such run, and (then its cause is an OSError) when the disk refuses.
+    """
     history = folder.read()
     around: Circumstances = circumstances(
         soak, field.session.stack, field.model, history.header.commit, real_time=real_time
     )
     sampled, not_sampled = sampled_in(folder.stack)
     around = dataclasses.replace(around, sampled=sampled, not_sampled=not_sampled)
-    verdict = judge_folder(folder)
+    try:
+        verdict = judge_folder(folder)
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder.path} could not be judged ({error.strerror}): nothing is lost, the folder holds it all; make "
+            "room, then add it with 'harness soak add'"
+        ) from error
     try:
         return night_of(soak, history, verdict, around)
     except KeyError as error:

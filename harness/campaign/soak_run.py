@@ -154,19 +154,14 @@ def _recorded(it: RealTime, folder: RunFolder) -> Night:
     """
     try:
         return record_run(it.soak, folder, it.field, real_time=True)
-    except OSError as error:
-        raise _no_room(folder.path, error) from error
     except RunFolderError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_ROOM:
-            raise _no_room(folder.path, error.__cause__) from error
-        raise
-
-
-def _no_room(folder: Path, error: OSError) -> RunBroken:
-    return RunBroken(
-        f"{folder}: the leg could not be judged ({error.strerror}); it is recorded, and nothing is lost: make room, "
-        "then go on with 'harness soak run --resume'"
-    )
+        refused = error.__cause__
+        if not isinstance(refused, OSError) or refused.errno not in NO_ROOM:
+            raise
+        raise RunBroken(
+            f"{folder.path}: the leg could not be judged ({refused.strerror}); it is recorded, and nothing is lost: "
+            "make room, then go on with 'harness soak run --resume'"
+        ) from error
 
 
 def _slim(folder: RunFolder) -> None:

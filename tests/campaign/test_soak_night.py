@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.campaign.run_journal import LegEnd, RunJournal, boot_id
-from harness.campaign.soak_night import Field, measure_night, plan_night
+from harness.campaign.soak_night import Field, measure_night, plan_night, record_run
 from harness.campaign.soak_run import RealTime, free_room, run_real_time
 from harness.model.errors import RunBroken, RunFolderError
 from harness.model.soak import SoakFile
@@ -20,6 +20,7 @@ from harness.soak.parse import parse_soak
 from harness.soak.real_time import Leg
 from harness.soak.sample import sample_of
 from harness.stack.fake import FakeStack
+from harness.store.folder import RunFolder
 from harness.store.registry import Registry
 from harness.store.trials import TrialStore
 
@@ -248,6 +249,17 @@ def test_a_disk_that_is_full_when_a_leg_is_judged_loses_nothing(
     assert run_real_time(it, lambda _: watcher(), lambda: f"leg-{next(again)}", lambda _: None)
     nights, _ = it.field.store.read()
     assert nights[0].run_id == "leg-01" and sum(night.duration_s for night in nights) == pytest.approx(360, abs=15)
+
+
+def test_a_disk_that_is_full_when_a_night_is_judged_is_a_sentence_with_the_remedy(
+    measured: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.session.render_folder", full)
+    with pytest.raises(RunFolderError, match=r"could not be judged \(No space left on device\): nothing is lost"):
+        record_run(SOAK, RunFolder(measured.session.out / "one"), measured)
 
 
 def test_a_disk_that_fills_within_a_leg_stops_it_and_what_was_recorded_is_taken_up(
