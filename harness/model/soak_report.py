@@ -16,6 +16,7 @@ __all__ = [
     "HistoryRow",
     "Improvement",
     "ObjectiveResult",
+    "Overlap",
     "SoakReport",
     "TypeResult",
 ]
@@ -134,6 +135,19 @@ class DriftResult:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """One month request by request: what its faults lose together, and each alone, in requests."""
+
+    faults: int
+    requests: int  # that were simulated: those around the faults
+    together: int
+    alone: int
+    projected: float  # by the renewal model, of the same faults
+    backlog_max: int  # the longest queue of one replica
+    left_out: tuple[str, ...]  # fault types that the simulator does not know
+
+
+@dataclass(frozen=True)
 class SoakReport:
     """A projection calibrated on N verified trials."""
 
@@ -163,5 +177,6 @@ class SoakReport:
     history: tuple[HistoryRow, ...]
     limits: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    overlap: Overlap | None = None
     ageing: tuple[DriftResult, ...] = ()
     not_sampled: tuple[str, ...] = ()  # what may age unseen, and why

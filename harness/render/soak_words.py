@@ -17,6 +17,7 @@ __all__ = [
     "lost_words",
     "met_words",
     "objective_value",
+    "overlap_words",
     "share_words",
     "span_words",
     "title_of",
@@ -154,3 +155,16 @@ def _time(estimate: Estimate) -> str:
         return estimate.method + (f"; at least {low}" if estimate.low else "")
     high = "no upper bound" if estimate.high is None else f"{estimate.high:,.3g} h"
     return f"{estimate.value:,.3g} h ({low} to {high})"
+
+
+def overlap_words(report: SoakReport) -> str:
+    """What overlapping faults and backlogs add in the worst month; empty: nobody looked."""
+    one = report.overlap
+    if one is None:
+        return ""
+    left_out = f"; not simulated: {', '.join(one.left_out)}" if one.left_out else ""
+    return (
+        f"Request by request, the {one.faults} faults of the worst month lose {one.together:,} requests together and "
+        f"{one.alone:,} each alone: the difference is what overlaps and backlogs do. The projection says "
+        f"{one.projected:,.0f}. The longest queue of a replica was {one.backlog_max:,}{left_out}."
+    )

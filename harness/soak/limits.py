@@ -38,8 +38,9 @@ def what_it_does_not_show(
             f"Trials ran at {sample.nights[-1].rate_per_s:g} requests a second; the month's peak is {peak:.3g}. Losses "
             "are scaled in proportion; queues and overload at the peak are not in it."
         )
+    known = "what that adds to the worst month is told below" if soak.simulate else "a simulate block would show it"
     found.append(
-        "Faults do not overlap in it, and what is left behind by one (queues, retries) does not meet the next."
+        f"Faults do not overlap in it, and what one leaves behind (queues, retries) does not meet the next: {known}."
     )
     longest = f"the longest stretch without a fault is {watched_h:.2g} h" if watched_h else "no stretch was long enough"
     found.append(

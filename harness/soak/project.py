@@ -20,6 +20,7 @@ from harness.soak.latency import merged, quantile_s
 from harness.soak.limits import what_it_does_not_show
 from harness.soak.months import DAY_S, MONTHS, Months, evaluate, project_months
 from harness.soak.objectives import judge_objectives
+from harness.soak.overlap import overlap_of_worst
 from harness.soak.percentiles import month_percentiles
 from harness.soak.regressions import regression_findings
 from harness.soak.sample import Sample, sample_of
@@ -73,6 +74,7 @@ def project(soak: SoakFile, nights: Sequence[Night], seed: int | None = None) ->
         history=_history(soak, nights, sample),
         limits=what_it_does_not_show(soak, sample, types, longest_stretch_h(ages)),
         facts=_facts(sample),
+        overlap=overlap_of_worst(soak, sample, months, chosen),
         ageing=ageing,
         not_sampled=tuple(dict.fromkeys(why for night in ages[-1:] for why in night.not_sampled)),
     )
