@@ -37,10 +37,13 @@ objectives: {{success_rate: {{min: 0.999}}}}
 def figures() -> list[Figure]:
     minutes = float(os.environ.get(MINUTES, "60"))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        nights = run(folder, minutes)
-        requests = sum(night.scheduled for night in nights)
-        disk = sum(path.stat().st_size for path in (folder / "reports").rglob("*") if path.is_file())
+        return of_run(Path(name), run(Path(name), minutes))
+
+
+def of_run(folder: Path, nights: tuple[Night, ...]) -> list[Figure]:
+    minutes = sum(night.duration_s for night in nights) / 60
+    requests = sum(night.scheduled for night in nights)
+    disk = sum(path.stat().st_size for path in (folder / "reports").rglob("*") if path.is_file())
     rows = [row for row in drift_results(_soak(), nights) if row.quantity == "resident_mb"]
     together = 1 - 0.05 / max(1, len(rows))  # 95 % for all processes together
     rows = [row for row in drift_results(_soak(), nights, together) if row.quantity == "resident_mb"]
