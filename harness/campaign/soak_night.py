@@ -17,6 +17,7 @@ from harness.session import Session, Watcher, facts, judge_folder, run_session
 from harness.soak.records import Circumstances, night_of
 from harness.soak.resolves import what_it_can_resolve
 from harness.soak.schedule import NightSchedule, as_scenario, draw_night
+from harness.stack.fake import FakeStack
 from harness.store.folder import RunFolder
 from harness.store.trials import TrialStore
 
@@ -59,7 +60,9 @@ def measure_night(soak: SoakFile, drawn: Drawn, field: Field, run_id: str, watch
 
 
 def watched_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
-    """Run a plan and look at what its processes use meanwhile. As `run_session`."""
+    """Run a plan and look at what its processes use meanwhile: a fake target has none. As `run_session`."""
+    if isinstance(session.stack, FakeStack):
+        return run_session(drawn, session, run_id, watcher)
     use = UseWatch(session.out / run_id)
     try:
         return run_session(drawn, session, run_id, use.beside(watcher))

@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +167,8 @@ def _recorded(it: RealTime, folder: RunFolder) -> Night:
 
 def _slim(folder: RunFolder) -> None:
     """Drop what is not needed again: the target's logs and copies of the model, the load child's schedule."""
+    with suppress(OSError):  # a disk without room for it keeps them as they are
+        folder.pack()
     shutil.rmtree(folder.stack, ignore_errors=True)
     (folder.path / "load.json").unlink(missing_ok=True)
 

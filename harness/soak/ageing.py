@@ -25,6 +25,7 @@ from harness.soak.low_frequency import (
     effective_samples,
     fit,
     hours,
+    walk,
 )
 
 __all__ = ["CARRY_MAX", "Ageing", "TimeToLimit", "ageing", "time_to_limit"]
@@ -40,6 +41,7 @@ APART_MIN = 0.1
 # minutes says nothing of its third week. A convention, not a theorem: an hour of watching is good for four days.
 CARRY_MAX = 100.0
 _MILLION = 1e6
+REGRESSION, WALK = "low-frequency regression", "mean step of what moves by steps that stay"
 DIFFERS = "the drift is not the same in all stretches"
 
 
@@ -79,15 +81,16 @@ class TimeToLimit:
 def ageing(stretches: Sequence[Samples], confidence: float = 0.95) -> Ageing:
     """Slopes of one series over time and over requests, from all stretches together.
 
-    Intervals are two-sided and cover `confidence` for noise of short memory; a random walk has no slope that could be
-    known, and is refused when its samples show it. Where slopes differ from stretch to stretch, the interval is that of
-    their mean over stretches like these.
+    Intervals are two-sided and cover `confidence` for noise of short memory, and for what moves by steps that stay,
+    where no stretch is worth enough independent samples (`walk`); time and requests are not told apart then. Where
+    slopes differ from stretch to stretch, the interval is that of their mean over stretches like these.
     """
     usable, effective, reason = _usable(stretches)
     n = sum(len(one.time_s) for one in usable or stretches)
     if reason:
         nothing = Estimate(None, None, None, confidence, f"not estimable: {reason}", n)
-        return Ageing(nothing, nothing, nothing, bends=False, differs=False, samples_effective=effective)
+        per_hour = _estimate(walk(long), 0, confidence, n, WALK) if (long := _long_enough(stretches)) else nothing
+        return Ageing(per_hour, nothing, nothing, bends=False, differs=False, samples_effective=effective)
     own, found = apart(usable), _hourly(usable)
     per_hour = _between(usable, confidence, n) if found is None else _estimate(found, 0, confidence, n)
     if own < APART_MIN:
@@ -109,6 +112,8 @@ def time_to_limit(
     differ, and for what is further away than CARRY_MAX times the longest stretch.
     """
     usable, _, reason = _usable(stretches)
+    if reason and (long := _long_enough(stretches)):
+        return _walks_to(long, limit, kind, confidence)
     if not reason and bends(usable):
         reason = "the drift is no straight line, and cannot be carried on"
     found = None if reason else _hourly(usable)
@@ -121,11 +126,25 @@ def time_to_limit(
     # Of room, of slope, and of both together; the mean is independent of the cosines.
     variances = found.variance * np.array([1 / last.hours + ahead**2 * spread, spread, -ahead * spread])
     low_h, high_h = _fieller(room, slope, variances, found.quantile(confidence))
-    return _told(room, slope, (low_h, high_h), (max(one.hours for one in usable), confidence))
+    return _told(room, slope, (low_h, high_h), (max(one.hours for one in usable), confidence, "Fieller"))
 
 
-def _told(room: float, slope: float, bounds: tuple[float, float | None], watched: tuple[float, float]) -> TimeToLimit:
-    (low_h, high_h), (longest_h, confidence) = bounds, watched
+def _walks_to(
+    stretches: Sequence[Samples], limit: float, kind: Literal["max", "min"], confidence: float
+) -> TimeToLimit:
+    """The same by mean steps, from the last value on, if they go on as they were; how they scatter is not in it."""
+    sign, found = (1.0 if kind == "max" else -1.0), walk(stretches)
+    slope, half = sign * float(found.coefficients[0]), found.half_width(0, confidence)
+    room = sign * (limit - float(stretches[-1].value[-1]))
+    low_h = math.inf if slope + half <= 0 else max(0.0, room) / (slope + half)
+    high_h = max(0.0, room) / (slope - half) if slope > half else None
+    return _told(room, slope, (low_h, high_h), (max(one.hours for one in stretches), confidence, "mean step"))
+
+
+def _told(
+    room: float, slope: float, bounds: tuple[float, float | None], watched: tuple[float, float, str]
+) -> TimeToLimit:
+    (low_h, high_h), (longest_h, confidence, how) = bounds, watched
     if room <= 0:
         return TimeToLimit(0.0, 0.0, high_h, confidence, "the line is at the limit already")
     far_h = CARRY_MAX * longest_h
@@ -139,11 +158,11 @@ def _told(room: float, slope: float, bounds: tuple[float, float | None], watched
     if slope <= 0:
         return TimeToLimit(None, low_h, None, confidence, "no time: the slope may lead either way")
     if high_h is None:
-        method = "Fieller, unbounded: the slope may be none"
+        method = f"{how}, unbounded: the slope may be none"
     elif high_h > far_h:
-        high_h, method = None, f"Fieller; no upper bound within {CARRY_MAX:g} times the {longest_h:.2g} h watched"
+        high_h, method = None, f"{how}; no upper bound within {CARRY_MAX:g} times the {longest_h:.2g} h watched"
     else:
-        method = "Fieller"
+        method = how
     return TimeToLimit(room / slope, low_h, high_h, confidence, method)
 
 
@@ -165,9 +184,9 @@ def _fieller(room: float, slope: float, variances: FloatArray, quantile: float) 
     return max(0.0, roots[1]), None
 
 
-def _estimate(found: Fit, which: int, confidence: float, n: int) -> Estimate:
+def _estimate(found: Fit, which: int, confidence: float, n: int, what: str = REGRESSION) -> Estimate:
     value, half = float(found.coefficients[which]), found.half_width(which, confidence)
-    method = f"low-frequency regression, {FREQUENCIES} cosines a stretch, t with {found.freedom} degrees of freedom"
+    method = f"{what}, {FREQUENCIES} cosines a stretch, t with {found.freedom} degrees of freedom"
     return Estimate(value, value - half, value + half, confidence, method, n)
 
 
@@ -194,9 +213,13 @@ def _between(stretches: Sequence[Samples], confidence: float, n: int) -> Estimat
     return Estimate(value, value - half, value + half, confidence, method, n)
 
 
+def _long_enough(stretches: Sequence[Samples]) -> list[Samples]:
+    return [one for one in stretches if len(one.time_s) >= SAMPLES_MIN]
+
+
 def _usable(stretches: Sequence[Samples]) -> tuple[list[Samples], float, str | None]:
     """Stretches that are long enough, what they are worth in independent samples, and why there is none."""
-    worth = [(one, effective_samples(one)) for one in stretches if len(one.time_s) >= SAMPLES_MIN]
+    worth = [(one, effective_samples(one)) for one in _long_enough(stretches)]
     if not worth:
         longest = max((len(one.time_s) for one in stretches), default=0)
         return [], 0.0, f"{longest} samples, {SAMPLES_MIN} needed"

@@ -22,6 +22,7 @@ __all__ = ["Sampled", "stretches_of"]
 BLOCKS = 120
 BLOCK_S_MIN = 3.0  # samples come every two seconds
 STRETCH_S_MIN = 120.0  # fewer than 40 blocks tell nothing
+YOUNG_SHARE, YOUNG_S_MAX = 0.2, 900.0  # of the first stretch, left out: pools fill in a process that has just begun
 SETTLE_S = 60.0  # after a fault: caches and connections come back
 _OK = OUTCOMES.index(Outcome.OK)
 
@@ -55,7 +56,8 @@ def stretches_of(frame: RunFrame, episodes: Sequence[EpisodeResult], sampled: Se
 def _spans(frame: RunFrame, episodes: Sequence[EpisodeResult]) -> Iterator[tuple[float, float]]:
     baseline = [window for window in frame.windows if window.episode == 0]
     if baseline:
-        yield baseline[0].begin_s, baseline[-1].end_s
+        begin_s, end_s = baseline[0].begin_s, baseline[-1].end_s
+        yield begin_s + min(YOUNG_S_MAX, YOUNG_SHARE * (end_s - begin_s)), end_s
     for one in episodes:
         mine = [window for window in frame.windows if window.episode == one.number]
         if not mine or (one.recovery_s is not None and one.recovery_s.high is None):

@@ -144,7 +144,9 @@ def test_real_time_goes_to_its_end_in_legs_and_every_leg_is_in_the_store(tmp_pat
     assert len(nights) >= 3 and all(night.real_time for night in nights)
     assert sum(night.duration_s for night in nights) == pytest.approx(360, abs=15)
     assert sum(len(night.trials) for night in nights) == it.journal.read()[1].injected > 0
-    assert not (it.folder / "leg-01" / "stack").exists()
+    leg = RunFolder(it.folder / "leg-01")
+    assert not leg.stack.exists() and not leg.events.exists()
+    assert len(leg.read().events) > 30 and record_run(SOAK, leg, it.field, real_time=True).trials == nights[0].trials
 
 
 def test_a_leg_that_broke_off_is_taken_up_and_the_schedule_goes_on(tmp_path: Path) -> None:

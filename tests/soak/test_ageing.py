@@ -92,13 +92,29 @@ def test_few_samples_give_no_slope(n: int) -> None:
     assert found.per_hour.value is None and f"{n} samples, 40 needed" in found.per_hour.method
 
 
-def test_a_random_walk_gives_no_slope() -> None:
+@pytest.mark.parametrize("memory", [0.99, 1.0])
+def test_what_moves_by_steps_that_stay_has_an_interval_that_holds_and_no_cause(memory: float) -> None:
+    """A heap: what it took it keeps. Its level is worth few independent samples, its steps are."""
     rng = np.random.default_rng(1)
-    refused = [
-        ageing([Samples(MINUTES, np.cumsum(rng.standard_normal(600)), served(rng))]).per_hour.value is None
-        for _ in range(200)
-    ]
-    assert sum(refused) >= 196
+    covered = walks = 0
+    for _ in range(200):
+        level = np.cumsum(rng.standard_normal(600)) if memory == 1 else 10 * noise(600, memory, rng)
+        found = ageing([Samples(MINUTES, 2 * MINUTES / 3600 + level, served(rng))])
+        if "steps that stay" in found.per_hour.method:
+            walks += 1
+            assert found.per_hour.low is not None and found.per_hour.high is not None
+            covered += found.per_hour.low <= 2 <= found.per_hour.high
+            assert found.per_million_requests.value is None and "independent ones" in found.per_million_requests.method
+    assert walks >= 190 and covered / walks > 0.91
+
+
+def test_a_leak_in_steps_has_a_time_to_its_limit() -> None:
+    rng = np.random.default_rng(14)
+    steps = np.cumsum(rng.poisson(0.5, 600)).astype(float)  # half a megabyte a minute
+    found = time_to_limit([over_time(steps)], steps[-1] + 300, "max")
+    assert found.low_h is not None and found.high_h is not None
+    assert found.low_h < 10 < found.high_h < 15 and found.method == "mean step"
+    assert time_to_limit([over_time(-steps)], 300, "max").low_h == math.inf
 
 
 def test_a_level_that_never_moves_has_the_slope_zero() -> None:
