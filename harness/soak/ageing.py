@@ -172,7 +172,7 @@ def _fieller(room: float, slope: float, variances: FloatArray, quantile: float) 
     a, b, c = slope**2 - slope_var, room * slope - both, room**2 - room_var
     if c <= 0 and room > 0 and a <= 0:
         return 0.0, None
-    inside = b**2 - a * c
+    inside = max(0.0, b**2 - a * c) if a > 0 else b**2 - a * c  # rounding alone makes it negative then
     if inside < 0:  # only when a < 0: any time is possible
         return 0.0, None
     if a == 0:

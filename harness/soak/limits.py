@@ -24,7 +24,7 @@ def what_it_does_not_show(
     found = [_carry_over(sample)]
     hours = sum(night.duration_s for night in sample.nights) / 3600
     found.append(
-        f"Nothing ran for {soak.days * 24:,} hours: {hours:.2g} hours did. This is a projection calibrated on "
+        f"Nothing ran for {soak.days * 24:,} hours: {hours:.2g} h did. This is a projection calibrated on "
         f"{sample.trials} verified trials, and no soak."
     )
     assumed = [one.name for one, fault in zip(types, soak.faults, strict=True) if fault.rate.assumed]

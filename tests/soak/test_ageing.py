@@ -235,3 +235,11 @@ def test_what_is_far_beyond_what_was_watched_is_no_number() -> None:
     found = time_to_limit([over_time(2 * MINUTES / 3600 + 0.01 * noise(600, 0.5, rng))], 1e5, "max")
     assert found.hours is None and found.high_h is None
     assert found.low_h == pytest.approx(1000, rel=0.01) and "not within 100 times" in found.method
+
+
+def test_an_exact_line_meets_its_limit_at_one_moment() -> None:
+    line = 2 + 1.2 * MINUTES / 3600
+    found = time_to_limit([over_time(line)], 100, "max")
+    truth_h = (100 - line[-1]) / 1.2
+    assert found.low_h == pytest.approx(truth_h) and found.high_h == pytest.approx(truth_h)
+    assert "not within 100 times" in time_to_limit([over_time(line)], 66_000, "max").method
