@@ -19,6 +19,9 @@ from harness.soak.stretches import Sampled
 __all__ = ["sampled_in"]
 
 MIB = 2**20
+# Processes of a run that are not the target's, by the names of their modules.
+INSTRUMENT = {"harness", "child", "echo", "guard", "strangers", "supervisord", "restart_budget", "recovery_script"}
+INSTRUMENT |= {"toxics"}
 CACHE = ("cache_hits_total", "cache_lookups_total")
 
 
@@ -26,10 +29,10 @@ def sampled_in(stack_folder: Path) -> tuple[tuple[Sampled, ...], tuple[str, ...]
     """Series of every process that was looked at, and sentences on what was not."""
     missing: list[str] = []
     own = tuple(_of_processes(_lines(stack_folder / USE)))
-    if not own:
-        missing.append("memory, descriptors and disk: no process was started by this one, as in containers")
     kept = read_metrics(stack_folder / METRICS)
     told = () if kept is None else tuple(_of_metrics(kept, {one.source for one in own}))
+    if not {one.source for one in (*own, *told) if one.quantity == "resident_mb"} - INSTRUMENT:
+        missing.append("memory and descriptors of the target: this process started none of its own, as in containers")
     if kept is None:
         missing.append("cache: there was no Prometheus beside the run")
     elif not any(one.quantity == "cache_hit_share" for one in told):

@@ -138,3 +138,11 @@ def test_a_prometheus_adds_the_cache_and_whatever_no_look_reached(tmp_path: Path
 def test_a_run_of_which_nothing_was_sampled_says_so(tmp_path: Path) -> None:
     found, missing = sampled_in(tmp_path)
     assert found == () and len(missing) == 2 and "as in containers" in missing[0]
+
+
+def test_where_only_the_harness_was_looked_at_the_target_is_said_to_be_unseen(tmp_path: Path) -> None:
+    use = {"harness": [5, 50.0, 3, None], "toxics": [6, 40.0, 9, 1024]}
+    line = {"at_s": 2.0, "processes": use, "target_disk_mb": 1.0, "free_mb": 9.0, "available_mb": 400.0}
+    (tmp_path / USE).write_text(json.dumps(line) + "\n")
+    _, missing = sampled_in(tmp_path)
+    assert "memory and descriptors of the target" in missing[0]
