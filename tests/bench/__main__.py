@@ -51,6 +51,8 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "soak_months": "soak_months",
     "soak_trials": "soak_trials",
     "plugin_load": "plugin_load",
+    "same_seed": "same_seed",
+    "fault_free": "fault_free",
 }
 
 
