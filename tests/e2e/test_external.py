@@ -138,7 +138,8 @@ def test_the_health_score_of_a_server_that_we_did_not_write_is_had_without_break
     said = json.loads((tmp_path / "health.json").read_text())
     probes = {one["probe"]: one for one in said["probes"]}
     assert set(probes) == {"GET /health", "GET /v1/models", "a chat"}, "it has no /ready"
-    print(probes, capsys.readouterr().out)
+    out = capsys.readouterr().out
+    print("HEALTH", probes, out)
     assert server.poll() is None and state_of(server.pid) != "T"
 
 
