@@ -137,9 +137,13 @@ def test_the_health_score_of_a_server_that_we_did_not_write_is_had_without_break
     assert call(["health", url, "--rate", "3", "--busy", "3", "--out", str(tmp_path)]) == 0
     said = json.loads((tmp_path / "health.json").read_text())
     probes = {one["probe"]: one for one in said["probes"]}
-    assert set(probes) == {"GET /health", "GET /v1/models", "a chat"}, "it has no /ready"
-    out = capsys.readouterr().out
-    print("HEALTH", probes, out)
+    assert set(probes) == {"GET /health", "GET /v1/models", "a chat"}, "it has no /ready, and its streams no [DONE]"
+    for name, probe in probes.items():
+        assert probe["looks_busy"] >= 3, name
+        assert probe["score"] is None and probe["detected_s"] == {}, probe
+        assert probe["false_red"] <= (1 if name == "a chat" else 0.5), probe
+    assert any("GET /ready" in words for words in said["not_tested"])
+    assert "cannot break what it did not start" in capsys.readouterr().out
     assert server.poll() is None and state_of(server.pid) != "T"
 
 
