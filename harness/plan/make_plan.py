@@ -24,7 +24,7 @@ from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
 from harness.plan.token_budget import tokens_at_most
 
-__all__ = ["Drawn", "Schedule", "TargetFacts", "make_plan"]
+__all__ = ["Drawn", "Schedule", "TargetFacts", "lacking", "make_plan"]
 
 
 STALE_SEEN_S = 2.0  # that the proof of a stale answer takes beside the wait
@@ -115,22 +115,33 @@ def _replay(scenario: Scenario, stack: str, seed: str) -> str:
     return f"harness run {_file(scenario)}{half} --stack {stack} --seed {seed}"
 
 
+def lacking(scenario: Scenario, stack: str, capabilities: frozenset[Capability]) -> list[str]:
+    """What of a scenario the stack cannot do, each in a sentence with file and line; empty: nothing."""
+    needs = [
+        (f"faults.{index}.kind", fault.kind, need)
+        for index, fault in enumerate(scenario.faults)
+        for need in sorted(fault.capabilities)
+    ]
+    halves = ("", f"expect.{scenario.half}.") if scenario.half else ("",)  # a half may have a target of its own
+    needs += [
+        (half + path, half + path, need)
+        for path, need in _OF_THE_TARGET.items()
+        for half in halves
+        if half + path in scenario.lines
+    ]
+    if scenario.target.balancer != "gateway":
+        needs.append(("target.balancer", "target.balancer", Capability.BALANCER))
+    return [
+        f"{_file(scenario)}:{_line(scenario, path)}: {what} needs the capability '{need}', which the stack "
+        f"'{stack}' does not have"
+        for path, what, need in needs
+        if need not in capabilities
+    ]
+
+
 def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
     has = ", ".join(sorted(target.capabilities)) or "none"
-    problems = [
-        f"{_file(scenario)}:{_line(scenario, f'faults.{index}.kind')}: {fault.kind} needs the capability "
-        f"'{need}', which the stack '{target.stack}' does not have (it has: {has})"
-        for index, fault in enumerate(scenario.faults)
-        for need in sorted(fault.capabilities - target.capabilities)
-    ]
-    chosen = list(_OF_THE_TARGET.items())
-    chosen += [("target.balancer", Capability.BALANCER)] if scenario.target.balancer != "gateway" else []
-    problems += [
-        f"{_file(scenario)}:{_line(scenario, path)}: {path} needs the capability '{need}', which the "
-        f"stack '{target.stack}' does not have (it has: {has})"
-        for path, need in chosen
-        if path in scenario.lines and need not in target.capabilities
-    ]
+    problems = [f"{one} (it has: {has})" for one in lacking(scenario, target.stack, target.capabilities)]
     if problems:
         raise CapabilityError("\n".join(problems))
 

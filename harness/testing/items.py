@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.model.errors import HarnessError, ScenarioError
+from harness.model.errors import CapabilityError, HarnessError, ScenarioError
 from harness.model.expectation import HALVES, expectation
 from harness.model.pairs import half_result
 from harness.model.scenario import Scenario
@@ -77,7 +77,12 @@ class ScenarioItem(pytest.Item):
             self._mark(name)
 
     def setup(self) -> None:
-        self.done = run_as_test(self.scenario, self.config)
+        try:
+            self.done = run_as_test(self.scenario, self.config)
+        except CapabilityError as error:
+            if self.session.isinitpath(self.path):
+                raise  # it was asked for by name
+            pytest.skip(str(error).splitlines()[0].partition(" (it has")[0])
         verdict, folder = self.done.verdict, self.done.folder
         self.user_properties += [
             ("seed", verdict.seed),

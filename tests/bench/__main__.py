@@ -52,6 +52,8 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "soak_months": "soak_months",
     "soak_trials": "soak_trials",
     "plugin_load": "plugin_load",
+    "same_seed": "same_seed",
+    "fault_free": "fault_free",
 }
 ON_REQUEST = {"soak_run": "soak_run"}  # an hour: named by --only, or not run
 
