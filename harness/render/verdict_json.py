@@ -11,7 +11,10 @@ from typing import Any
 from harness.model.errors import RunFolderError
 from harness.model.verdict import (
     Advice,
+    AlertFate,
+    AlertReport,
     Corruption,
+    EpisodeAlerts,
     EpisodeResult,
     Estimate,
     Finding,
@@ -96,8 +99,20 @@ def _verdict(data: dict[str, Any]) -> Verdict:
                 for x in data.get("logs", ())
             ),
             "resources": tuple(ResourceUse(**x) for x in data.get("resources", ())),
+            "alerts": _alerts(data.get("alerts")),
         }
     )
+
+
+def _alerts(data: dict[str, Any] | None) -> AlertReport | None:
+    if data is None:
+        return None
+    return AlertReport(data["note"], tuple(_episode_alerts(one) for one in data["episodes"]))
+
+
+def _episode_alerts(data: dict[str, Any]) -> EpisodeAlerts:
+    fates = tuple(AlertFate(**{**one, "after_s": _interval(one["after_s"])}) for one in data["fates"])
+    return EpisodeAlerts(**{**data, "fates": fates})
 
 
 def _episode(data: dict[str, Any]) -> EpisodeResult:

@@ -34,9 +34,11 @@ from harness.stack.model_source import asked, check_model, copy_model
 from harness.stack.orders import Orders
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
-from harness.stack.prometheus import save_targets, with_prometheus
+from harness.stack.prometheus import save_targets, url_of, watching, with_prometheus
+from harness.stack.prometheus_witness import PrometheusWitness
 from harness.stack.readiness import not_served
 from harness.stack.target_signals import server_below
+from harness.stack.watched import Watching
 from harness.stack.witness import Scene, Witness
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class ComposeStack(ContainerHandles):
         self._settings = settings or ComposeSettings()
         self._containers: ContainerAdmin | None = None
         self._tail: ContainerTail | None = None
+        self._prometheus: PrometheusWitness | None = None
         self._closing = False
 
     def check(self) -> None:
@@ -82,6 +85,9 @@ class ComposeStack(ContainerHandles):
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container with its own copy of {self._model}, mounted read-only")
+
+    def watching(self) -> Watching:
+        return watching(wanted=self._settings.prometheus)
 
     def up(self, run: RunContext) -> None:
         from harness.stack.container_admin import ContainerAdmin
@@ -136,6 +142,9 @@ class ComposeStack(ContainerHandles):
             self._orders.wait(1.0)
         if self._run is None or self._containers is None:
             return
+        if self._prometheus is not None:
+            self._prometheus.keep()
+            self._prometheus = None
         with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
             save_targets(self._folder, self._clock)
             self._containers.save(self._folder)
@@ -214,6 +223,8 @@ class ComposeStack(ContainerHandles):
         parts = behind_haproxy(parts) if self._haproxy else parts
         parts = with_prometheus(parts) if self._settings.prometheus else parts
         file.write_text(json.dumps(parts, indent=1), encoding="utf-8")
+        if self._settings.prometheus:
+            self._prometheus = PrometheusWitness(url_of(parts), self._folder, self._clock, run.origin_monotonic_s)
         environ = {"HARNESS_PORT": str(ports.links["gateway"]), "HARNESS_MODEL": str(self._model)}
         environ |= self._settings.environ or {}
         files = (self._settings.folder / "compose.yaml", file)

@@ -21,7 +21,7 @@ from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.held_weights import held_weights
 from harness.stack.local_check import capabilities_of, check_host
 from harness.stack.local_links import LocalLinks
-from harness.stack.local_prometheus import LocalPrometheus
+from harness.stack.local_prometheus import LocalPrometheus, watching
 from harness.stack.local_service import make_private, remove_private
 from harness.stack.local_settings import (
     PORTS,
@@ -43,6 +43,7 @@ from harness.stack.supervisor_config import stop_wait_s_of
 from harness.stack.supervisor_rpc import SupervisorSilent
 from harness.stack.supervisord import Supervisord
 from harness.stack.target_signals import related
+from harness.stack.watched import Watching
 from harness.stack.witness import Scene, SupervisionTail, Witness
 
 __all__ = ["LocalStack"]
@@ -68,6 +69,9 @@ class LocalStack(OneHost):
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"process with its own copy of {self._model}")
+
+    def watching(self) -> Watching:
+        return watching(self._settings.prometheus)
 
     def up(self, run: RunContext) -> None:
         assert self._run is None, "a LocalStack serves one run"

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from harness.monitor.kept import METRICS, write_metrics
+from harness.monitor.alerts import alert_record
+from harness.monitor.kept import METRICS, read_metrics, write_metrics
 from harness.monitor.reader import PrometheusReader
 from harness.monitor.scrape import scrape_config
 from harness.monitor.series import Series
 from harness.record.clock import SystemClock
+from harness.scenario_files import known_rules
 from harness.stack.base import RunContext
 from harness.stack.local_prometheus import LocalPrometheus
 from harness.stack.owned import owned_processes
@@ -29,7 +31,7 @@ RUN = "prometheus-test"
 
 class Exposed(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        data = b"target_running 3\ntarget_finished_total 7\nprocess_open_fds 11\n"
+        data = b"target_running 3\ntarget_finished_total 7\nprocess_open_fds 11\ntarget_generated_tokens_total 5\n"
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(data)))
@@ -82,6 +84,7 @@ def test_a_program_that_does_not_start_leaves_a_run_without_metrics_and_says_so(
     head, series = kept(tmp_path / "stack")
     assert series == []
     assert "does not answer: no connection" in head["missing"]["up"]
+    assert "does not answer: no connection" in head["missing"]["alert"]
     assert (tmp_path / "stack/prometheus.log").read_text() == "no\n"
 
 
@@ -100,7 +103,7 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     clock = SystemClock()
     witness = witness_of(PROGRAM, tmp_path)
     witness.start({"primary": exposed, "standby": 1})
-    reader, until_s, begin_s = PrometheusReader(witness._url), clock.now() + 30, clock.wall_s()
+    reader, until_s, begin_s = PrometheusReader(witness.url), clock.now() + 30, clock.wall_s()
 
     def seen() -> bool:
         if reader.ready() is not None:
@@ -122,6 +125,12 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     assert (last["up", "primary"], last["up", "standby"]) == (1, 0)
     assert head["missing"]["cgroup_bytes"] == "no sample"
     assert abs(head["wall_clock_moved_s"]) < 1
+    record = alert_record(read_metrics(tmp_path / "stack" / METRICS))
+    assert record is not None and record.problem == ""
+    assert {rule.name for rule in record.rules} == {rule.name for rule in known_rules()}
+    assert record.evaluated[-1][1] - record.evaluated[0][0] >= 0
+    assert record.absent["HighGpuMemory"] == ("DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_USED")
+    assert "Stalled" not in record.absent, "its metrics are scraped"
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool")
