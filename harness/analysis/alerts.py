@@ -24,6 +24,7 @@ from harness.model.verdict import (
 __all__ = ["NO_PROMETHEUS", "alert_findings", "alert_report"]
 
 PASS, FAIL, INCONCLUSIVE = VerdictOutcome.PASS, VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE
+PAGE = "page"  # the severity that wakes somebody
 NO_PROMETHEUS = "No Prometheus watched this run, so whether an alert would have fired is not known."
 
 
@@ -57,7 +58,7 @@ def alert_findings(
 
 def _of_episode(record: AlertRecord, one: EpisodeResult) -> EpisodeAlerts:
     found = [fate for rule in record.rules if (fate := _fate(record, rule, one)) is not None]
-    fired = sorted((fate for fate in found if fate.after_s), key=lambda fate: fate.after_s.low if fate.after_s else 0)
+    fired = sorted((fate for fate in found if fate.after_s), key=_fired_s)
     return EpisodeAlerts(one.number, _noticed(record, one, fired), (*fired, *(f for f in found if not f.after_s)))
 
 
@@ -67,9 +68,12 @@ def _noticed(record: AlertRecord, one: EpisodeResult, fired: Sequence[AlertFate]
         f"users lost {one.lost_requests:,} of {one.requests:,} requests" if one.lost_requests else "users lost nothing"
     )
     if fired:
-        after = fired[0].after_s
-        assert after is not None and after.high is not None
-        return f"{lost}, and {fired[0].alert} fired {after.high:.1f} s after the fault's begin"
+        first = next((fate for fate in fired if fate.severity == PAGE), None)
+        told = f"{fired[0].alert} fired {_fired_s(fired[0]):.1f} s after the fault's begin"
+        if first is None:
+            return f"{lost}; {told}, which is no page"
+        paged = "" if first is fired[0] else f"; the first page was {first.alert} after {_fired_s(first):.1f} s"
+        return f"{lost}; {told}{paged}"
     begin_s = _begin_s(one)
     if not record.known(begin_s, one.end_s):
         return f"{lost}; whether an alert fired is not known, since rules were not evaluated all the time"
@@ -86,15 +90,21 @@ def _fate(record: AlertRecord, rule: AlertRule, one: EpisodeResult) -> AlertFate
     if _firing_at(record, rule.name, begin_s):
         return _make(rule, "already", "it was firing before the fault began")
     expected = any(fnmatch(words.split(" on ")[0], pattern) for words in one.faults for pattern in rule.faults)
-    if not expected:
-        return None
+    return _silent(record, rule, one) if expected else None
+
+
+def _silent(record: AlertRecord, rule: AlertRule, one: EpisodeResult) -> AlertFate:
+    """Of a rule that such a fault can bring about: whether it should have fired."""
+    begin_s = _begin_s(one)
     if absent := record.absent.get(rule.name):
         return _make(rule, "blind", f"Prometheus has no sample of {', '.join(absent)}")
     if not record.known(begin_s, one.end_s):
         return _make(rule, "unknown", "rules were not evaluated all the time")
-    room_s = one.end_s - begin_s
+    room_s, seen_s = one.end_s - begin_s, begin_s - record.since_s
     if rule.earliest_s + 2 * record.every_s > room_s:  # a scrape and an evaluation come on top
-        return _make(rule, "too_short", f"it needs at least {rule.earliest_s:g} s, and {room_s:.1f} s were observed")
+        return _make(rule, "too_short", f"could not fire within the {room_s:.1f} s that were observed")
+    if seen_s < rule.range_s:  # in production it has its whole window, and may rightly stay silent
+        return _make(rule, "no_window", f"window longer than the {seen_s:.0f} s that were known before the fault")
     return _make(rule, "missed", _silence(record, rule, one))
 
 
@@ -159,7 +169,7 @@ def _window_note(record: AlertRecord, rule: AlertRule, begin_s: float) -> str:
     if seen_s >= rule.range_s:
         return ""
     known = f"it looks back over {rule.range_s:g} s and only {seen_s:.0f} s were known"
-    return f"{known}: with more, it fires later, if at all"
+    return f"{known}: with more, it may fire later, or not at all"
 
 
 def _fired(record: AlertRecord, name: str, one: EpisodeResult) -> AlertSpan | None:
@@ -176,6 +186,10 @@ def _firing_at(record: AlertRecord, name: str, at_s: float) -> bool:
 def _of(record: AlertRecord, name: str, state: str) -> Iterator[AlertSpan]:
     """By time."""
     return (span for span in record.spans if span.alert == name and span.state == state)
+
+
+def _fired_s(fate: AlertFate) -> float:
+    return fate.after_s.high if fate.after_s and fate.after_s.high is not None else 0.0
 
 
 def _begin_s(one: EpisodeResult) -> float:

@@ -195,7 +195,8 @@ class AlertFate:
     alert: str
     severity: str
     # fired; already: it was firing before; missed: such a fault can bring it about, and it stayed silent; too_short: it
-    # could not fire in this run; blind: its metrics were not there; unknown: rules were not evaluated
+    # could not fire in this run; no_window: silent, and less was known than it looks back over; blind: its metrics were
+    # not there; unknown: rules were not evaluated
     state: str
     after_s: Interval | None  # from the fault's begin until it fired; None: it did not
     earliest_s: float  # its theoretical time: before that it cannot fire, whatever the fault does

@@ -9,9 +9,9 @@ from harness.render.numbers import NOTHING
 
 __all__ = ["ALERT_COLUMNS", "EPISODES_SHOWN", "alert_cells", "alert_intro"]
 
-ALERT_COLUMNS = ("#", "fired, after the fault's begin", "should have, and did not", "could not, in this run")
+ALERT_COLUMNS = ("#", "fired, after the fault's begin", "should have, and did not", "cannot be judged in this run")
 EPISODES_SHOWN = 50  # a run may have a thousand; all are in verdict.json
-_COULD_NOT = ("too_short", "blind", "unknown", "already")
+_NOT_JUDGED = ("too_short", "no_window", "blind", "unknown", "already")
 
 
 def alert_cells(report: AlertReport, shown: int = EPISODES_SHOWN) -> list[tuple[str, ...]]:
@@ -19,9 +19,9 @@ def alert_cells(report: AlertReport, shown: int = EPISODES_SHOWN) -> list[tuple[
     return [
         (
             str(one.episode),
-            _joined(_fired(fate) for fate in one.fates if fate.state == "fired"),
-            _joined(f"{fate.alert}: {fate.words}" for fate in one.fates if fate.state == "missed"),
-            _joined(f"{fate.alert}: {fate.words}" for fate in one.fates if fate.state in _COULD_NOT),
+            "; ".join(_fired(fate) for fate in one.fates if fate.state == "fired") or NOTHING,
+            _by_reason(fate for fate in one.fates if fate.state == "missed"),
+            _by_reason(fate for fate in one.fates if fate.state in _NOT_JUDGED),
         )
         for one in report.episodes[:shown]
     ]
@@ -37,7 +37,7 @@ def alert_intro(report: AlertReport, shown: int = EPISODES_SHOWN) -> list[str]:
 def _fired(fate: AlertFate) -> str:
     level = f" ({fate.severity})" if fate.severity else ""
     theory = f", {fate.earliest_s:g} s at the earliest" if fate.earliest_s else ""
-    note = f"; {fate.words}" if fate.words else ""
+    note = f" ({fate.words})" if fate.words else ""
     return f"{fate.alert}{level}: {_span(fate.after_s)}{theory}{note}"
 
 
@@ -47,5 +47,10 @@ def _span(after_s: Interval | None) -> str:
     return f"{after_s.low:.1f} to {after_s.high:.1f} s"
 
 
-def _joined(parts: Iterable[str]) -> str:
-    return ". ".join(parts) or NOTHING
+def _by_reason(fates: Iterable[AlertFate]) -> str:
+    """Alerts with the same to be said of them together."""
+    alike: dict[str, list[str]] = {}
+    for fate in fates:
+        needs = f" ({fate.earliest_s:g} s)" if fate.state == "too_short" else ""
+        alike.setdefault(fate.words, []).append(f"{fate.alert}{needs}")
+    return "; ".join(f"{', '.join(names)}: {words}" for words, names in alike.items()) or NOTHING

@@ -71,7 +71,7 @@ def test_how_near_a_silent_alert_came_is_said() -> None:
 def test_an_alert_that_needs_longer_than_the_run_is_not_blamed() -> None:
     fate = fates(record())["Sustained"]
     assert fate.state == "too_short"
-    assert fate.words == "it needs at least 300 s, and 40.0 s were observed"
+    assert fate.words == "could not fire within the 40.0 s that were observed"
 
 
 def test_an_alert_that_was_firing_before_the_fault_tells_nothing_of_it() -> None:
@@ -142,6 +142,12 @@ def test_a_rule_that_saw_less_than_its_window_does_not_pass_since_in_production_
     assert finding(replace(known, rules=(replace(ERRORS, range_s=20.0),)), 30).outcome == "pass"
 
 
+def test_a_rule_that_saw_less_than_its_window_is_not_blamed_for_its_silence_either() -> None:
+    fate = fates(record(rules=(replace(ERRORS, range_s=300.0),)))["Errors"]
+    assert (fate.state, fate.after_s) == ("no_window", None)
+    assert fate.words == "window longer than the 20 s that were known before the fault"
+
+
 def test_the_episode_is_told_in_a_sentence_with_what_users_lost() -> None:
     lost = one(lost_requests=12, requests=100)
 
@@ -151,7 +157,15 @@ def test_the_episode_is_told_in_a_sentence_with_what_users_lost() -> None:
     assert noticed() == "users lost 12 of 100 requests, and no alert fired: nobody would have been told"
     assert noticed(of=one(lost_requests=0)) == "users lost nothing, and no alert fired"
     told = noticed(firing("Memory", 30.0, 40.0), firing("Errors", 24.0, 40.0))
-    assert told == "users lost 12 of 100 requests, and Errors fired 4.0 s after the fault's begin"
+    assert told == "users lost 12 of 100 requests; Errors fired 4.0 s after the fault's begin"
+    tickets = (replace(ERRORS, severity="ticket"), OTHER)
+    both = record(firing("Memory", 30.0, 40.0), firing("Errors", 24.0, 40.0), rules=tickets)
+    (of_both,) = alert_report(both, [lost]).episodes
+    assert of_both.noticed.endswith(
+        "Errors fired 4.0 s after the fault's begin; the first page was Memory after 10.0 s"
+    )
+    only = replace(both, spans=both.spans[:1])
+    assert alert_report(only, [lost]).episodes[0].noticed.endswith("which is no page")
 
 
 def test_a_run_without_a_prometheus_says_so_in_one_sentence() -> None:

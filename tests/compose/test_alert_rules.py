@@ -82,7 +82,7 @@ def test_what_the_harness_reads_of_the_rules_is_what_they_say() -> None:
     assert (known["HighErrorRate"].for_s, known["HighErrorRate"].range_s) == (300, 300)
     assert known["HighErrorRate"].metrics == ("gateway_requests_total",)
     assert (known["ErrorBudgetBurnCreeping"].for_s, known["ErrorBudgetBurnCreeping"].range_s) == (0, 259_200)
-    assert known["Stalled"].earliest_s == 10
+    assert known["Stalled"].earliest_s == 9
     assert known["Stalled"].metrics == ("target_generated_tokens_total", "target_running")
 
 

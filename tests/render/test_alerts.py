@@ -16,11 +16,12 @@ from tests.render.conftest import HOSTILE
 FIRED = AlertFate("Stalled", "page", "fired", Interval(10.2, 11.2), 10.0, "")
 MISSED = AlertFate("LowSuccessRate", "page", "missed", None, 60.0, "its condition was never met")
 SHORT = AlertFate(
-    "HighErrorRate", "page", "too_short", None, 300.0, "it needs at least 300 s, and 40.0 s were observed"
+    "HighErrorRate", "page", "too_short", None, 300.0, "could not fire within the 40.0 s that were observed"
 )
+OTHER = AlertFate("Slow", "page", "too_short", None, 60.0, SHORT.words)
 REPORT = AlertReport(
     "15 alert rules, evaluated every 1 s by a Prometheus beside the run.",
-    (EpisodeAlerts(1, "users lost 12 of 100 requests, and Stalled fired 11.2 s after", (FIRED, MISSED, SHORT)),),
+    (EpisodeAlerts(1, "users lost 12 of 100 requests, and Stalled fired 11.2 s after", (FIRED, MISSED, SHORT, OTHER)),),
 )
 
 
@@ -35,7 +36,7 @@ def test_a_row_says_what_fired_what_should_have_and_what_could_not() -> None:
             "1",
             "Stalled (page): 10.2 to 11.2 s, 10 s at the earliest",
             "LowSuccessRate: its condition was never met",
-            "HighErrorRate: it needs at least 300 s, and 40.0 s were observed",
+            "HighErrorRate (300 s), Slow (60 s): could not fire within the 40.0 s that were observed",
         )
     ]
 
