@@ -51,6 +51,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "soak_months": "soak_months",
     "soak_trials": "soak_trials",
     "plugin_load": "plugin_load",
+    "alert_detection": "alert_detection",
 }
 
 

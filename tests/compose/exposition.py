@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +17,7 @@ from target_service.replica.cache import AnswerCache
 from target_service.replica.metric_names import HISTOGRAMS
 from target_service.replica.metrics import STARTS, ReplicaMetrics
 from target_service.replica.state import ReplicaState
+from tests.exposed import served
 
 GATEWAY = ("answered", "answered", "answered", "timeout", "unreachable")
 
@@ -72,24 +71,4 @@ def exposed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mapping[str, int]]:
 
     texts = {name: busy_replica(name) for name in ("primary", "standby")}
     with ExitStack() as running:
-        yield {name: running.enter_context(_served(text)) for name, text in {**texts, "gateway": busy}.items()}
-
-
-@contextmanager
-def _served(text: Callable[[], bytes]) -> Iterator[int]:
-    class Exposed(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            data = text()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Exposed) as found:
-        threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
-        yield found.server_port
-        found.shutdown()
+        yield {name: running.enter_context(served(text)) for name, text in {**texts, "gateway": busy}.items()}

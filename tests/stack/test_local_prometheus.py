@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +22,19 @@ from harness.scenario_files import known_rules
 from harness.stack.base import RunContext
 from harness.stack.local_prometheus import LocalPrometheus
 from harness.stack.owned import owned_processes
+from tests.exposed import served
 
 PROGRAM = shutil.which("prometheus") or ""
 RUN = "prometheus-test"
 
 
-class Exposed(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        data = b"target_running 3\ntarget_finished_total 7\nprocess_open_fds 11\ntarget_generated_tokens_total 5\n"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
+EXPOSED = b"target_running 3\ntarget_finished_total 7\nprocess_open_fds 11\ntarget_generated_tokens_total 5\n"
 
 
 @pytest.fixture
 def exposed() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Exposed) as found:
-        threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
-        yield found.server_port
-        found.shutdown()
+    with served(lambda: EXPOSED) as port:
+        yield port
 
 
 def kept(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
