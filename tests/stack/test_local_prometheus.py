@@ -28,7 +28,12 @@ PROGRAM = shutil.which("prometheus") or ""
 RUN = "prometheus-test"
 
 
-EXPOSED = b"target_running 3\ntarget_finished_total 7\nprocess_open_fds 11\ntarget_generated_tokens_total 5\n"
+EXPOSED = b"""target_running 3
+target_finished_total 7
+process_open_fds 11
+target_generated_tokens_total 5
+system_memory_usage 95
+"""
 
 
 @pytest.fixture
@@ -95,7 +100,8 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     def seen() -> bool:
         if reader.ready() is not None:
             return False
-        return any(one.at_s for one in reader.range("target_running", begin_s, clock.wall_s(), 1.0))
+        wanted = reader.samples('ALERTS{alertname=~"HighMachineMemory|Watchdog"}', begin_s, clock.wall_s())
+        return len(wanted) == 2
 
     while clock.now() < until_s and not seen():
         time.sleep(0.1)
@@ -116,6 +122,7 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     assert record is not None and record.problem == ""
     assert {rule.name for rule in record.rules} == {rule.name for rule in known_rules()}
     assert record.evaluated[-1][1] - record.evaluated[0][0] >= 0
+    assert ("HighMachineMemory", "primary", "firing") in {(one.alert, one.source, one.state) for one in record.spans}
     assert record.absent["HighGpuMemory"] == ("DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_USED")
     assert "Stalled" not in record.absent, "its metrics are scraped"
 
