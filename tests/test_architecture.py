@@ -15,7 +15,7 @@ SOURCES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "target_service").
 THINKING = {"analysis", "render", "soak"}
 DOING = {"stack", "load", "faults", "probes", "experiment"}
 EVERYTHING = {"archive", "campaign", "watch", "export", "log_evidence", "session", "testing"}
-EVERYTHING |= {"doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
+EVERYTHING |= {"scenario_files", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),

@@ -15,8 +15,8 @@ from harness.model.expectation import Half
 from harness.model.scenario import Scenario
 from harness.plan.halves import has_pair, of_half
 from harness.plan.make_plan import Drawn, lacking, make_plan
-from harness.plan.parse import parse_scenario
 from harness.record.clock import Clock
+from harness.scenario_files import read_scenario
 from harness.session import facts
 from harness.stack.base import Stack
 from harness.stack.fake.stack import FakeStack
@@ -86,7 +86,7 @@ def load_scenarios(paths: Iterable[Path]) -> list[Scenario]:
     problems: list[Problem] = []
     for path in expand(paths):
         try:
-            scenarios.append(parse_scenario(path.read_text(encoding="utf-8"), str(path)))
+            scenarios.append(read_scenario(path, str(path)))
         except ScenarioError as error:
             problems += error.problems
         except (OSError, UnicodeDecodeError) as error:

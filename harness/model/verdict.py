@@ -11,7 +11,10 @@ from harness.model.log_evidence import LogEvidence
 
 __all__ = [
     "Advice",
+    "AlertFate",
+    "AlertReport",
     "Corruption",
+    "EpisodeAlerts",
     "EpisodeResult",
     "Estimate",
     "Finding",
@@ -190,6 +193,38 @@ class ResourceUse:
 
 
 @dataclass(frozen=True)
+class AlertFate:
+    """What became of one alert rule in one episode."""
+
+    alert: str
+    severity: str
+    # fired; already: it was firing before; missed: such a fault can bring it about, and it stayed silent; too_short: it
+    # could not fire in this run; no_window: silent, and less was known than it looks back over; blind: its metrics were
+    # not there; unknown: rules were not evaluated
+    state: str
+    after_s: Interval | None  # from the fault's begin until it fired; None: it did not
+    earliest_s: float  # its theoretical time: before that it cannot fire, whatever the fault does
+    words: str  # what is to be said of it, or empty
+
+
+@dataclass(frozen=True)
+class EpisodeAlerts:
+    """The alerts of one episode: those that fired, by time, then those that such a fault can bring about."""
+
+    episode: int
+    noticed: str  # a sentence: who would have been told, and what users had lost
+    fates: tuple[AlertFate, ...]
+
+
+@dataclass(frozen=True)
+class AlertReport:
+    """Would anybody have noticed? `note`: what watched the run, or why it is not known."""
+
+    note: str
+    episodes: tuple[EpisodeAlerts, ...] = ()
+
+
+@dataclass(frozen=True)
 class Verdict:
     """All findings merged, with everything that a report shows. Nothing in a report is computed later than here."""
 
@@ -217,3 +252,4 @@ class Verdict:
     logs: tuple[LogExcerpt, ...] = ()  # of the worst episodes
     resources: tuple[ResourceUse, ...] = ()  # nothing: no Prometheus watched the run
     log_evidence: LogEvidence | None = None  # None: there are no logs; never part of outcome or findings
+    alerts: AlertReport | None = None  # None: judged before there were any

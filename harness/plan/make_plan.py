@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.model.alerts import AlertRule
 from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, Problem, ScenarioError
 from harness.model.exec_fault import ExecFault
@@ -17,6 +18,7 @@ from harness.model.process_faults import NodeDown
 from harness.model.scenario import Scenario
 from harness.model.service_faults import SERVICE_STREAM_FAULTS, ServiceStaleCache
 from harness.model.traffic_faults import TrafficFault
+from harness.plan.alerts import alert_refusals
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
 from harness.plan.clashes import ends_engine
 from harness.plan.environment import in_effect, on_the_command_line
@@ -41,6 +43,8 @@ class TargetFacts:
     links: Mapping[str, str] = field(default_factory=dict)  # name -> what it is
     replay: str = ""  # more words for the command that repeats a plan
     environment: Mapping[str, str] = field(default_factory=dict)  # variables that switch the target; no secret's value
+    rules: Sequence[AlertRule] = ()  # of the Prometheus that will watch
+    unwatched: str = "this stack starts none"  # why none will; empty: one will
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
     due_us = draw_times(scenario.load, duration_s, user_rng)
     baseline_n = bisect_left(due_us, scenario.phases.baseline_s * 1e6)
     problems = [*_unknown_names(scenario, target), *_unfelt(scenario), *refusals(scenario, baseline_n)]
+    problems += alert_refusals(scenario, target.rules, target.unwatched)
     if problems:
         raise ScenarioError(
             [Problem(_file(scenario), _line(scenario, path), f"{path}: {what}") for path, what in problems]

@@ -26,6 +26,7 @@ from harness.model.weights_faults import WeightsFault
 from harness.plan.clashes import clash_of_absence, ends_engine
 from harness.plan.expect import expect_problems
 from harness.plan.objectives import CLAIMS, OBSERVABLES
+from harness.plan.objectives_from import KEY, in_full
 from harness.plan.resource_clashes import resource_clash, too_small
 from harness.plan.shared_rules import NAME, limit_problems, name_problems, set_by_parser_problems
 from harness.plan.validation import SET_BY_PARSER, Found, adapter, explain, first_comment, suggest
@@ -47,7 +48,7 @@ def parse_scenario(text: str, file: str) -> Scenario:
     if "days" in document.value:
         what = f"this is a soak file, not a scenario: use 'harness soak check {file}'"
         raise ScenarioError([Problem(file, document.line(("days",)), what)])
-    body = dict(document.value)
+    body = in_full(document.value)
     faults, problems = parse_faults(body.pop("faults", []), document)
     scenario: Scenario | None = None
     try:
@@ -68,8 +69,8 @@ def parse_scenario(text: str, file: str) -> Scenario:
     return dataclasses.replace(whole, file=file, lines=lines)
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a scenario file."""
+def json_schema(alerts: Sequence[str] = ()) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a scenario file. `alerts`: names of the alert rules that there are, if known."""
     schema = adapter(Scenario).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Scenario"
@@ -86,6 +87,9 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["name"]["pattern"] = f"^{NAME.pattern}$"
     schema["properties"]["observe"]["propertyNames"] = {"enum": sorted(OBSERVABLES)}
     schema["properties"]["claim"]["propertyNames"] = {"enum": sorted(CLAIMS)}
+    schema["properties"][KEY]["anyOf"].append({"type": "string"})
+    if alerts:
+        schema["properties"]["alerts"]["propertyNames"] = {"enum": sorted(alerts)}
     return schema
 
 
@@ -226,5 +230,10 @@ def _without_faults(body: Mapping[str, Any], document: Document) -> Iterator[Fou
                 document.line(("observe", str(name))),
                 f"observe.{name}: there are no faults, so there are no episodes to look at",
             )
+    if body.get("alerts"):
+        yield (
+            document.line(("alerts",)),
+            "alerts: there are no faults, so there are no episodes in which one could fire",
+        )
     if isinstance(body.get("episodes"), int) and body["episodes"] > 1:
         yield document.line(("episodes",)), "episodes: there are no faults, so there is nothing to repeat"

@@ -8,6 +8,7 @@ from typing import Any
 from harness.model.request import Outcome
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render import numbers, pages, words
+from harness.render.alerts import ALERT_COLUMNS, alert_cells, alert_intro
 from harness.render.headline import headline
 from harness.render.log_evidence import log_section
 from harness.render.resources import resource_cells
@@ -37,6 +38,7 @@ def to_html(verdict: Verdict) -> str:
     made = pages.environment()
     made.globals["stage"] = _stage
     made.globals["resource_cells"] = resource_cells
+    made.globals |= {"ALERT_COLUMNS": ALERT_COLUMNS, "alert_cells": alert_cells, "alert_intro": alert_intro}
     values = {
         "css": pages.style("report.css"),
         "verdict": verdict,

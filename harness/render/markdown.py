@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
+from harness.render.alerts import ALERT_COLUMNS, alert_cells, alert_intro
 from harness.render.headline import headline, run_id
 from harness.render.log_evidence import HIT_COLUMNS, hit_cells, unusual_words
 from harness.render.numbers import NOTHING, count, interval
@@ -31,6 +32,7 @@ def to_markdown(verdict: Verdict) -> str:
         *_episodes(verdict),
         *_corruptions(verdict),
         *_findings(verdict),
+        *_alerts(verdict),
         *_resources(verdict),
         *_log_evidence(verdict),
         *_limits(verdict),
@@ -102,6 +104,15 @@ def _findings(verdict: Verdict) -> Iterator[str]:
 
 def _finding(finding: Finding) -> tuple[str, ...]:
     return f"{SYMBOLS[finding.outcome]} {finding.outcome}", finding.title, finding.reason
+
+
+def _alerts(verdict: Verdict) -> Iterator[str]:
+    if verdict.alerts is None:
+        return
+    yield "### Would anybody have noticed?"
+    yield "\n".join(f"- {escaped(line)}" for line in alert_intro(verdict.alerts, _EPISODES_SHOWN))
+    if verdict.alerts.episodes:
+        yield table(ALERT_COLUMNS, alert_cells(verdict.alerts, _EPISODES_SHOWN))
 
 
 def _resources(verdict: Verdict) -> Iterator[str]:

@@ -12,7 +12,10 @@ from harness.model.errors import RunFolderError
 from harness.model.log_evidence import LogEvidence, LogMark, RuleHit
 from harness.model.verdict import (
     Advice,
+    AlertFate,
+    AlertReport,
     Corruption,
+    EpisodeAlerts,
     EpisodeResult,
     Estimate,
     Finding,
@@ -98,6 +101,7 @@ def _verdict(data: dict[str, Any]) -> Verdict:
             ),
             "resources": tuple(ResourceUse(**x) for x in data.get("resources", ())),
             "log_evidence": _log_evidence(data.get("log_evidence")),
+            "alerts": _alerts(data.get("alerts")),
         }
     )
 
@@ -107,6 +111,17 @@ def _log_evidence(data: dict[str, Any] | None) -> LogEvidence | None:
         return None
     marks, hits = (LogMark(**x) for x in data["marks"]), (RuleHit(**x) for x in data["hits"])
     return LogEvidence(**{**data, "marks": tuple(marks), "hits": tuple(hits), "notes": tuple(data["notes"])})
+
+
+def _alerts(data: dict[str, Any] | None) -> AlertReport | None:
+    if data is None:
+        return None
+    return AlertReport(data["note"], tuple(_episode_alerts(one) for one in data["episodes"]))
+
+
+def _episode_alerts(data: dict[str, Any]) -> EpisodeAlerts:
+    fates = tuple(AlertFate(**{**one, "after_s": _interval(one["after_s"])}) for one in data["fates"])
+    return EpisodeAlerts(**{**data, "fates": fates})
 
 
 def _episode(data: dict[str, Any]) -> EpisodeResult:

@@ -15,8 +15,8 @@ from harness.model.pairs import half_result
 from harness.model.scenario import Scenario
 from harness.model.verdict import VerdictOutcome
 from harness.plan.halves import has_pair, of_half
-from harness.plan.parse import parse_scenario
 from harness.plan.timeline import windows
+from harness.scenario_files import read_scenario
 from harness.testing.running import ScenarioFailed, ScenarioInconclusive, TestedRun, run_as_test, sentence
 
 __all__ = ["FAST_S_MAX", "BrokenItem", "ScenarioFile", "ScenarioItem"]
@@ -31,7 +31,7 @@ class ScenarioFile(pytest.File):
         """A file that cannot be read is a test that errs, so that the others go on."""
         shown = os.path.relpath(self.path, self.config.invocation_params.dir)
         try:
-            scenario = parse_scenario(self.path.read_text(encoding="utf-8"), shown)
+            scenario = read_scenario(self.path, shown)
         except (ScenarioError, OSError, UnicodeDecodeError) as error:
             said = str(error) if isinstance(error, ScenarioError) else f"{shown}: cannot be read: {error}"
             yield BrokenItem.from_parent(self, name=self.path.stem, said=said)

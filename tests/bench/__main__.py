@@ -54,6 +54,7 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "plugin_load": "plugin_load",
     "same_seed": "same_seed",
     "fault_free": "fault_free",
+    "alert_detection": "alert_detection",
 }
 ON_REQUEST = {"soak_run": "soak_run"}  # an hour: named by --only, or not run
 

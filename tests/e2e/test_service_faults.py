@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 
 import pytest
@@ -26,8 +27,10 @@ KILL_ENGINE = (
     if any("--engine-process" in action.option_strings for action in make_parser()._actions)
     else ()  # a replica whose engine is a thread has nothing to kill
 )
+STALLED_S = 14  # the alert Stalled needs 9 s of a hang at the least, and one scrape and one evaluation more
+ALERTS = f"alerts: {{Stalled: {{within_s: {STALLED_S}}}}}" if shutil.which("prometheus") else ""
 FAULTS = (  # kind, its other keys, seconds until the next may begin, its evidence, on whom
-    ("service.hang", "for_s: 4", 5, "a chat got no token within 1.5 s while GET /health answered 200", BOTH),
+    ("service.hang", "for_s: 14", 15, "a chat got no token within 1.5 s while GET /health answered 200", BOTH),
     ("service.spin", "for_s: 4", 5, "a chat got no token within 1.5 s while GET /health answered 200", BOTH),
     ("service.leak_slots", "for_s: 4", 5, "requests wait while 0 run and 16 could", BOTH),
     ("service.leak_memory", "for_s: 3, mb: 200", 4, "the memory of its processes grew", BOTH),
@@ -56,10 +59,11 @@ def test_each_fault_of_the_service_is_proven_on_each_replica_and_is_healed(start
 name: bite
 target: {{replica: {{cache_size: 64, cache_ttl_s: 1}}}}
 load: {{rate_per_s: 5, mix: {{chat_stream: 1, sentiment: 1}}}}
-phases: {{baseline_s: 5, recovery_s: 10}}
+phases: {{baseline_s: 10, recovery_s: 10}}
 faults:
 {faults}
 observe: {{lost_requests: {{max: 100000}}}}
+{ALERTS}
 """)
     seconds_until(lambda: list(one.out.glob("*/stack/private/faults-token")), 60.0)
     token = one.folder / "stack" / "private" / "faults-token"
@@ -86,5 +90,10 @@ observe: {{lost_requests: {{max: 100000}}}}
     assert healed == set(range(len(asked))), [asked[number][:2] for number in set(range(len(asked))) - healed]
     assert not of("fault_lost", "reason")
     assert not one.owned()
+    if ALERTS:
+        (alerts,) = json.loads((one.folder / "verdict.json").read_text())["alerts"]["episodes"]
+        stalled = next(fate for fate in alerts["fates"] if fate["alert"] == "Stalled")
+        assert stalled["state"] == "fired", alerts
+        assert stalled["earliest_s"] - 1 < stalled["after_s"]["high"] <= STALLED_S, stalled
     assert not token.parent.exists()
     assert not [path for path in one.folder.rglob("*") if path.is_file() and secret in path.read_bytes()]

@@ -23,12 +23,13 @@ from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.compose.clocks import with_clocks
 from harness.stack.compose.handles import ContainerHandles
 from harness.stack.compose.haproxy import HAPROXY, behind_haproxy, not_served_by_haproxy, watching_haproxy
-from harness.stack.compose.prometheus import save_targets, with_prometheus
+from harness.stack.compose.prometheus import save_targets, url_of, watching, with_prometheus
 from harness.stack.compose.up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.containers.events import ContainerTail
 from harness.stack.containers.project import OVERRIDE, USER, override, own, project_name, with_switches
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
+from harness.stack.prometheus_witness import PrometheusWitness
 from harness.stack.reference.held_weights import held_weights
 from harness.stack.reference.links import LocalLinks
 from harness.stack.reference.model_source import asked, check_model, copy_model
@@ -39,6 +40,7 @@ from harness.stack.reference.settings import LOGS, PORTS, REPLICAS, laid_out
 from harness.stack.reference.witness import Scene, Witness
 from harness.stack.switches import switches_in
 from harness.stack.target_signals import server_below
+from harness.stack.watched import Watching
 
 if TYPE_CHECKING:
     from harness.stack.containers.admin import ContainerAdmin
@@ -76,6 +78,7 @@ class ComposeStack(ContainerHandles):
         self._settings = settings or ComposeSettings()
         self._containers: ContainerAdmin | None = None
         self._tail: ContainerTail | None = None
+        self._prometheus: PrometheusWitness | None = None
         self._closing = False
         self._held: list[HeldPorts] = []
 
@@ -89,6 +92,9 @@ class ComposeStack(ContainerHandles):
     def switches(self) -> Mapping[str, str]:
         """Those of the target, which are passed on by name, and those that compose.yaml itself asks for."""
         return switches_in(os.environ, COMPOSE_VARIABLES)
+
+    def watching(self) -> Watching:
+        return watching(wanted=self._settings.prometheus)
 
     def up(self, run: RunContext) -> None:
         from harness.stack.containers.admin import ContainerAdmin
@@ -148,6 +154,9 @@ class ComposeStack(ContainerHandles):
             held.forget()
         if self._run is None or self._containers is None:
             return
+        if self._prometheus is not None:
+            self._prometheus.keep()
+            self._prometheus = None
         with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
             save_targets(self._folder, self._clock)
             self._containers.save(self._folder)
@@ -228,6 +237,8 @@ class ComposeStack(ContainerHandles):
         parts = behind_haproxy(parts) if self._haproxy else parts
         parts = with_prometheus(parts) if self._settings.prometheus else parts
         file.write_text(json.dumps(parts, indent=1), encoding="utf-8")
+        if self._settings.prometheus:
+            self._prometheus = PrometheusWitness(url_of(parts), self._folder, self._clock, run.origin_monotonic_s)
         environ = {"HARNESS_PORT": str(ports.links["gateway"]), "HARNESS_MODEL": str(self._model)}
         environ |= self._settings.environ or {}
         files = (self._settings.folder / "compose.yaml", file)
