@@ -18,6 +18,7 @@ from harness.record.clock import Clock, SystemClock
 from harness.record.journal import undo_all
 from harness.stack.compose_plugin import client_mark
 from harness.stack.compose_project import OVERRIDE
+from harness.stack.engine_address import at_engine, engine_of
 from harness.stack.opted_in import HELPERS
 from harness.stack.owned import ProcessId, kill_owned, owned_processes, process_state
 from harness.store.registry import LiveRun, Registry
@@ -44,6 +45,11 @@ class Recovered:
 
 def recover(run: LiveRun, registry: Registry, clock: Clock | None = None) -> Recovered:
     """Safe to call twice, and by two processes at once: every step is idempotent."""
+    with at_engine(engine_of(Path(run.folder) / "stack")):
+        return _recover(run, registry, clock)
+
+
+def _recover(run: LiveRun, registry: Registry, clock: Clock | None) -> Recovered:
     folder = Path(run.folder)
     errors = undo_all(folder / "undo.jsonl", carry_out) if folder.is_dir() else []
     killed = kill_owned(run.run_id, also=client_mark())  # first: it would make what is being removed

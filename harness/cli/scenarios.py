@@ -110,9 +110,13 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
         stack = LocalStack(model, settings, clock)
     elif name == "compose":
         from harness.stack.compose import ComposeSettings, ComposeStack
+        from harness.stack.engine_address import on_this_host, where
         from harness.stack.prometheus import SWITCH
 
-        stack = ComposeStack(model, ComposeSettings(prometheus=os.environ.get(SWITCH) == "1"), clock)
+        kind = ComposeStack
+        if not on_this_host(where()):
+            from harness.stack.remote import RemoteStack as kind  # type: ignore[assignment]  # noqa: N813  a subclass
+        stack = kind(model, ComposeSettings(prometheus=os.environ.get(SWITCH) == "1"), clock)
     else:
         raise StackError(f"there is no stack '{name}'; known: {', '.join(STACKS)}")
     stack.check()

@@ -35,6 +35,7 @@ class TargetFacts:
     prompts: Mapping[str, Sequence[Prompt]]  # prompt set -> prompts
     links: Mapping[str, str] = field(default_factory=dict)  # name -> what it is
     replay: str = ""  # more words for the command that repeats a plan
+    because: str = ""  # why the stack has fewer capabilities here than elsewhere, in words
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def _replay(scenario: Scenario, stack: str, seed: str) -> str:
 
 def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
     has = ", ".join(sorted(target.capabilities)) or "none"
+    has += f"; {target.because}" if target.because else ""
     problems = [
         f"{_file(scenario)}:{_line(scenario, f'faults.{index}.kind')}: {fault.kind} needs the capability "
         f"'{need}', which the stack '{target.stack}' does not have (it has: {has})"
