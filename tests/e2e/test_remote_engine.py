@@ -22,7 +22,6 @@ from tests.e2e.test_compose import MISSING, things_of
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.model,
-    pytest.mark.shared,
     pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
     pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="namespaces need root and unshare"),
 ]

@@ -23,7 +23,6 @@ from tests.e2e.test_external import events_of, until
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.model,
-    pytest.mark.shared,
     pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
 ]
 IMAGE = "reliability-harness/target:local"
