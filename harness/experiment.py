@@ -15,8 +15,8 @@ from harness.model.errors import RunBroken, StackError
 from harness.model.plan import Plan
 from harness.record.clock import Clock
 from harness.record.recorder import Recorder
-from harness.stack.access import Reached
 from harness.stack.base import RunContext, Stack
+from harness.stack.external.access import Reached
 
 __all__ = ["Experiment", "Interrupted", "Load", "LoadFactory", "run_experiment"]
 

@@ -16,15 +16,15 @@ from harness.faults.weights import SNAPSHOTS
 from harness.model.errors import StackError
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import undo_all
-from harness.stack.compose_plugin import client_mark
-from harness.stack.compose_project import OVERRIDE
-from harness.stack.engine_address import at_engine, engine_of
-from harness.stack.opted_in import HELPERS
+from harness.stack.containers.address import at_engine, engine_of
+from harness.stack.containers.plugin import client_mark
+from harness.stack.containers.project import OVERRIDE
+from harness.stack.external.opted_in import HELPERS
 from harness.stack.owned import ProcessId, kill_owned, owned_processes, process_state
 from harness.store.registry import LiveRun, Registry
 
 if TYPE_CHECKING:
-    from harness.stack.containers import Containers
+    from harness.stack.containers.labelled import Containers
 
 __all__ = ["Recovered", "recover", "sweep"]
 
@@ -75,8 +75,8 @@ def _clear_containers(folder: Path, run_id: str, clock: Clock) -> tuple[list[str
     if not any((folder / "stack" / name).exists() for name in (OVERRIDE, HELPERS)):
         return [], False
     # Here, since the client takes 0.3 s to import, which most runs' guards can do without.
-    from harness.stack.containers import Containers
-    from harness.stack.engine import EngineAway
+    from harness.stack.containers.engine import EngineAway
+    from harness.stack.containers.labelled import Containers
 
     try:
         with Containers(run_id) as containers:
@@ -100,7 +100,7 @@ def _remove_until_quiet(containers: Containers, clock: Clock) -> list[str]:
 
 
 def _socket_folders(base: str, run_id: str) -> list[Path]:
-    """Where supervisord's socket lay (see `harness.stack.supervisord`); only what is ours, as the folder is shared."""
+    """Where the socket lay (`harness.stack.supervision.supervisord`); only what is ours: the folder is shared."""
     found = Path(base).glob(f"harness-{glob.escape(run_id[:24])}-*")
     return [path for path in found if path.lstat().st_uid == os.getuid() and _is_abandoned(path)]
 

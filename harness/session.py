@@ -35,9 +35,9 @@ from harness.record.append import AppendLog
 from harness.record.clock import Clock, FakeClock, SystemClock
 from harness.record.journal import Journal, pending
 from harness.record.recorder import Recorder
-from harness.stack.access import Access, Reached
 from harness.stack.base import RunContext, Stack
-from harness.stack.fake import FakeStack
+from harness.stack.external.access import Access, Reached
+from harness.stack.fake.stack import FakeStack
 from harness.stack.load_place import CarriesLoad
 from harness.stack.owned import RUN_LABEL, identify, owned_processes
 from harness.store.folder import RunFolder

@@ -15,7 +15,7 @@ from harness.plan.make_plan import make_plan
 from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
 from harness.session import Session, Watcher, facts, run_session
-from harness.stack.fake import FakeStack
+from harness.stack.fake.stack import FakeStack
 from harness.store.folder import RunFolder
 from harness.store.registry import Registry
 

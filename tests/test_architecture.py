@@ -36,6 +36,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "experiment": {"model", "plan", "record", "stack", "load", "faults", "probes", "guard"},
 }
 
+STACKS: dict[str, set[str]] = {
+    "supervision": set(),
+    "reference": {"supervision"},
+    "containers": {"reference"},
+    "local": {"reference", "supervision"},
+    "compose": {"reference", "containers"},
+    "remote": {"reference", "containers", "compose"},
+    "external": {"reference", "containers"},
+    "fake": {"supervision"},
+}
+
 HOMES: dict[str, tuple[str, ...]] = {
     "locust": ("harness/load/",),
     "gevent": ("harness/load/",),
@@ -108,6 +119,13 @@ def test_a_part_imports_only_what_the_table_allows(path: Path) -> None:
         return
     found = {part_of(module) for module in imported(path) if module.startswith("harness.")}
     assert found - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if "harness/stack/" in str(path)], ids=shown)
+def test_what_is_below_in_the_stacks_knows_nothing_of_what_is_above(path: Path) -> None:
+    inner = [module.split(".")[2] for module in imported(path) if module.startswith("harness.stack.")]
+    part = path.relative_to(ROOT / "harness" / "stack").parts[0]
+    assert {name for name in inner if name in STACKS} - {part} <= STACKS.get(part, set())
 
 
 def test_harness_and_target_never_import_each_other() -> None:

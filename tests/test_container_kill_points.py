@@ -10,8 +10,8 @@ from harness.plan.make_plan import TargetFacts, make_plan
 from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
 from harness.session import facts
-from harness.stack.fake import FakeStack
-from harness.stack.remote import REACHES
+from harness.stack.fake.stack import FakeStack
+from harness.stack.remote.stack import REACHES
 from tests.container_kills import MIXES, REMOTE, Point, points, scenario
 
 OF_THE_USERS_OWN = {"exec"}  # commands that a scenario names; nobody else can say what they leave

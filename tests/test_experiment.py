@@ -14,7 +14,7 @@ from harness.load.fake import FakeLoad
 from harness.model.errors import StackError
 from harness.record.clock import FakeClock
 from harness.record.journal import pending
-from harness.stack.fake import PRISTINE, FakeStack
+from harness.stack.fake.stack import PRISTINE, FakeStack
 from harness.store.folder import RunFolder
 from tests.fake_run import run_fake, verdict_of
 

@@ -16,7 +16,7 @@ import pytest
 from harness.faults.inverse import sha256_of
 from harness.guard import ProcessGuard
 from harness.record.journal import Inverse, Journal
-from harness.stack.compose_project import OVERRIDE, RUN
+from harness.stack.containers.project import OVERRIDE, RUN
 from harness.stack.owned import RUN_LABEL, identify
 from harness.store.registry import LiveRun, Registry
 from tests.stack.stub_engine import StubEngine, serving

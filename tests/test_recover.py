@@ -12,8 +12,8 @@ import pytest
 from harness.record.clock import FakeClock
 from harness.record.journal import Inverse, Journal
 from harness.recover import recover, sweep
-from harness.stack.compose_project import OVERRIDE, RUN
-from harness.stack.engine_address import known_again
+from harness.stack.containers.address import known_again
+from harness.stack.containers.project import OVERRIDE, RUN
 from harness.stack.owned import identify
 from harness.store.registry import LiveRun, Registry
 from tests.stack.stub_engine import StubEngine, serving

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from harness.model.errors import HarnessError
-from harness.stack.compose_hops import API_PORT, CONFIG, PROXY, Hops, find_hops, override_of, proxies_of
+from harness.stack.external.compose_hops import API_PORT, CONFIG, PROXY, Hops, find_hops, override_of, proxies_of
 
 __all__ = ["write_override"]
 

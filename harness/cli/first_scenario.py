@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from harness.stack.endpoint import Endpoint
-from harness.stack.offer import Offer
+from harness.stack.external.endpoint import Endpoint
+from harness.stack.external.offer import Offer
 
 __all__ = ["first_scenario"]
 

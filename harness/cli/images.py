@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness.stack.compose import COMPOSE_FOLDER
+from harness.stack.compose.stack import COMPOSE_FOLDER
 
 __all__ = ["images"]
 
@@ -18,8 +18,8 @@ def images(*, offline: bool) -> int:
 
     With --offline, from Debian's packages and wheels: it needs root and debootstrap, and takes a few minutes once.
     """
-    from harness.stack.compose_plugin import compose_command
-    from harness.stack.images import OFFLINE, build_offline, remove_untagged
+    from harness.stack.compose.images import OFFLINE, build_offline, remove_untagged
+    from harness.stack.containers.plugin import compose_command
 
     if not offline:
         file = ["--file", str(COMPOSE_FOLDER / "compose.yaml")]

@@ -45,8 +45,8 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
     from harness.cli.first_scenario import first_scenario
     from harness.plan.parse import parse_scenario
     from harness.record.clock import SystemClock
-    from harness.stack.endpoint import endpoint_of
-    from harness.stack.offer import ask_what_it_offers
+    from harness.stack.external.endpoint import endpoint_of
+    from harness.stack.external.offer import ask_what_it_offers
 
     endpoint = endpoint_of(url, ca_file=ca_file, api_key_env=api_key_env)
     endpoint.authorization()

@@ -17,7 +17,7 @@ from harness.plan.parse import parse_scenario
 from harness.record.clock import Clock
 from harness.session import facts
 from harness.stack.base import Stack
-from harness.stack.fake import FakeStack
+from harness.stack.fake.stack import FakeStack
 
 __all__ = [
     "STACKS",
@@ -100,8 +100,8 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
         stack = FakeStack(clock)
     elif name == "local":
         # Here, since the fake stack should need nothing of it.
-        from harness.stack.local import LocalStack
-        from harness.stack.local_settings import LocalSettings
+        from harness.stack.local.stack import LocalStack
+        from harness.stack.reference.settings import LocalSettings
 
         official = tuple(shlex.split(os.environ.get(TOXIPROXY, "")))
         settings = LocalSettings(prometheus=os.environ.get(PROMETHEUS, "prometheus"))
@@ -109,13 +109,13 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
             settings = replace(settings, proxy_command=official, proxy_is_ours=False)
         stack = LocalStack(model, settings, clock)
     elif name == "compose":
-        from harness.stack.compose import ComposeSettings, ComposeStack
-        from harness.stack.engine_address import on_this_host, where
-        from harness.stack.prometheus import SWITCH
+        from harness.stack.compose.prometheus import SWITCH
+        from harness.stack.compose.stack import ComposeSettings, ComposeStack
+        from harness.stack.containers.address import on_this_host, where
 
         kind = ComposeStack
         if not on_this_host(where()):
-            from harness.stack.remote import RemoteStack as kind  # type: ignore[assignment]  # noqa: N813  a subclass
+            from harness.stack.remote.stack import RemoteStack as kind  # type: ignore[assignment]  # noqa: N813  a subclass
         stack = kind(model, ComposeSettings(prometheus=os.environ.get(SWITCH) == "1"), clock)
     else:
         raise StackError(f"there is no stack '{name}'; known: {', '.join(STACKS)}")
@@ -128,7 +128,7 @@ def stack_for(where: Where, scenario: Scenario, clock: Clock) -> Stack:
     name = where.of(scenario)
     if name != "external":
         return make_stack(name, where.model, clock)
-    from harness.stack.external import ExternalStack
+    from harness.stack.external.stack import ExternalStack
 
     longest_s = max((fault.lasts_s for fault in scenario.faults), default=0.0)
     stack = ExternalStack(scenario.external, where.url, (scenario.load.output_tokens, longest_s), clock)

@@ -17,11 +17,11 @@ from harness.faults.exec import undo_command
 from harness.model.errors import BlastRadiusError, HarnessError
 from harness.record.clock import SystemClock
 from harness.record.journal import Inverse
-from harness.stack.container_undo import end_helper, lift_read_limit, restore_clock, update_again
-from harness.stack.fault_api import FaultApi
+from harness.stack.containers.undo import end_helper, lift_read_limit, restore_clock, update_again
+from harness.stack.external.opted_in import continue_in_container
 from harness.stack.links import Toxic
-from harness.stack.opted_in import continue_in_container
 from harness.stack.owned import ProcessId, process_state, send_signal
+from harness.stack.reference.fault_api import FaultApi
 from harness.stack.service import ReplicaSilent
 from harness.stack.traffic import end_strangers
 
@@ -93,28 +93,28 @@ def _end_service_fault(args: Mapping[str, Any]) -> None:
 def _mend_packets(args: Mapping[str, Any]) -> None:
     """Take rules off a container's network."""
     # Here, since the engine's client takes 0.3 s to import, which most runs' guards can do without.
-    from harness.stack.container_network import mend_packets
+    from harness.stack.containers.network import mend_packets
 
     mend_packets(args)
 
 
 def _reconnect(args: Mapping[str, Any]) -> None:
     """Put containers back on their network."""
-    from harness.stack.container_network import reconnect
+    from harness.stack.containers.network import reconnect
 
     reconnect(args)
 
 
 def _start_containers(args: Mapping[str, Any]) -> None:
     """Start containers that were taken away."""
-    from harness.stack.container_nodes import start_containers
+    from harness.stack.containers.nodes import start_containers
 
     start_containers(args)
 
 
 def _continue_remotely(args: Mapping[str, Any]) -> None:
     """Continue a process on the host of another engine."""
-    from harness.stack.remote import continue_remotely
+    from harness.stack.remote.stack import continue_remotely
 
     continue_remotely(args)
 

@@ -13,9 +13,9 @@ from harness.model.request import Lane, Outcome
 from harness.record.append import AppendLog
 from harness.record.clock import Clock
 from harness.record.request_log import Tail
-from harness.stack.fake import FakeStack
-from harness.stack.fake_links import Effect
-from harness.stack.fake_target import FakeReplica
+from harness.stack.fake.links import Effect
+from harness.stack.fake.stack import FakeStack
+from harness.stack.fake.target import FakeReplica
 
 __all__ = ["FakeLoad"]
 

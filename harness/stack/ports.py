@@ -2,12 +2,15 @@
 
 A port from the kernel's ephemeral range could be taken, as its own end, by any outgoing connection in the seconds in
 which a killed replica is restarted. So ports are chosen below or above that range, and held until the servers start.
+Another run on this machine would choose alike: each port is claimed for as long as its stack lives, so that nobody who
+claims takes one whose server is not there yet, or is just being restarted.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,10 +23,11 @@ DEFAULT_EPHEMERAL = (32_768, 60_999)
 
 
 class HeldPorts:
-    """Ports bound on 127.0.0.1 all at once, so that they differ, until `release`."""
+    """Ports bound on 127.0.0.1 all at once, so that they differ, until `release`; claimed until `forget`."""
 
     def __init__(self, count: int, *, avoid: Sequence[int] = ()) -> None:
         self._sockets: list[socket.socket] = []
+        self._claims: list[socket.socket] = []
         for port in candidates(ephemeral_range(), os.getpid()):
             if len(self._sockets) == count:
                 break
@@ -34,10 +38,13 @@ class HeldPorts:
         self.ports = tuple(sock.getsockname()[1] for sock in self._sockets)
 
     def release(self) -> None:
-        """Let go of all ports; safe to call twice."""
-        for sock in self._sockets:
-            sock.close()
-        self._sockets.clear()
+        """Let servers bind them; safe to call twice."""
+        _close(self._sockets)
+
+    def forget(self) -> None:
+        """Let others choose them; safe to call twice."""
+        _close(self._sockets)
+        _close(self._claims)
 
     def _try(self, port: int) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -46,10 +53,32 @@ class HeldPorts:
         except OSError as error:
             sock.close()
             if port == 0:
-                self.release()
+                self.forget()
                 raise StackError(f"no free port on 127.0.0.1 ({error}); stop something that listens there") from error
-        else:
+            return
+        if claim := _claim(sock.getsockname()[1]):
             self._sockets.append(sock)
+            self._claims.append(claim)
+        else:
+            sock.close()
+
+
+def _claim(port: int) -> socket.socket | None:
+    """A name that one process has at a time and that ends with it; None: another one has it."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    if sys.platform == "linux":  # elsewhere names of sockets are files, and a port is claimed by nobody
+        try:
+            claim.bind(f"\0reliability-harness/port/{port}")  # as ports are, of this network namespace
+        except OSError:
+            claim.close()
+            return None
+    return claim
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
+    sockets.clear()
 
 
 def candidates(ephemeral: tuple[int, int], start: int) -> Iterator[int]:

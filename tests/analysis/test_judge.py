@@ -18,7 +18,7 @@ from harness.model.event import Event
 from harness.model.history import History
 from harness.model.verdict import Stages
 from harness.render import RENDERERS
-from harness.stack.gateway_events import gateway_events
+from harness.stack.reference.gateway_events import gateway_events
 from tests.fake_run import history_of, run_fake, with_column, with_events
 
 KILL = "faults:\n  - {kind: process.kill}\n"

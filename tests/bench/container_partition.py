@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from harness.stack.base import RunContext
-from harness.stack.compose import ComposeStack
-from harness.stack.compose_project import LINK_PORTS, project_name
+from harness.stack.compose.stack import ComposeStack
+from harness.stack.containers.project import LINK_PORTS, project_name
 from harness.stack.partition import Cut
 from tests.bench.container_run import ROOT
 from tests.bench.container_takeover import quantile

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.stack.local_settings import REPLICAS
+from harness.stack.reference.settings import REPLICAS
 from harness.store.folder import RunFolder
 from tests.bench.figure import Figure, Goal, span
 

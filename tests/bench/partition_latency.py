@@ -16,10 +16,10 @@ from contextlib import contextmanager
 import docker
 import numpy as np
 
-from harness.stack.compose_project import LINK_PORTS, RUN
-from harness.stack.container_admin import ContainerAdmin
-from harness.stack.container_network import ContainerNetwork
-from harness.stack.containers import SERVICE
+from harness.stack.containers.admin import ContainerAdmin
+from harness.stack.containers.labelled import SERVICE
+from harness.stack.containers.network import ContainerNetwork
+from harness.stack.containers.project import LINK_PORTS, RUN
 from harness.stack.partition import Cut
 from tests.bench.figure import Figure, Goal, span
 

@@ -17,7 +17,7 @@ from harness.record.clock import FakeClock
 from harness.session import Session, Watcher
 from harness.soak.parse import parse_soak
 from harness.soak.real_time import Leg
-from harness.stack.fake import FakeStack
+from harness.stack.fake.stack import FakeStack
 from harness.store.registry import Registry
 from harness.store.trials import TrialStore
 

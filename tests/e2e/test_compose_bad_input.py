@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness.model.errors import StackError
-from harness.stack import compose
 from harness.stack.base import RunContext
-from harness.stack.compose import ComposeStack
-from harness.stack.compose_project import project_name
+from harness.stack.compose import stack as compose
+from harness.stack.compose.stack import ComposeStack
+from harness.stack.containers.project import project_name
 from harness.stack.ports import HeldPorts
 from tests.container_kills import things_of
 from tests.e2e.conftest import Start

@@ -16,7 +16,7 @@ import pytest
 
 from harness.cli.main import call
 from harness.record.clock import SystemClock
-from harness.stack.endpoint import endpoint_of
+from harness.stack.external.endpoint import endpoint_of
 from harness.stack.ports import HeldPorts
 from tests.e2e.conftest import Start, Started
 from tests.openai_server import Switches, serving

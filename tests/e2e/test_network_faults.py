@@ -8,7 +8,7 @@ import pytest
 
 from harness.model.faults import FAULTS
 from harness.model.network_faults import NetworkFault
-from harness.stack.local_settings import LINKS
+from harness.stack.reference.settings import LINKS
 from tests.e2e.conftest import Start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]

@@ -83,7 +83,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "HARNESS_TOXIPROXY_IMAGE": IMAGE,
         "EXAMPLE_PORT": str(held.ports[0]),
     }
-    held.release()
+    held.forget()
     files = [part for name in ("compose.yaml", "compose.harness.yaml", "proxy.json") for part in ("-f", name)]
     compose = ["docker", "compose", *files]
     try:

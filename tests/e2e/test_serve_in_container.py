@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.record.clock import SystemClock
-from harness.stack.endpoint import endpoint_of
+from harness.stack.external.endpoint import endpoint_of
 from harness.stack.ports import HeldPorts
 from tests.e2e.conftest import Start
 from tests.e2e.test_compose import MISSING, things_of

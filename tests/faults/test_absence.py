@@ -25,8 +25,8 @@ from harness.record.clock import FakeClock
 from harness.record.journal import Inverse
 from harness.session import facts
 from harness.stack.base import RunContext
-from harness.stack.fake import FakeStack
-from harness.stack.fake_partition import FakePartitions
+from harness.stack.fake.partition import FakePartitions
+from harness.stack.fake.stack import FakeStack
 from harness.stack.partition import Reached, Resolved
 from tests.fake_run import HEAD, verdict_of
 

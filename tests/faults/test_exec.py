@@ -17,7 +17,7 @@ from harness.plan.make_plan import make_plan
 from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock, SystemClock
 from harness.session import facts
-from harness.stack.fake import FakeStack
+from harness.stack.fake.stack import FakeStack
 
 CLOCK = SystemClock()
 pytestmark = pytest.mark.process

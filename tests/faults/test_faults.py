@@ -17,7 +17,7 @@ from harness.model.faults import FAULTS, WeightsBitFlip, WeightsMissing, Weights
 from harness.record.clock import FakeClock
 from harness.record.journal import Inverse, pending
 from harness.stack.base import RunContext, Weights
-from harness.stack.fake import PRISTINE, FakeStack
+from harness.stack.fake.stack import PRISTINE, FakeStack
 from tests.fake_run import HEAD, run_fake, verdict_of
 
 pytestmark = pytest.mark.whole

@@ -26,7 +26,7 @@ from harness.model.weights_faults import (
 )
 from harness.record.clock import FakeClock
 from harness.stack.base import RunContext, Weights
-from harness.stack.fake import FakeStack
+from harness.stack.fake.stack import FakeStack
 
 
 @pytest.fixture

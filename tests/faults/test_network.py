@@ -20,8 +20,8 @@ from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
 from harness.session import facts
 from harness.stack.base import RunContext
-from harness.stack.fake import FakeStack
-from harness.stack.fake_links import GOOD, PAGE, FakeLinks
+from harness.stack.fake.links import GOOD, PAGE, FakeLinks
+from harness.stack.fake.stack import FakeStack
 from harness.stack.links import Seen, Toxic
 from tests.fake_run import HEAD, verdict_of
 

@@ -29,9 +29,9 @@ from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
 from harness.session import facts, needs_of
 from harness.stack.base import RunContext
-from harness.stack.fake import FakeStack
-from harness.stack.fake_links import GOOD
-from harness.stack.fake_resources import FakeResources
+from harness.stack.fake.links import GOOD
+from harness.stack.fake.resources import FakeResources
+from harness.stack.fake.stack import FakeStack
 from harness.stack.links import Ask, Seen
 from harness.stack.resources import Memory, Processors, Space
 from tests.fake_run import HEAD, verdict_of

@@ -31,9 +31,9 @@ from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
 from harness.session import facts
 from harness.stack.base import RunContext
-from harness.stack.fake import FakeStack
-from harness.stack.fake_links import GOOD
-from harness.stack.fake_service import LAST_CHUNK, PIECE, ROLE, FakeService
+from harness.stack.fake.links import GOOD
+from harness.stack.fake.service import LAST_CHUNK, PIECE, ROLE, FakeService
+from harness.stack.fake.stack import FakeStack
 from harness.stack.links import Ask, Seen
 from harness.stack.service import ReplicaSilent, Usage
 from tests.fake_run import HEAD, verdict_of

@@ -9,8 +9,8 @@ import pytest
 from harness.model.errors import ScenarioError
 from harness.model.traffic_faults import TRAFFIC_FAULTS
 from harness.plan.parse import parse_scenario
-from harness.stack.fake import FakeStack
-from harness.stack.fake_traffic import FakeTraffic
+from harness.stack.fake.stack import FakeStack
+from harness.stack.fake.traffic import FakeTraffic
 from tests.fake_run import verdict_of
 
 BURST = "faults: [{kind: traffic.burst, for_s: 4}]\nobserve: {recovery_s: {max: 6}}\n"

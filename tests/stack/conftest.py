@@ -15,9 +15,9 @@ from harness.model.event import Event
 from harness.model.scenario import TargetOptions
 from harness.record.clock import SystemClock
 from harness.stack.base import RunContext
-from harness.stack.containers import Containers
-from harness.stack.local import LocalStack
-from harness.stack.local_settings import LocalSettings
+from harness.stack.containers.labelled import Containers
+from harness.stack.local.stack import LocalStack
+from harness.stack.reference.settings import LocalSettings
 from tests.stack.stub_engine import Of
 
 STUB = str(Path(__file__).parent / "stub_target.py")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from harness.stack.containers import Containers
+from harness.stack.containers.labelled import Containers
 
 Answer = tuple[int, Any]
 Of = Callable[[str], Containers]  # the containers of a run; closed when the test is over

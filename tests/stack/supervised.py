@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.model.supervision import Supervision
-from harness.stack.supervision_plan import SupervisionPlan
-from harness.stack.supervisor_rpc import ProgramState, SupervisorSilent
+from harness.stack.supervision.plan import SupervisionPlan
+from harness.stack.supervision.rpc import ProgramState, SupervisorSilent
 
 
 def plan_for(folder: Path, supervisor: Any = "budget", *, port: int = 1, **options: Any) -> SupervisionPlan:

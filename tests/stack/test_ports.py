@@ -17,13 +17,27 @@ def test_held_ports_differ_and_cannot_be_taken_until_they_are_released() -> None
     held.release()
     with socket.socket() as server:
         server.bind(("127.0.0.1", held.ports[0]))
+    held.forget()
+
+
+def test_ports_of_a_stack_that_lives_are_not_chosen_for_another_though_its_servers_are_down() -> None:
+    first = HeldPorts(3)
+    first.release()
+    second = HeldPorts(3)
+    assert not set(first.ports) & set(second.ports)
+    for held in (first, second):
+        held.forget()
+        held.forget()
+    third = HeldPorts(3)
+    assert set(third.ports) & set(first.ports)
+    third.forget()
 
 
 def test_ports_to_avoid_are_not_chosen_again() -> None:
     first = HeldPorts(3)
-    first.release()
+    first.forget()
     second = HeldPorts(3, avoid=first.ports)
-    second.release()
+    second.forget()
     assert not set(first.ports) & set(second.ports)
 
 

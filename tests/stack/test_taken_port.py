@@ -37,7 +37,7 @@ def listening(port: int) -> socket.socket:
 def test_a_port_is_taken_when_its_server_lets_it_go_and_no_other_can_have_it_then() -> None:
     held = HeldPorts(1)
     (port,) = held.ports
-    held.release()
+    held.forget()
     server = listening(port)
     taken = TakenPort(port, SystemClock())
     time.sleep(0.05)
@@ -57,7 +57,7 @@ def test_a_port_is_taken_when_its_server_lets_it_go_and_no_other_can_have_it_the
 def test_a_port_that_never_gets_free_is_never_had() -> None:
     held = HeldPorts(1)
     (port,) = held.ports
-    held.release()
+    held.forget()
     with listening(port):
         taken = TakenPort(port, SystemClock())
         time.sleep(0.05)

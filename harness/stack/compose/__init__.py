@@ -1,0 +1,1 @@
+"""The reference target as a compose project."""

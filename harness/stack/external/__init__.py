@@ -1,0 +1,1 @@
+"""Somebody else's service: a URL, and the containers that opted in."""

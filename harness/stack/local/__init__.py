@@ -1,0 +1,1 @@
+"""The reference target as processes of this machine."""

@@ -1,0 +1,1 @@
+"""Who starts the local processes again: Supervisor, and what closes its gaps."""

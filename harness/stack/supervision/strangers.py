@@ -1,0 +1,149 @@
+"""The strangers themselves: `python -m harness.stack.supervision.strangers ORDER`, with the standard library alone.
+
+They measure nothing. All requests of one order carry one id, so that the target's own count of distinct requests still
+tells the measured users.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+__all__ = ["main"]
+
+GIVE_UP_S = 10.0
+BETWEEN_S = 1.0  # after an answer, for clients that come again
+OPEN_MAX = 2000  # requests under way; more would be this host's limit, not the target's
+GROUP = 50  # idle connections opened at a time
+ANSWERED, REFUSED = range(2)
+
+Act = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def ask(order: dict[str, Any], give_up_s: float) -> int:
+    """One request on a connection of its own; what is not answered with 200 in time is REFUSED."""
+    place = urlsplit(order["url"])
+    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+        async with asyncio.timeout(give_up_s):
+            reader, writer = await asyncio.open_connection(place.hostname, place.port)
+            try:
+                writer.write(order["bytes"])
+                await writer.drain()
+                head = await reader.readline()
+                while await reader.read(65536):
+                    pass
+                return ANSWERED if head.split()[1:2] == [b"200"] else REFUSED
+            finally:
+                writer.close()
+    return REFUSED
+
+
+async def open_loop(order: dict[str, Any], give_up_s: float) -> None:
+    """At an even rate, whatever becomes of them."""
+    gap_s = 1 / order["arguments"]["rate_per_s"]
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[int]] = set()
+    due_s = loop.time()
+    while True:
+        if len(under_way) < OPEN_MAX:
+            task = asyncio.create_task(ask(order, give_up_s))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        due_s += gap_s
+        await asyncio.sleep(max(0.0, due_s - loop.time()))
+
+
+async def retry_storm(order: dict[str, Any]) -> None:
+    """Each asks again at once until it is served."""
+
+    async def client() -> None:
+        while True:
+            if await ask(order, order["arguments"]["patience_s"]) == ANSWERED:
+                await asyncio.sleep(BETWEEN_S)
+            else:
+                await asyncio.sleep(0)
+
+    await asyncio.gather(*(client() for _ in range(order["arguments"]["clients"])))
+
+
+async def idle(order: dict[str, Any]) -> None:
+    """Connections that are kept and say nothing; one that is closed by the other side is opened again."""
+    place = urlsplit(order["url"])
+
+    async def one() -> None:
+        while True:
+            with suppress(OSError):
+                reader, writer = await asyncio.open_connection(place.hostname, place.port)
+                await reader.read(1)
+                writer.close()
+            await asyncio.sleep(BETWEEN_S)
+
+    tasks = []
+    for number in range(order["arguments"]["connections"]):
+        tasks.append(asyncio.create_task(one()))
+        if number % GROUP == GROUP - 1:
+            await asyncio.sleep(0.01)
+    await asyncio.gather(*tasks)
+
+
+ACTS: dict[str, Act] = {
+    "burst": lambda order: open_loop(order, GIVE_UP_S),
+    "long_prompt": lambda order: open_loop(order, GIVE_UP_S),
+    "abandon": lambda order: open_loop(order, order["arguments"]["after_s"]),
+    "retry_storm": retry_storm,
+    "idle_connections": idle,
+}
+
+
+def request_of(order: dict[str, Any]) -> bytes:
+    """What each sends: a chat, streamed when it is to be left."""
+    place = urlsplit(order["url"])
+    messages, arguments = [dict(one) for one in order["messages"]], order["arguments"]
+    if "words" in arguments:
+        said = messages[-1]["content"].split()
+        words = [*said, *(["more"] * (int(arguments["words"]) - len(said)))]
+        messages[-1]["content"] = " ".join(words)
+    body = json.dumps(
+        {
+            "messages": messages,
+            "max_tokens": int(arguments.get("output_tokens", order["max_tokens"])),
+            "temperature": 0,
+            "stream": order["kind"] == "abandon",
+            **({"ignore_eos": True} if "output_tokens" in arguments else {}),
+        }
+    ).encode()
+    head = (
+        f"POST {place.path.rstrip('/')}/v1/chat/completions HTTP/1.1\r\nHost: {place.netloc}\r\n"
+        f"X-Request-Id: {order['request_id']}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def main(arguments: list[str]) -> None:
+    """Until somebody kills it, or whoever started it has died: then its end of standard input is closed."""
+    order = json.loads(arguments[0])
+    order["bytes"] = request_of(order)
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_forever(order))
+
+
+def _end_with_standard_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+async def _forever(order: dict[str, Any]) -> None:
+    await ACTS[order["kind"]](order)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
