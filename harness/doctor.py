@@ -134,8 +134,8 @@ def _container_faults() -> list[Item]:
 def container_faults(facts: Mapping[str, Any], *, root: bool, same_host: bool = True) -> Item:
     """Which faults can be done to containers of an engine that says this of itself (`docker info`, as JSON).
 
-    Processes in containers are signalled from the host, so they must be the host's, and ours to signal; on another host's
-    engine an agent in a container does it.
+    Processes in containers are signalled from the host, so they must be the host's, and ours to signal; on another's
+    engine an agent in a container does that.
     """
     system = str(facts.get("OperatingSystem"))
     rootless = any("rootless" in str(option) for option in facts.get("SecurityOptions") or ())
