@@ -76,7 +76,7 @@ class LocalTraffic:
         order = json.dumps({**said, "request_id": f"{self._run_id}-{who.name}", "arguments": dict(who.arguments)})
         environ = {**os.environ, RUN_LABEL: self._run_id, MARK: who.name}
         self._children[who.name] = subprocess.Popen(
-            [sys.executable, "-m", "harness.stack.supervision.strangers", order],
+            [sys.executable, "-m", "harness.stack.strangers", order],
             stdin=subprocess.PIPE,  # its end tells them that the harness has died
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ import pytest
 from harness.faults.inverse import carry_out
 from harness.record.clock import SystemClock
 from harness.stack.owned import owned_processes
-from harness.stack.supervision.strangers import request_of
+from harness.stack.strangers import request_of
 from harness.stack.traffic import LocalTraffic, Strangers
 
 pytestmark = pytest.mark.process

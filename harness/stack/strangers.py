@@ -1,4 +1,4 @@
-"""The strangers themselves: `python -m harness.stack.supervision.strangers ORDER`, with the standard library alone.
+"""The strangers themselves: `python -m harness.stack.strangers ORDER`, with the standard library alone.
 
 They measure nothing. All requests of one order carry one id, so that the target's own count of distinct requests still
 tells the measured users.
