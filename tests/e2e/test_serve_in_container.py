@@ -42,7 +42,8 @@ def serving(model_folder: Path) -> Iterator[tuple[str, str]]:
     labels = ["--label", "reliability-harness.target=llm", "--label", MINE]
     life = ["--detach", "--init", "--restart", "unless-stopped", "--publish", f"127.0.0.1:{port}:8000"]
     mounts = ["--volume", f"{packages}:/packages:ro", "--volume", f"{model_folder.resolve()}:/model:ro"]
-    environ = ["--env", "PYTHONPATH=/packages", "--env", "HF_HUB_OFFLINE=1", "--env", "OMP_NUM_THREADS=1"]
+    cache = ["--tmpfs", "/cache:uid=10001", "--env", "HF_HUB_CACHE=/cache"]  # /v1/models fails where there is none
+    environ = [*cache, "--env", "PYTHONPATH=/packages", "--env", "HF_HUB_OFFLINE=1", "--env", "OMP_NUM_THREADS=1"]
     serve = [IMAGE, "-c", SERVE, "serve", "--host", "0.0.0.0", "--port", "8000", "--device", "cpu", "/model"]
     command = ["docker", "run", *life, *labels, *mounts, *environ, "--entrypoint", "python3", *serve]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -71,7 +72,7 @@ external:
   max_tokens: 6
   prompts: {{chat: [Hello, I loved the film], sentiment: [A good bed, The pizza was horrible]}}
 load: {{rate_per_s: 3, deadline_s: 4, mix: {{chat_stream: 1, sentiment: 1}}}}
-phases: {{baseline_s: 8, recovery_s: 20}}
+phases: {{baseline_s: 10, recovery_s: 20}}
 warmup_max_s: 0
 steady_state: {{min_success_rate: 0.8}}
 faults:
