@@ -115,7 +115,7 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
 
         kind = ComposeStack
         if not on_this_host(where()):
-            from harness.stack.remote.stack import RemoteStack as kind  # type: ignore[assignment]  # noqa: N813  a subclass
+            from harness.stack.remote.stack import RemoteStack as kind  # noqa: N813  a subclass
         stack = kind(model, ComposeSettings(prometheus=os.environ.get(SWITCH) == "1"), clock)
     else:
         raise StackError(f"there is no stack '{name}'; known: {', '.join(STACKS)}")

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import docker
 import docker.errors
@@ -61,7 +61,7 @@ class Containers:
         self._client: docker.DockerClient | None = None
         self._ids: dict[str, str] = {}  # of containers, by service: a restart keeps them, and a list takes long
 
-    def __enter__(self) -> Containers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

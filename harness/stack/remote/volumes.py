@@ -37,7 +37,7 @@ def fill_volumes(run_id: str, image: str, contents: Mapping[str, tuple[str, File
         try:
             for place, (_, files) in contents.items():
                 with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as archive:
-                    packed(files, archive)  # type: ignore[arg-type]  # a file in all that matters
+                    packed(files, archive)
                     if not filler.put_archive(place, archive):
                         raise StackError(f"the Docker engine did not take the files for {place}")
         finally:
