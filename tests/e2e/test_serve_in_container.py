@@ -54,6 +54,7 @@ def serving(model_folder: Path) -> Iterator[tuple[str, str]]:
         until(lambda: endpoint.ask(SystemClock(), "GET", "/health", within_s=2).good, 90)
         yield endpoint.url, container
     finally:
+        held.forget()
         if container:
             subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=True)
 
