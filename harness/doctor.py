@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.stack.containers.address import on_this_host, where
 from harness.store.registry import Registry, registry_folder
 
 __all__ = ["Item", "container_faults", "examine"]
@@ -125,18 +126,23 @@ def _container_faults() -> list[Item]:
         facts = json.loads(said or "")
     except ValueError:
         return []
-    return [container_faults(facts, root=os.geteuid() == 0)] if isinstance(facts, dict) else []
+    if not isinstance(facts, dict):
+        return []
+    return [container_faults(facts, root=os.geteuid() == 0, same_host=on_this_host(where()))]
 
 
-def container_faults(facts: Mapping[str, Any], *, root: bool) -> Item:
+def container_faults(facts: Mapping[str, Any], *, root: bool, same_host: bool = True) -> Item:
     """Which faults can be done to containers of an engine that says this of itself (`docker info`, as JSON).
 
-    Processes in containers are signalled from the host, so they must be the host's, and ours to signal.
+    Processes in containers are signalled from the host, so they must be the host's, and ours to signal; on another's
+    engine an agent in a container does that.
     """
     system = str(facts.get("OperatingSystem"))
     rootless = any("rootless" in str(option) for option in facts.get("SecurityOptions") or ())
     groups = f"cgroup v{facts.get('CgroupVersion') or '1'}"
     here = f"{system}, {groups}"
+    if not same_host:
+        return Item("container faults", True, f"{here}, of another host: process.*, network.*, node.down", "")
     if "Docker Desktop" in system or facts.get("OSType") != "linux":
         remedy = "its containers live in a virtual machine: run the harness inside that, or use an engine on Linux"
         return Item("container faults", False, f"{here}: network.* of the links only", remedy)

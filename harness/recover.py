@@ -16,6 +16,7 @@ from harness.faults.weights import SNAPSHOTS
 from harness.model.errors import StackError
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import undo_all
+from harness.stack.containers.address import at_engine, engine_of
 from harness.stack.containers.plugin import client_mark
 from harness.stack.containers.project import OVERRIDE
 from harness.stack.external.opted_in import HELPERS
@@ -44,6 +45,11 @@ class Recovered:
 
 def recover(run: LiveRun, registry: Registry, clock: Clock | None = None) -> Recovered:
     """Safe to call twice, and by two processes at once: every step is idempotent."""
+    with at_engine(engine_of(Path(run.folder) / "stack")):
+        return _recover(run, registry, clock)
+
+
+def _recover(run: LiveRun, registry: Registry, clock: Clock | None) -> Recovered:
     folder = Path(run.folder)
     errors = undo_all(folder / "undo.jsonl", carry_out) if folder.is_dir() else []
     killed = kill_owned(run.run_id, also=client_mark())  # first: it would make what is being removed

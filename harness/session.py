@@ -16,6 +16,7 @@ from harness.experiment import Experiment, Load, run_experiment
 from harness.faults.keeper import FaultKeeper
 from harness.guard import Guard, NoGuard, ProcessGuard
 from harness.load.driver import LoadDriver
+from harness.load.elsewhere import DriverElsewhere
 from harness.load.fake import FakeLoad
 from harness.load.progress import Progress
 from harness.load.spec import LoadSpec
@@ -39,6 +40,7 @@ from harness.scenario_files import rules_of
 from harness.stack.base import RunContext, Stack
 from harness.stack.external.access import Access, Reached
 from harness.stack.fake.stack import FakeStack
+from harness.stack.load_place import CarriesLoad
 from harness.stack.owned import RUN_LABEL, identify, owned_processes
 from harness.stack.switches import Switched
 from harness.store.folder import RunFolder
@@ -74,7 +76,7 @@ def facts(stack: Stack, replay: str = "") -> TargetFacts:
     """What the planner needs to know of a stack; `replay`: more words for the command that repeats the plan."""
     switches = stack.switches() if isinstance(stack, Switched) else {}
     known = (stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links(), replay, switches)
-    return TargetFacts(*known, *rules_of(stack))
+    return TargetFacts(*known, *rules_of(stack), str(getattr(stack, "because", "")))
 
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
@@ -222,6 +224,9 @@ def _load_factory(
         if isinstance(session.stack, FakeStack):
             return FakeLoad(spec, session.stack, session.clock, keep_s)
         environ = {**session.environ, RUN_LABEL: context.run_id}
+        if isinstance(session.stack, CarriesLoad):
+            place = session.stack.load_place()
+            return DriverElsewhere(spec, folder.path, session.clock, environ, place, keep_s=keep_s)
         return LoadDriver(spec, folder.path, session.clock, environ, keep_s=keep_s)
 
     return make_load

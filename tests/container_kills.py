@@ -19,6 +19,7 @@ from pathlib import Path
 
 from harness.record.journal import pending
 from harness.stack.owned import RUN_LABEL
+from tests.engine_relay import Relay
 
 ROOT = Path(__file__).parent.parent
 GONE_S = 10.0
@@ -30,17 +31,42 @@ MIXES = (  # faults that are in flight at the same time; each lasts for longer t
         "{kind: process.pause, on: primary, for_s: 20}",
         "{kind: weights.bit_flip, on: standby, for_s: 20, restart_after_s: null}",
         "{kind: network.latency, on: gateway, for_s: 20, latency_ms: 300}",
+        "{kind: clock.jump, on: standby, for_s: 20}",
     ),
     (
         "{kind: weights.missing, on: primary, for_s: 20, restart_after_s: 1}",
         "{kind: network.down, on: primary, for_s: 20}",
         "{kind: process.pause, on: standby, for_s: 20}",
+        "{kind: resources.shm, on: standby, for_s: 20}",
     ),
     (
         "{kind: weights.nan, on: primary, for_s: 20, restart_after_s: null}",
         "{kind: process.kill, on: primary}",
         "{kind: network.http_status, on: standby, for_s: 20}",
+        "{kind: storage.slow, on: standby, for_s: 20}",
+        "{kind: traffic.burst, for_s: 20, rate_per_s: 20}",
     ),
+    (
+        "{kind: node.down, on: standby, for_s: 20}",
+        "{kind: process.pause, on: primary, for_s: 20}",
+        "{kind: resources.disk_full, on: primary, for_s: 20}",
+    ),
+    (
+        "{kind: network.dns, for_s: 20}",
+        "{kind: process.crash_loop, on: primary, for_s: 20}",
+        "{kind: start.port_taken, on: standby, for_s: 20}",
+    ),
+    (
+        "{kind: service.hang, on: primary, for_s: 20}",
+        "{kind: memory.pressure, on: primary, for_s: 20}",
+        "{kind: network.partition, on: standby, for_s: 20}",
+        "{kind: resources.cpu, on: standby, for_s: 20}",
+    ),
+)
+REMOTE = (  # on an engine of another host, which fewer faults reach
+    "{kind: process.pause, on: primary, for_s: 20}",
+    "{kind: network.latency, on: gateway, for_s: 20, latency_ms: 300}",
+    "{kind: node.down, on: standby, for_s: 20}",
 )
 
 
@@ -53,33 +79,42 @@ class Point:
     event: str
     after_s: float
     with_guard: bool  # the guard is killed as well, at once
+    remote: bool = False  # the engine is spoken to as if it were another host's
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        return REMOTE if self.remote else MIXES[self.mix]
 
     def __str__(self) -> str:
         killed = "harness and guard" if self.with_guard else "harness"
-        return f"{self.number}: {killed}, {self.after_s:.2f} s after {self.event or 'its start'}, mix {self.mix}"
+        which = "remote" if self.remote else f"mix {self.mix}"
+        return f"{self.number}: {killed}, {self.after_s:.2f} s after {self.event or 'its start'}, {which}"
 
 
 def points(seed: str, count: int) -> list[Point]:
-    """Of ten: two while the project is brought up, two while the models are loaded, six with faults in flight."""
+    """Of ten: two while the project is brought up, one while the models are loaded, seven with faults in flight.
+
+    Of the seven one is on an engine of another host, and the others have every mix in turn.
+    """
     draw = random.Random(seed)
     found = []
     for number in range(count):
         place = number % 10
         if place < 2:
             event, latest_s = "", 3.5
-        elif place < 4:
+        elif place == 3:
             event, latest_s = "stack_up", 6.0
         else:
             event, latest_s = "fault_begin", 3.0
         with_guard = place in (3, 9)
         mix = (number // 10 * 6 + max(0, place - 4)) % len(MIXES)  # in flight, each comes in turn
         after_s = draw.uniform(0.2 if event else 1.2, latest_s)
-        found.append(Point(number, mix, event, after_s, with_guard))
+        found.append(Point(number, mix, event, after_s, with_guard, remote=place == 2))
     return found
 
 
 def scenario(point: Point) -> str:
-    faults = ", ".join(MIXES[point.mix])
+    faults = ", ".join(point.faults)
     return (
         "name: killed\nload: {rate_per_s: 5, mix: {sentiment: 1}}\nwarmup_max_s: 0\n"
         f"phases: {{baseline_s: 1, recovery_s: 1}}\nfaults: [{faults}]\n"
@@ -94,6 +129,7 @@ class Victim:
     out: Path
     state: Path
     log: Path
+    relay: Relay | None = None  # to the engine
     networks: set[str] = field(default_factory=set)  # ids, as seen while it lived
 
     def run_id(self) -> str | None:
@@ -112,23 +148,25 @@ def start(point: Point, folder: Path, model: Path) -> Victim:
     out.mkdir(parents=True)
     file.write_text(scenario(point))
     command = [sys.executable, "-m", "harness.cli", "run", str(file), "--out", str(out), "--model", str(model)]
+    relay = Relay() if point.remote else None
+    engine = {"DOCKER_HOST": relay.address} if relay else {}
     with log.open("wb") as written:
         process = subprocess.Popen(
             [*command, "--seed", "1", "--stack", "compose"],
             cwd=ROOT,
-            env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
+            env={**os.environ, "XDG_STATE_HOME": str(folder / "state"), **engine},
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Victim(process, out, folder / "state", log)
+    return Victim(process, out, folder / "state", log, relay)
 
 
 def kill_at(victim: Victim, point: Point) -> None:
     """SIGKILL at the point. Raises AssertionError when the run ended before."""
     if point.event:
-        wanted = len(MIXES[point.mix]) if point.event == "fault_begin" else 1
+        wanted = len(point.faults) if point.event == "fault_begin" else 1
         within(LONGEST_START_S, lambda: _reached(victim, point.event, wanted))
     time.sleep(point.after_s)
     run_id = victim.run_id()

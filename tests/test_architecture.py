@@ -42,6 +42,7 @@ STACKS: dict[str, set[str]] = {
     "containers": {"reference"},
     "local": {"reference", "supervision"},
     "compose": {"reference", "containers"},
+    "remote": {"reference", "containers", "compose"},
     "external": {"reference", "containers"},
     "fake": {"supervision"},
 }

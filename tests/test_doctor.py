@@ -71,6 +71,12 @@ def test_which_faults_an_engine_allows_is_said_by_its_kind(facts: dict[str, obje
     assert not found.needed
 
 
+def test_an_engine_of_another_host_allows_what_its_api_reaches_whoever_we_are_here() -> None:
+    for root in (True, False):
+        found = container_faults(LINUX, root=root, same_host=False)
+        assert found.ok and "of another host: process.*, network.*, node.down" in found.finding
+
+
 def test_an_engine_that_says_nothing_of_itself_adds_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not [item for item in examine() if item.what == "container faults"]

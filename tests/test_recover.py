@@ -12,6 +12,7 @@ import pytest
 from harness.record.clock import FakeClock
 from harness.record.journal import Inverse, Journal
 from harness.recover import recover, sweep
+from harness.stack.containers.address import known_again
 from harness.stack.containers.project import OVERRIDE, RUN
 from harness.stack.owned import identify
 from harness.store.registry import LiveRun, Registry
@@ -132,3 +133,19 @@ def test_a_container_that_cannot_be_removed_is_named_and_the_run_stays_registere
         done = recover(run, registry, FakeClock())
     assert done.errors == ("container stuck: stuck is in use",) and not done.again
     assert registry.runs() == [run]
+
+
+def test_the_engine_that_is_asked_is_the_one_that_the_run_was_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, registry = dead_run(tmp_path)
+    (tmp_path / "run" / "stack").mkdir()
+    (tmp_path / "run" / "stack" / OVERRIDE).write_text("{}")
+    there, here = StubEngine({"mine": {RUN: run.run_id}}), StubEngine({"also": {RUN: run.run_id}})
+    with tempfile.TemporaryDirectory() as folder, serving(there, Path(folder) / "a") as far:
+        monkeypatch.setenv("DOCKER_HOST", far)
+        known_again(tmp_path / "run" / "stack")
+        with serving(here, Path(folder) / "b") as near:
+            monkeypatch.setenv("DOCKER_HOST", near)
+            assert recover(run, registry, FakeClock()).errors == ()
+    assert there.containers == {} and set(here.containers) == {"also"}

@@ -60,6 +60,10 @@ INSTRUMENT: Mapping[str, tuple[str, str]] = {
         "There is no evidence that the fault reached a replica that was serving users.",
         "Read the proof of each episode: aim at a replica that serves, or give the fault longer (for_s).",
     ),
+    "clock": (
+        "The target runs on another host, and the two hosts' clocks cannot be compared well enough.",
+        "Run the harness on a host nearer to the Docker engine, or on the engine's own.",
+    ),
     "clean_up": ("Something could not be healed or stopped.", "Run 'harness undo' now, before anything else."),
     "records": (
         "Records are damaged: the disk was full, or the harness was killed.",

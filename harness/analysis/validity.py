@@ -17,6 +17,7 @@ from harness.model.verdict import EpisodeResult, Finding, VerdictOutcome
 __all__ = ["BASELINE_MIN_N", "validity_findings"]
 
 BASELINE_MIN_N = 20  # fewer requests cannot tell a steady baseline from an unsteady one
+CLOCK_S_MAX = 0.1  # a tenth of a health period: what is said of a recovery to a tenth of a second has to hold
 PASS, INCONCLUSIVE = VerdictOutcome.PASS, VerdictOutcome.INCONCLUSIVE
 
 
@@ -25,7 +26,7 @@ def validity_findings(history: History, frame: RunFrame, episodes: Sequence[Epis
     found = [_complete(history, frame), _accounting(history, frame), _baseline(history, frame), _generator(frame)]
     if history.plan.scenario.faults:
         found.append(_faults(history, episodes))
-    return (*found, *_clean_up(history), *_damage(history))
+    return (*found, *_clock(history), *_clean_up(history), *_damage(history))
 
 
 def _finding(check: str, title: str, problem: str, good: str, **evidence: object) -> Finding:
@@ -159,6 +160,20 @@ def _faults(history: History, episodes: Sequence[EpisodeResult]) -> Finding:
     return _finding(
         "fault_proof", "every fault took effect on a replica that was serving users", problem, good, **evidence
     )
+
+
+def _clock(history: History) -> Iterator[Finding]:
+    """Where the load ran on another host: how far its times may be off from those of the faults."""
+    looked = [e.fields for e in history.events if e.kind == "probe.clock"]
+    if not looked:
+        return
+    off_s = max(abs(float(one["offset_s"]) - float(one["used_s"])) + float(one["error_s"]) for one in looked)
+    problem = ""
+    if off_s > CLOCK_S_MAX:
+        limit = f"above {CLOCK_S_MAX * 1000:g} ms"
+        problem = f"times of the target's host may be off by {off_s * 1000:.0f} ms, {limit}: measure from nearer to it"
+    good = f"times of the target's host are off by {off_s * 1000:.1f} ms at most"
+    yield _finding("clock", "both hosts' clocks were compared", problem, good, off_s=off_s, looks=len(looked))
 
 
 def _clean_up(history: History) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ def images(*, offline: bool) -> int:
 
     With --offline, from Debian's packages and wheels: it needs root and debootstrap, and takes a few minutes once.
     """
+    from harness.stack.compose.images import OFFLINE, build_offline, remove_untagged
     from harness.stack.containers.plugin import compose_command
 
     if not offline:
@@ -25,9 +26,8 @@ def images(*, offline: bool) -> int:
         click.echo("pulling and building")
         compose_command([*file, "--profile", "*", "pull", "--ignore-buildable", "--quiet"], {}, LONGEST_S)
         compose_command([*file, "build", "--quiet"], {}, LONGEST_S)
+        remove_untagged("docker")
         return 0
-    from harness.stack.compose.images import OFFLINE, build_offline
-
     root = COMPOSE_FOLDER.parent
     build_offline(root, click.echo)
     written = COMPOSE_FOLDER / ".env"

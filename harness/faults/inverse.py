@@ -117,6 +117,13 @@ def _start_containers(args: Mapping[str, Any]) -> None:
     start_containers(args)
 
 
+def _continue_remotely(args: Mapping[str, Any]) -> None:
+    """Continue a process on the host of another engine."""
+    from harness.stack.remote.stack import continue_remotely
+
+    continue_remotely(args)
+
+
 def _restore_mode(args: Mapping[str, Any]) -> None:
     """Give a file its permissions back."""
     path = _inside(args["path"], args["root"], "its mode was not restored")
@@ -170,6 +177,7 @@ INVERSES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "link.mend": _mend_link,
     "nothing": _nothing,
     "process.continue": _continue_process,
+    "remote.continue": _continue_remotely,
     "service.end": _end_service_fault,
     "service.start_as_before": _start_as_before,
     "traffic.end": _end_strangers,

@@ -96,12 +96,15 @@ class LoadDriver:
 
     def stop(self, grace_s: float) -> Progress:
         """Stop sending, give requests in flight `grace_s` to end, end both processes; returns the final progress."""
+        self._end_child(grace_s)
+        self.close()
+        return self._progress.add(self._tail.read())
+
+    def _end_child(self, grace_s: float) -> None:
         if self._child is not None and not self._stopped:
             self._asked_to_stop = self._tell({"stop": True, "grace_s": grace_s})
             self._child.wait(grace_s + _STOP_MARGIN_S if self._asked_to_stop else 0.0)
             self._listen(0.0)
-        self.close()
-        return self._progress.add(self._tail.read())
 
     def close(self) -> None:
         """End both processes whatever their state. May be called again."""

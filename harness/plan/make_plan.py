@@ -45,6 +45,7 @@ class TargetFacts:
     environment: Mapping[str, str] = field(default_factory=dict)  # variables that switch the target; no secret's value
     rules: Sequence[AlertRule] = ()  # of the Prometheus that will watch
     unwatched: str = "this stack starts none"  # why none will; empty: one will
+    because: str = ""  # why the stack has fewer capabilities here than elsewhere, in words
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def lacking(scenario: Scenario, stack: str, capabilities: frozenset[Capability])
 
 def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
     has = ", ".join(sorted(target.capabilities)) or "none"
+    has += f"; {target.because}" if target.because else ""
     problems = [f"{one} (it has: {has})" for one in lacking(scenario, target.stack, target.capabilities)]
     if problems:
         raise CapabilityError("\n".join(problems))

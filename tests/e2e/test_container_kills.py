@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.container_kills import (
-    MIXES,
     Point,
     clean_after_s,
     hashes,
@@ -38,7 +37,7 @@ def test_ten_seconds_after_a_kill_nothing_of_a_container_run_is_left(
     try:
         kill_at(victim, point)
         if point.event == "fault_begin":
-            assert in_flight(victim) == len(MIXES[point.mix])
+            assert in_flight(victim) == len(point.faults)
         if point.with_guard:
             run_id = victim.run_id()
             assert run_id and things_of(run_id), "nobody is there to clean up, so the stack is still up"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
-import socket
 import subprocess
-import threading
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +15,9 @@ import pytest
 from tests.container_kills import hashes, things_of, within
 from tests.e2e.conftest import ROOT, Start, Started
 from tests.e2e.test_compose import MISSING, events
+from tests.engine_relay import Relay
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
-ENGINE = "/var/run/docker.sock"
 PID_FILE = Path("/var/run/docker.pid")
 MAY_STOP = "HARNESS_TEST_MAY_STOP_ENGINE"  # where nobody else uses the engine
 SCENARIO = """
@@ -31,55 +29,6 @@ faults:
   - {kind: process.pause, on: primary, for_s: 20}
   - {kind: network.latency, on: gateway, for_s: 20, latency_ms: 300}
 """
-
-
-class Forwarder:
-    """A TCP port of the loopback address behind which is the engine's socket, until it is cut."""
-
-    def __init__(self) -> None:
-        self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._serve()
-
-    def cut(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for one in self._open:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-
-    def mend(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self._serve()
-
-    def _serve(self) -> None:
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
-
-    def _carry(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as engine:
-            engine.connect(ENGINE)
-            self._open += [client, engine]
-            other = {client: engine, engine: client}
-            while other:
-                for one in select.select(list(other), [], [])[0]:
-                    try:
-                        data = one.recv(65536)
-                        other[one].sendall(data) if data else other[one].shutdown(socket.SHUT_WR)
-                    except OSError:
-                        return
-                    if not data:
-                        other.pop(one)
 
 
 def away_in_the_middle(one: Started, model: Path, away: Callable[[], None], back: Callable[[], None]) -> None:
@@ -109,12 +58,13 @@ def recorded(one: Started) -> str:
 def test_an_engine_that_cannot_be_reached_any_more_ends_the_run_which_is_cleaned_up_when_it_can(
     start: Start, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forwarder = Forwarder()
-    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{forwarder.port}")
-    one = start(SCENARIO, stack="compose")
-    monkeypatch.delenv("DOCKER_HOST")
-    away_in_the_middle(one, model_folder, forwarder.cut, forwarder.mend)
-    forwarder.cut()
+    with tempfile.TemporaryDirectory() as folder:  # a path short enough for a socket
+        relay = Relay(Path(folder) / "s")
+        monkeypatch.setenv("DOCKER_HOST", relay.address)
+        one = start(SCENARIO, stack="compose")
+        monkeypatch.delenv("DOCKER_HOST")
+        away_in_the_middle(one, model_folder, relay.cut, relay.mend)
+        relay.cut()
 
 
 @pytest.mark.alone

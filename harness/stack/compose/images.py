@@ -18,8 +18,9 @@ from typing import IO
 
 from harness.model.errors import StackError
 
-__all__ = ["OFFLINE", "Offline", "build_offline"]
+__all__ = ["OFFLINE", "OURS", "Offline", "build_offline", "remove_untagged"]
 
+OURS = "reliability-harness.image"  # label of the images that are built here
 SUITE = "bookworm"
 BASE_PACKAGES = "ca-certificates,haproxy,iproute2,iptables,libfaketime,procps,prometheus,python3,python3-venv"
 BASE_TAG = f"{SUITE}-{zlib.crc32(BASE_PACKAGES.encode()):08x}"  # other packages are another image
@@ -63,6 +64,12 @@ def build_offline(root: Path, say: Callable[[str], None], names: Offline = OFFLI
     file = str(root / "compose" / "Dockerfile")
     command = [docker, "build", "--quiet", "--file", file, "--build-arg", f"BASE={names.base}"]
     _run([*command, "--tag", names.target, str(root)], DOCKER_BUILDKIT="1")
+    remove_untagged(docker)
+
+
+def remove_untagged(docker: str) -> None:
+    """Remove images of ours that have lost their name to a newer one; the engine keeps what a container uses."""
+    _run([docker, "image", "prune", "--force", "--filter", f"label={OURS}"])
 
 
 def _base_image(docker: str, image: str) -> None:

@@ -25,6 +25,7 @@ from harness.stack.compose.handles import ContainerHandles
 from harness.stack.compose.haproxy import HAPROXY, behind_haproxy, not_served_by_haproxy, watching_haproxy
 from harness.stack.compose.prometheus import save_targets, url_of, watching, with_prometheus
 from harness.stack.compose.up import Project, bring_up, check_engine, with_other_ports
+from harness.stack.containers.address import known_again
 from harness.stack.containers.events import ContainerTail
 from harness.stack.containers.project import OVERRIDE, USER, override, own, project_name, with_switches
 from harness.stack.owned import identify, kill_owned
@@ -105,16 +106,8 @@ class ComposeStack(ContainerHandles):
         self._orders = Orders(self._clock, run.origin_monotonic_s)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            models = {name: self.model_folder(name) for name in (*REPLICAS, "gateway")}
-            for folder in set(models.values()):
-                copy_model(self._model, folder)
-                folder.chmod(0o755)  # for the user in the container
-            logs = self._folder / LOGS
-            logs.mkdir(exist_ok=True)
-            logs.chmod(0o777)  # the user in the containers writes into it, and is nobody here
-            if self._opened:
-                make_private(self._folder, REPLICAS, USER)
-            self._start(self._run, models)
+            known_again(self._folder)
+            self._start(self._run, self._place_models())
         except BaseException:
             with suppress(StackError):  # why it did not come up matters more; what is left is found by its label
                 self.down()
@@ -213,6 +206,19 @@ class ComposeStack(ContainerHandles):
     @property
     def _haproxy(self) -> bool:
         return self._run is not None and self._run.target.balancer == HAPROXY
+
+    def _place_models(self) -> dict[str, Path]:
+        """Each server's folder, with a copy of the model, on the engine's host."""
+        models = {name: self.model_folder(name) for name in (*REPLICAS, "gateway")}
+        for folder in set(models.values()):
+            copy_model(self._model, folder)
+            folder.chmod(0o755)  # for the user in the container
+        logs = self._folder / LOGS
+        logs.mkdir(exist_ok=True)
+        logs.chmod(0o777)  # the user in the containers writes into it, and is nobody here
+        if self._opened:
+            make_private(self._folder, REPLICAS, USER)
+        return models
 
     def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
         began_wall_s = self._clock.wall_s()

@@ -43,13 +43,16 @@ class ContainerAdmin(Containers):
 
     def in_network(self, service: str, words: Sequence[str]) -> str:
         """What a command says that is run by that helper. Raises StackError when it fails."""
-        with saying(f"a command in the network of {service} failed"):
-            done = self.helper(service).exec_run(list(words))
-        output = done.output if isinstance(done.output, bytes) else b"".join(done.output)
-        said = output.decode(errors="replace")
-        if done.exit_code != 0:
-            raise StackError(f"a command in the network of {service} failed: {said.strip()[-200:]}")
-        return said
+        return _said(f"a command in the network of {service} failed", self.helper(service), words)
+
+    def output(self, service: str, words: Sequence[str]) -> str:
+        """What a command says that is run in a container, as its own user. Raises StackError when it fails."""
+        return _said(f"a command in the container of {service} failed", self._own(service), words)
+
+    def succeeds(self, service: str, words: Sequence[str]) -> bool:
+        """Whether a command in a container ends well."""
+        with saying(f"a command in the container of {service} was not run"):
+            return bool(self._own(service).exec_run(list(words)).exit_code == 0)
 
     def run_inside(self, service: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
         """Start a process in a running container, as its own user; returns when it was started."""
@@ -75,3 +78,13 @@ class ContainerAdmin(Containers):
         if not found:
             raise StackError(f"run {self._run_id} has no network {name}")
         return found[0]
+
+
+def _said(failure: str, container: Container, words: Sequence[str]) -> str:
+    with saying(failure):
+        done = container.exec_run(list(words))
+    output = done.output if isinstance(done.output, bytes) else b"".join(done.output)
+    said = output.decode(errors="replace")
+    if done.exit_code != 0:
+        raise StackError(f"{failure}: {said.strip()[-200:]}")
+    return said

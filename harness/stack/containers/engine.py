@@ -1,4 +1,4 @@
-"""The way to a Docker engine: where it is, whether it answers, and its refusals in words.
+"""The way to a Docker engine: whether it answers, and its refusals in words.
 
 Every question has a time limit, and an engine that does not answer is an error in words, never a hang.
 """
@@ -9,21 +9,20 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import docker
 import docker.errors
 import requests
 
 from harness.model.errors import StackError
+from harness.stack.containers.address import where
 from harness.stack.containers.plugin import INSTALL
 
 __all__ = ["ANSWER_S", "ENGINE_ERRORS", "QUIET_S", "ApiError", "EngineAway", "NotFound", "answering", "connected",
-           "on_this_host", "saying", "short", "where"]  # fmt: skip
+           "saying", "short"]  # fmt: skip
 
 ANSWER_S = 10
 QUIET_S = 86_400  # an engine may have nothing to tell for that long
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NotFound, ApiError = docker.errors.NotFound, docker.errors.APIError
 ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException)
 
@@ -32,18 +31,15 @@ class EngineAway(StackError):
     """No engine answers; when it is back, the same request may well succeed."""
 
 
-def on_this_host(address: str) -> bool:
-    """Whether an engine's address, as DOCKER_HOST has it, is this host's."""
-    parts = urlsplit(address)
-    return parts.scheme == "unix" or (parts.scheme == "tcp" and (parts.hostname or "") in LOOPBACK)
-
-
 def connected(timeout_s: int) -> docker.DockerClient:
     """A client whose engine has answered. Raises EngineAway, with the remedy."""
     _knock(timeout_s)
     client = None
     try:
-        client = docker.from_env(timeout=timeout_s)
+        address = where()
+        environment = {**os.environ, "DOCKER_HOST": address}
+        over_ssh = address.startswith("ssh://")  # by the user's own program, with its keys and settings
+        client = docker.from_env(timeout=timeout_s, environment=environment, use_ssh_client=over_ssh)
         client.ping()
     except ENGINE_ERRORS as error:
         if client is not None:
@@ -91,11 +87,6 @@ def saying(words: str) -> Iterator[None]:
         yield
     except ENGINE_ERRORS as error:
         raise StackError(f"{words}: {short(error)}") from error
-
-
-def where() -> str:
-    """The engine's address, as DOCKER_HOST has it."""
-    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
 
 def short(error: BaseException) -> str:

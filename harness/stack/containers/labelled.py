@@ -7,12 +7,13 @@ that does not answer is an error in words, never a hang.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import docker
 import docker.errors
@@ -26,10 +27,8 @@ from harness.stack.containers.engine import (
     NotFound,
     answering,
     connected,
-    on_this_host,
     saying,
     short,
-    where,
 )
 from harness.stack.containers.project import RUN
 
@@ -62,7 +61,7 @@ class Containers:
         self._client: docker.DockerClient | None = None
         self._ids: dict[str, str] = {}  # of containers, by service: a restart keeps them, and a list takes long
 
-    def __enter__(self) -> Containers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,13 +74,14 @@ class Containers:
             client.close()
 
     def check(self) -> None:
-        """Raise StackError, with the remedy, when no engine answers, or it is another host's."""
-        if not on_this_host(where()):
-            raise StackError(
-                f"the Docker engine at {where()} is another host's, whose processes and ports cannot be reached from "
-                "here: run the harness on that host, or use `--stack external`"
-            )
+        """Raise StackError, with the remedy, when no engine answers."""
         self._engine()
+
+    def wall_s(self) -> float:
+        """The wall clock of its host, in seconds since the epoch."""
+        with answering():
+            said = str(self._engine().info()["SystemTime"])
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", said).replace("Z", "+00:00")).timestamp()
 
     def states(self) -> dict[str, ContainerState]:
         """Service -> its container. A container that vanishes meanwhile is left out."""

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.model.errors import StackError
-from harness.stack.compose.images import OFFLINE, build_offline
+from harness.stack.compose.images import OFFLINE, OURS, build_offline
+
+ROOT = Path(__file__).parents[3]
 
 
 class Programs:
@@ -47,6 +49,13 @@ def test_the_base_image_is_made_once_and_the_targets_image_each_time(programs: P
     (build,) = [call for call in calls if call.startswith("docker build")]
     assert f"BASE={OFFLINE.base}" in build and f"--tag {OFFLINE.target}" in build
     assert said == ["wheels", "image of the target"]
+
+
+def test_after_a_build_only_images_of_ours_without_a_name_are_removed(programs: Programs, tmp_path: Path) -> None:
+    programs.add("docker")
+    build_offline(tmp_path, lambda _: None)
+    assert programs.calls()[-1] == f"docker image prune --force --filter label={OURS}"
+    assert f"LABEL {OURS}=" in (ROOT / "compose" / "Dockerfile").read_text()
 
 
 def test_wheels_come_in_the_versions_that_are_pinned(programs: Programs, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.model.errors import StackError
-from harness.stack.containers.engine import EngineAway, on_this_host
+from harness.stack.containers.address import on_this_host
+from harness.stack.containers.engine import EngineAway
 from harness.stack.containers.labelled import PROJECT, SERVICE
 from harness.stack.containers.project import RUN
 from tests.stack.stub_engine import Of, StubEngine, serving
@@ -161,12 +162,12 @@ def test_no_permission_on_the_engines_socket_names_its_group(of: Of, monkeypatch
     ("address", "here"),
     [
         ("unix:///var/run/docker.sock", True),
-        ("tcp://127.0.0.1:2375", True),
-        ("tcp://localhost:2375", True),
-        ("tcp://[::1]:2375", True),
+        ("tcp://127.0.0.1:2375", False),
+        ("tcp://localhost:2375", False),
+        ("tcp://[::1]:2375", False),
         ("tcp://10.0.0.7:2376", False),
         ("ssh://root@build", False),
     ],
 )
-def test_an_engine_of_another_host_is_told_by_its_address(address: str, here: bool) -> None:
+def test_only_a_socket_file_is_surely_an_engine_of_this_host(address: str, here: bool) -> None:
     assert on_this_host(address) is here
