@@ -27,7 +27,8 @@ from harness.model.history import Header
 from harness.model.network_faults import NetworkFault
 from harness.model.plan import Arrivals, Plan, Task
 from harness.model.verdict import ResourceUse, Verdict
-from harness.monitor.kept import METRICS, read_metrics
+from harness.monitor.alerts import ALERT, alert_record
+from harness.monitor.kept import METRICS, Kept, read_metrics
 from harness.monitor.resource_use import resource_use
 from harness.plan.arrivals import control_arrivals
 from harness.plan.make_plan import Drawn, TargetFacts
@@ -35,11 +36,13 @@ from harness.record.append import AppendLog
 from harness.record.clock import Clock, FakeClock, SystemClock
 from harness.record.journal import Journal, pending
 from harness.record.recorder import Recorder
+from harness.scenario_files import rules_of
 from harness.stack.base import RunContext, Stack
 from harness.stack.external.access import Access, Reached
 from harness.stack.fake.stack import FakeStack
 from harness.stack.load_place import CarriesLoad
 from harness.stack.owned import RUN_LABEL, identify, owned_processes
+from harness.stack.switches import Switched
 from harness.store.folder import RunFolder
 from harness.store.registry import LiveRun, Registry
 
@@ -71,9 +74,9 @@ class Session:
 
 def facts(stack: Stack, replay: str = "") -> TargetFacts:
     """What the planner needs to know of a stack; `replay`: more words for the command that repeats the plan."""
-    because = str(getattr(stack, "because", ""))
-    known = (stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links())
-    return TargetFacts(*known, replay, because)
+    switches = stack.switches() if isinstance(stack, Switched) else {}
+    known = (stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links(), replay, switches)
+    return TargetFacts(*known, *rules_of(stack), because=str(getattr(stack, "because", "")))
 
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
@@ -136,26 +139,29 @@ def _context(plan: Plan, folder: RunFolder, run_id: str, origin_s: float) -> Run
 def judge_folder(folder: RunFolder) -> Verdict:
     """Judge a recorded run, by today's rules, and write its verdict and reports."""
     from harness.analysis.judge import judge  # here, since pandas takes half a second; see _import_ahead
+    from harness.log_evidence import with_log_evidence
     from harness.render.words import worst_first
     from harness.store.logs import excerpts
 
-    history = folder.read()
+    kept = read_metrics(folder.stack / METRICS)
+    history = replace(folder.read(), alerts=alert_record(kept))
     verdict = judge(history)
     worst = worst_first(verdict.episodes)
     logs = excerpts(folder.stack, history.header, float(verdict.run["schedule_begin_s"]), worst)
-    verdict = replace(verdict, logs=logs, resources=_resources(folder, verdict))
+    verdict = replace(verdict, logs=logs, resources=_resources(kept, verdict))
+    verdict = with_log_evidence(verdict, folder, history)
     render_folder(folder, verdict)
     return verdict
 
 
-def _resources(folder: RunFolder, verdict: Verdict) -> tuple[ResourceUse, ...]:
+def _resources(kept: Kept | None, verdict: Verdict) -> tuple[ResourceUse, ...]:
     """From what a Prometheus beside the run saw, if there was one."""
-    kept = read_metrics(folder.stack / METRICS)
     if kept is None:
         return ()
     begin_s, lasts_s = float(verdict.run["schedule_begin_s"]), float(verdict.run["duration_s"])
     baseline_s = sum(phase.seconds for phase in verdict.phases if phase.phase == "baseline")
-    return resource_use(kept.series, kept.every_s, (begin_s, begin_s + lasts_s), begin_s + baseline_s)
+    series = [one for one in kept.series if one.name != ALERT]
+    return resource_use(series, kept.every_s, (begin_s, begin_s + lasts_s), begin_s + baseline_s)
 
 
 def render_folder(folder: RunFolder, verdict: Verdict) -> None:
@@ -177,10 +183,12 @@ def needs_of(faults: Sequence[Fault]) -> dict[str, frozenset[Capability]]:
 def _import_ahead(plan: Plan) -> None:
     """What judging and rendering import takes 1.5 s, which nobody waits for in the warm-up; no fault should, either."""
     import harness.analysis.judge
+    import harness.analysis.log_forest as forest
     import harness.monitor.reader
     import harness.render.charts
     import harness.store.requests
 
+    forest.import_ahead(plan.scenario.phases.baseline_s)
     if any(isinstance(fault, NetworkFault) for fault in plan.scenario.faults):
         import harness.stack.toxiproxy_api  # noqa: F401
 

@@ -47,6 +47,9 @@ class RunView:
     episode: int = 0
     ended: str | None = None  # how
     active: dict[tuple[int, int], str] = field(default_factory=dict)  # faults that are in place now
+    fault_s: float | None = None  # begin of the last fault
+    out: dict[str, float] = field(default_factory=dict)  # replica -> since when it gets no requests
+    names: dict[tuple[int, int], str] = field(default_factory=dict)  # of every fault that began
     news: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=NEWS))
     progress: Progress | None = None  # None: the load log has been turned into Parquet
     last_lost_s: float | None = None  # end of the last lost request
@@ -119,19 +122,31 @@ def _fold(view: RunView, event: Mapping[str, Any]) -> None:
         view.phase = {"stack_up": "waiting for the target", "target_ready": "warm-up"}.get(kind, view.phase)
     which = (int(event.get("episode", 0)), int(event.get("fault", 0)))
     if kind == "fault_begin":
-        view.active[which] = f"{event.get('fault_kind')} on {event.get('on')}"
+        view.active[which] = view.names[which] = f"{event.get('fault_kind')} on {event.get('on')}"
+        view.fault_s = at_s
     elif kind in ("fault_end", "fault_lost"):
         view.active.pop(which, None)
-    if kind in _KEPT or kind in _OF_THE_TARGET:
-        view.news.append((at_s, _words(kind, event)))
+    elif kind == "target.isolated":
+        view.out.setdefault(str(event.get("replica")), at_s)
+    elif kind == "target.readmitted":
+        view.out.pop(str(event.get("replica")), None)
+    # Before the schedule a target only comes up.
+    if kind in _KEPT or (kind in _OF_THE_TARGET and view.begin_s is not None):
+        view.news.append((at_s, _words(kind, event, view.names.get(which, "") if kind.startswith("fault") else "")))
 
 
-def _words(kind: str, event: Mapping[str, Any]) -> str:
-    who, why = event.get("replica") or event.get("on"), event.get("evidence") or event.get("reason")
+def _words(kind: str, event: Mapping[str, Any], fault: str) -> str:
+    """`fault`: which one, if the event is about one."""
+    who, why = fault or event.get("replica") or event.get("on"), _why(event)
     about = ": ".join(str(word) for word in (who, why) if word)
     errors = "; ".join(str(error) for error in event.get("errors", ()))
     name = kind.removeprefix("target.").replace("_", " ")
     return " ".join(f"{name:14} {about}{errors}".split("\n"))[:160].rstrip()
+
+
+def _why(event: Mapping[str, Any]) -> object:
+    said = event.get("evidence") or event.get("reason") or event.get("how")
+    return f"NOT PROVEN, {said}" if event.get("proven") is False else said
 
 
 def _recovering(view: RunView) -> None:
@@ -158,18 +173,20 @@ def view_lines(view: RunView) -> Iterator[str]:
         left = "" if view.ended else f"  {_time(plan.duration_s - done_s)} left"
         yield f"time      {bar} {share:.0%}{left}"
     yield f"faults    {', '.join(view.active.values()) or 'none in place'}"
+    if view.begin_s is not None:
+        out = [f"{name} gets no requests for {view.now_s - since_s:.1f} s" for name, since_s in view.out.items()]
+        yield f"target    {', '.join(out) or 'every replica gets requests'}"
     yield from _users(view)
     if view.news:
         yield "news"
         zero_s = view.begin_s or 0.0
         yield from (f"  {at_s - zero_s:8.2f} s  {words}" for at_s, words in view.news)
-    if view.ended:
-        yield "next      the verdict is in report.html of its folder, or comes with 'harness judge'"
 
 
 def _users(view: RunView) -> Iterator[str]:
     if view.progress is None:
-        yield "users     the load log is closed"
+        over = "the load log is closed" if view.ended else "nobody has asked yet"
+        yield f"users     {over}"
         return
     lane = view.progress.lane(Lane.USER)
     ok = lane.by_outcome[Outcome.OK]
@@ -177,12 +194,19 @@ def _users(view: RunView) -> Iterator[str]:
     rate = view.progress.success_rate(Lane.USER, view.now_s, WINDOW_S)
     now = "nothing ended" if rate is None else f"{rate:.1%}"
     yield f"users     {ok:,} ok, {lost:,} lost, {lane.in_flight} open; last {WINDOW_S:g} s: {now}"
+    yield f"recovery  {_recovery(view)}"
+
+
+def _recovery(view: RunView) -> str:
+    """Of the last loss: how long after the last fault users were served again, as far as can be told so far."""
     if view.last_lost_s is None:
-        yield "recovery  nothing was lost yet"
-    elif view.good_since_s is None:
-        yield f"recovery  users lose requests, the last {max(0.0, view.now_s - view.last_lost_s):.1f} s ago"
-    else:
-        yield f"recovery  served again for {max(0.0, view.now_s - view.good_since_s):.1f} s, since the last loss"
+        return "nothing was lost yet"
+    if view.good_since_s is None:
+        return f"users lose requests, the last {max(0.0, view.now_s - view.last_lost_s):.1f} s ago"
+    quiet = f"nothing lost for {max(0.0, view.now_s - view.last_lost_s):.1f} s"
+    if view.fault_s is None or view.last_lost_s < view.fault_s:
+        return f"served again; {quiet}"
+    return f"served again {view.good_since_s - view.fault_s:.1f} s after the fault; {quiet}"
 
 
 def _time(seconds: float) -> str:

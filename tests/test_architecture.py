@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "target_service").rglob("*.py")])
 THINKING = {"analysis", "render", "soak"}
 DOING = {"stack", "load", "faults", "probes", "experiment"}
-EVERYTHING = {"archive", "campaign", "watch", "export", "session", "testing"}
-EVERYTHING |= {"doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
+EVERYTHING = {"archive", "campaign", "watch", "export", "log_evidence", "session", "testing"}
+EVERYTHING |= {"scenario_files", "doctor", "interrupts", "cli", "pytest_plugin", "unattended"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
@@ -55,6 +55,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "scipy": ("harness/analysis/", "harness/soak/"),
     "numba": ("harness/soak/simulator/",),
     "ruptures": ("harness/soak/",),
+    "sklearn": ("harness/analysis/",),
     "matplotlib": ("harness/render/",),
     "jinja2": ("harness/render/",),
     "pyarrow": ("harness/store/",),

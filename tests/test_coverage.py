@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.model.capability import Capability
+from harness.plan.make_plan import TargetFacts, lacking, make_plan
 from harness.plan.parse import parse_scenario
+from harness.record.clock import FakeClock
+from harness.stack.compose.stack import ComposeStack
+from harness.stack.fake.stack import FakeStack
+from harness.stack.local.check import capabilities_of
+from harness.stack.reference.settings import LINKS, LocalSettings
 
 ROOT = Path(__file__).parent.parent
 NO_CATALOGUE = {"examples", "soak"}  # for a target of the user's own; files of another kind
@@ -79,4 +86,26 @@ def test_a_scenario_lies_in_its_family_and_says_its_hypothesis_first(path: Path)
 def test_every_family_has_a_scenario_and_every_injectable_fault_of_the_checklist_a_home() -> None:
     assert {path.parent.name for path in SCENARIOS} == FOLDERS
     assert not [number for number in INJECTABLE if rows()[number].startswith("not: ")]
-    assert len(SCENARIOS) >= 25
+    assert len(SCENARIOS) >= 40
+
+
+def test_each_scenario_can_be_planned_on_some_stack_of_the_harness() -> None:
+    """Which, its faults say: what only containers have is left out elsewhere, with a sentence."""
+    fake = FakeStack(FakeClock())
+    local = capabilities_of(LocalSettings())
+    contained = frozenset(Capability) - {Capability.SUPERVISOR}
+    assert contained == ComposeStack(ROOT).capabilities | {Capability.SERVICE_FAULTS}
+    planned: dict[str, int] = {"local": 0, "compose": 0}
+    for path in SCENARIOS:
+        scenario = parse_scenario(path.read_text(), shown(path))
+        found = 0
+        for stack, has in (("local", local), ("compose", contained)):
+            target = TargetFacts(stack, has, fake.describe(), fake.prompts(), LINKS)
+            if not lacking(scenario, stack, has):
+                plan = make_plan(scenario, target, "7").plan
+                assert plan.replay == f"harness run {shown(path)} --stack {stack} --seed 7"
+                found += 1
+                planned[stack] += 1
+        assert found, f"{shown(path)} can be run nowhere"
+    assert planned["compose"] >= 50
+    assert planned["local"] >= 36

@@ -169,6 +169,18 @@ def test_a_stack_that_cannot_be_is_an_error_of_each_test_and_not_of_the_session(
     assert "Traceback" not in done.stdout
 
 
+def test_what_a_folder_holds_for_another_kind_of_stack_is_skipped_and_an_error_when_it_is_named(
+    scenarios: Path,
+) -> None:
+    text = GOOD.replace("name: good", "name: haproxy\ntarget: {balancer: haproxy}")
+    (scenarios / "death/haproxy.yaml").write_text(text)
+    done = collect(scenarios.parent, "scenarios/death", "-rs", "-k", "good or haproxy")
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout
+    assert "target.balancer needs the capability 'balancer', which the stack 'fake' does not" in done.stdout
+    done = collect(scenarios.parent, "scenarios/death/haproxy.yaml")
+    assert "1 error" in done.stdout, done.stdout
+
+
 def test_a_target_that_dies_for_good_is_a_verdict_and_the_others_go_on(scenarios: Path) -> None:
     text = GOOD.replace("name: good", "name: gone").replace(
         "[{kind: process.kill}]", "[{kind: process.kill}, {kind: process.kill, on: standby}]"

@@ -120,6 +120,7 @@ def _plan(a: Run, b: Run) -> Iterator[tuple[str, str, str]]:
             dict(_flat("", scenario))
             | {"seed": verdict.seed, "stack": verdict.stack}
             | dict(_flat("target", dict(history.plan.target)))
+            | dict(_flat("environment", dict(history.plan.environment)))
             | {name: "–" if value is None else str(value) for name, value in around.items()}
         )
     for key in dict.fromkeys([*sides[0], *sides[1]]):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.analysis.alerts import alert_findings, alert_report
 from harness.analysis.distribution import latency_by_phase
 from harness.analysis.episodes import judge_episodes
 from harness.analysis.error_budget import budget_use, objective_of
@@ -59,7 +60,8 @@ def judge(history: History) -> Verdict:
             disagreement=golden,
         ),
     )
-    findings = (*objectives, *validity)
+    alerts = alert_findings(history.plan.scenario.alerts, history.alerts, episodes, trusted=trusted)
+    findings = (*objectives, *alerts, *validity)
     outcome = worst(finding.outcome for finding in findings)
     series = bin_series(frame)
     return Verdict(
@@ -81,6 +83,7 @@ def judge(history: History) -> Verdict:
         recompute=RECOMPUTE,
         runbook=advise(findings, episodes),
         latency_by_phase=latency_by_phase(frame),
+        alerts=alert_report(history.alerts, episodes) if history.plan.scenario.faults else None,
     )
 
 

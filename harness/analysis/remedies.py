@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["INSTRUMENT", "OUTCOME_REMEDIES", "STAGE_REMEDIES", "WRONG_ANSWERS"]
+__all__ = ["INSTRUMENT", "OUTCOME_REMEDIES", "SILENT_ALERT", "STAGE_REMEDIES", "WRONG_ANSWERS"]
 
 STAGE_REMEDIES: Mapping[str, str] = {
     "detect": "Notice sooner: faster or fewer health checks before isolation (gateway: beat_s, missed_beats), health "
@@ -34,6 +34,12 @@ WRONG_ANSWERS = (
     "Check what is served, not only whether it answers: weights verified while serving (replica: verify_weights "
     "periodic, disable_mmap), a fingerprint and golden prompts before traffic (gateway: fingerprint_texts, "
     "golden_prompts). Keep model folders read-only; put a new model beside the old one and switch a link."
+)
+
+SILENT_ALERT = (
+    "Compare the rule's window and its `for` with how long such a fault lasts; alert on what users feel (errors and "
+    "latency at the gateway, burn rates) and not only on causes; test the change with promtool "
+    "(compose/prometheus/tests)."
 )
 
 INSTRUMENT: Mapping[str, tuple[str, str]] = {

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from harness.analysis.remedies import INSTRUMENT, OUTCOME_REMEDIES, STAGE_REMEDIES, WRONG_ANSWERS
+from harness.analysis.remedies import INSTRUMENT, OUTCOME_REMEDIES, SILENT_ALERT, STAGE_REMEDIES, WRONG_ANSWERS
 from harness.model.request import Outcome
 from harness.model.verdict import Advice, EpisodeResult, Finding, VerdictOutcome
 
@@ -31,6 +31,8 @@ def _advice(finding: Finding, episodes: Sequence[EpisodeResult]) -> tuple[str, s
     if finding.outcome is VerdictOutcome.INCONCLUSIVE:
         too_small = "The sample is too small for the claim: its interval reaches over the limit."
         return (too_small, _MORE) if kind == "claim" else ("What was observed does not decide it.", _LOOK)
+    if kind == "alerts":
+        return "The fault was there, and the rule stayed silent or spoke late.", SILENT_ALERT
     for begins, read in _READERS.items():
         if name.startswith(begins):
             return read(episodes)

@@ -10,11 +10,14 @@ from harness.model.verdict import Stages
 
 __all__ = ["observed_stages"]
 
+NOTICED = ("target.beat_missed", "target.breaker_opened", "target.ejected")
+
 
 def observed_stages(events: Sequence[Event], replica: str, begin_s: float, end_s: float) -> Stages:
     """When it was detected, isolated, restored and verified, in seconds after `begin_s`.
 
-    Detected: the first missed beat, or the ejection of a replica that fails its users while its beats are green.
+    Detected: the first missed beat or, of a replica that fails its users while its beats are green, the first time that
+    its breaker opened or that it was ejected. A breaker says no more: who is kept away by one is not isolated.
     Isolated: the last request routed there. Restored: ready again. Verified: readmitted.
 
     `events` are sorted by time. Only those of `replica` between `begin_s` and `end_s` count, and each only after the
@@ -24,7 +27,7 @@ def observed_stages(events: Sequence[Event], replica: str, begin_s: float, end_s
     low = bisect_left(events, begin_s, key=lambda event: event.at_s)
     high = bisect_right(events, end_s, key=lambda event: event.at_s)
     mine = [event for event in events[low:high] if event.fields.get("replica") == replica]
-    noticed = [event for event in mine if event.kind in ("target.beat_missed", "target.ejected")]
+    noticed = [event for event in mine if event.kind in NOTICED]
     isolated = [event for event in mine if event.kind == "target.isolated"]
     detect_s = noticed[0].at_s - begin_s if noticed else None
     if not isolated:

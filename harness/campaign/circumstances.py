@@ -10,8 +10,10 @@ from pathlib import Path
 
 import harness
 from harness.model.soak import SoakFile
+from harness.plan.environment import in_effect
 from harness.soak.records import Circumstances
 from harness.stack.base import Stack
+from harness.stack.switches import Switched
 
 __all__ = ["circumstances"]
 
@@ -33,6 +35,8 @@ def _configuration(soak: SoakFile, stack: Stack) -> str:
         "steady_state": dataclasses.asdict(soak.steady_state),
         "replicas": sorted(stack.describe()),
     }
+    switched = in_effect(stack.switches(), soak.target) if isinstance(stack, Switched) else {}
+    shaping |= {"environment": switched} if switched else {}  # so that what was measured without any stays alike
     return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

@@ -14,6 +14,8 @@ from harness.model.errors import HarnessError
 from harness.model.health import Health, Span, health_of
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
+from harness.stack.external.endpoint import endpoint_of
+from harness.stack.external.links import Question
 from harness.stack.http_get import get_json
 from harness.stack.links import Ask
 from harness.stack.look import BackgroundLook, look_at, request_bytes
@@ -22,6 +24,7 @@ from harness.stack.traffic import LocalTraffic, Strangers
 __all__ = ["UrlTest", "health_of_url"]
 
 QUIET_S = 3.0
+FIRST_CHAT_S = 30.0  # a server that has just been started may load its model for it
 PROMPT = Prompt(({"role": "user", "content": "Say hello."},), 8, None)
 MORE_PAGES = ("/v1/models",)  # what servers that have no /health are asked for
 
@@ -42,7 +45,7 @@ def health_of_url(test: UrlTest, clock: Clock, interrupted: Callable[[], int]) -
     if place.scheme != "http" or place.hostname not in ("127.0.0.1", "localhost"):
         raise HarnessError(f"{test.url}: only http://127.0.0.1:PORT, so far; forward a port to what lies elsewhere")
     port = place.port or 80
-    begin = partial(_look, port, test.model or _first_model(test.url, clock), clock)
+    begin = partial(_look, port, _question(test, port, clock, interrupted), clock)
     pages = {**PAGES, **{f"GET {page}": Ask(page=page) for page in MORE_PAGES}}
     quiet = Prober(pages, begin)
     _watch(quiet, clock, QUIET_S, interrupted)
@@ -81,11 +84,24 @@ def _first_model(url: str, clock: Clock) -> str | None:
     return str(listed[0]["id"]) if isinstance(listed, list) and listed and "id" in listed[0] else None
 
 
-def _look(port: int, model: str | None, clock: Clock, ask: Ask) -> BackgroundLook:
+def _question(test: UrlTest, port: int, clock: Clock, interrupted: Callable[[], int]) -> Question:
+    """How this server is asked, and how its streams end: with [DONE] or, as some do, with a finish_reason alone."""
+    model = test.model or _first_model(test.url, clock)
+    ask = Ask(stream=True, limit_s=FIRST_CHAT_S)
+    look = BackgroundLook(partial(look_at, port, ask, _request(ask, model), clock))
+    while (seen := look.seen()) is None and not interrupted():
+        clock.sleep(EVERY_S / 5)
+    return Question(endpoint_of(test.url), "", PROMPT, model, ends_with_done=seen is None or seen.answered)
+
+
+def _look(port: int, question: Question, clock: Clock, ask: Ask) -> BackgroundLook:
+    request = _request(ask, question.model)
+    return BackgroundLook(lambda: question.judged(ask, look_at(port, ask, request, clock)))
+
+
+def _request(ask: Ask, model: str | None) -> bytes:
     request = request_bytes(ask, PROMPT)
-    if ask.stream and model is not None:
-        request = _with_model(request, model)
-    return BackgroundLook(partial(look_at, port, ask, request, clock))
+    return _with_model(request, model) if ask.stream and model is not None else request
 
 
 def _with_model(request: bytes, model: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from harness.model.errors import RunFolderError
 from harness.record.append import AppendLog, read_lines
 
-__all__ = ["LegEnd", "RunJournal", "Unfinished"]
+__all__ = ["LegEnd", "RunJournal", "Unfinished", "boot_id"]
 
 VERSION = 1
 
@@ -28,6 +28,7 @@ class Unfinished:
 
     run_id: str
     begin_s: float
+    boot: str = ""  # of the machine, when it began
 
 
 class RunJournal:
@@ -40,9 +41,9 @@ class RunJournal:
         """What the whole run is: seed, seconds, the soak file's text."""
         self._write({"v": VERSION, "kind": "begin", **plan})
 
-    def leg_begins(self, run_id: str, begin_s: float, wall: str) -> None:
-        """Before anything of a leg is started."""
-        self._write({"kind": "leg_begin", "run_id": run_id, "begin_s": begin_s, "wall": wall})
+    def leg_begins(self, run_id: str, begin_s: float, wall: str, boot: str = "") -> None:
+        """Before anything of a leg is started. `boot`: see `boot_id`."""
+        self._write({"kind": "leg_begin", "run_id": run_id, "begin_s": begin_s, "wall": wall, "boot": boot})
 
     def leg_ended(self, run_id: str, end: LegEnd, how: str) -> None:
         """After its trials are in the store."""
@@ -62,7 +63,7 @@ class RunJournal:
             if value.get("kind") == "begin":
                 plan = value
             elif value.get("kind") == "leg_begin":
-                open_leg = Unfinished(value["run_id"], float(value["begin_s"]))
+                open_leg = Unfinished(value["run_id"], float(value["begin_s"]), str(value.get("boot", "")))
             elif value.get("kind") == "leg_end":
                 done, open_leg = LegEnd(float(value["end_s"]), int(value["injected"])), None
         if plan is None or plan.get("v") != VERSION:
@@ -79,3 +80,11 @@ class RunJournal:
                 log.close()
         except OSError as error:
             raise RunFolderError(f"{self.path} cannot be written ({error.strerror}); make room, then go on") from error
+
+
+def boot_id(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:
+    """Another one after each start of the machine; empty where the kernel does not tell."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

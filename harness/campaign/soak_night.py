@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.campaign.circumstances import circumstances
+from harness.campaign.drift_samples import sampled_in
+from harness.campaign.use_watch import UseWatch
 from harness.model.errors import RunFolderError
 from harness.model.soak import SoakFile
 from harness.model.soak_trials import Night
@@ -15,10 +17,11 @@ from harness.session import Session, Watcher, facts, judge_folder, run_session
 from harness.soak.records import Circumstances, night_of
 from harness.soak.resolves import what_it_can_resolve
 from harness.soak.schedule import NightSchedule, as_scenario, draw_night
+from harness.stack.fake.stack import FakeStack
 from harness.store.folder import RunFolder
 from harness.store.trials import TrialStore
 
-__all__ = ["Field", "measure_night", "plan_night", "record_run", "scheduled_plan"]
+__all__ = ["Field", "measure_night", "plan_night", "record_run", "scheduled_plan", "watched_session"]
 
 
 @dataclass(frozen=True)
@@ -50,19 +53,41 @@ def scheduled_plan(
 
 def measure_night(soak: SoakFile, drawn: Drawn, field: Field, run_id: str, watcher: Watcher) -> tuple[RunFolder, Night]:
     """Run it and store every trial. What an interrupted night has measured is stored as well."""
-    folder = run_session(drawn, field.session, run_id, watcher)
+    folder = watched_session(drawn, field.session, run_id, watcher)
     night = record_run(soak, folder, field)
     field.store.add(night)
     return folder, night
 
 
+def watched_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
+    """Run a plan and look at what its processes use meanwhile: a fake target has none. As `run_session`."""
+    if isinstance(session.stack, FakeStack):
+        return run_session(drawn, session, run_id, watcher)
+    use = UseWatch(session.out / run_id)
+    try:
+        return run_session(drawn, session, run_id, use.beside(watcher))
+    finally:
+        use.close()
+
+
 def record_run(soak: SoakFile, folder: RunFolder, field: Field, *, real_time: bool = False) -> Night:
-    """Judge a run of trials and make its records. Raises RunFolderError for a folder that is no such run."""
+    """Judge a run of trials and make its records.
+
+    Raises RunFolderError for a folder that is no such run, and (then its cause is an OSError) when the disk refuses.
+    """
     history = folder.read()
     around: Circumstances = circumstances(
         soak, field.session.stack, field.model, history.header.commit, real_time=real_time
     )
-    verdict = judge_folder(folder)
+    sampled, not_sampled = sampled_in(folder.stack)
+    around = dataclasses.replace(around, sampled=sampled, not_sampled=not_sampled)
+    try:
+        verdict = judge_folder(folder)
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder.path} could not be judged ({error.strerror}): nothing is lost, the folder holds it all; make "
+            "room, then add it with 'harness soak add'"
+        ) from error
     try:
         return night_of(soak, history, verdict, around)
     except KeyError as error:

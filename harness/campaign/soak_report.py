@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from harness.model.errors import HarnessError
 from harness.model.soak import SoakFile
 from harness.model.soak_report import SoakReport
-from harness.model.verdict import Finding
 from harness.soak.project import project
 from harness.store.projection import PROJECTION, to_json, write_files
 from harness.store.trials import TrialStore
@@ -15,7 +12,7 @@ from harness.store.trials import TrialStore
 __all__ = ["make_report"]
 
 
-def make_report(soak: SoakFile, store: TrialStore, more: Sequence[Finding] = ()) -> tuple[SoakReport, tuple[str, ...]]:
+def make_report(soak: SoakFile, store: TrialStore) -> tuple[SoakReport, tuple[str, ...]]:
     """The projection, and sentences on what of the store could not be read. Its files lie beside the trials.
 
     Raises HarnessError when there is no trial at all, RunFolderError for a store of another version.
@@ -25,7 +22,7 @@ def make_report(soak: SoakFile, store: TrialStore, more: Sequence[Finding] = ())
     nights, damage = store.read()
     if not nights:
         raise HarnessError(f"{store.path} holds no trials: measure a night with 'harness soak measure {soak.file}'")
-    report = project(soak, nights, more=more)
+    report = project(soak, nights)
     files = {PROJECTION: to_json(report), "report.md": to_markdown(report), "report.html": to_html(report)}
     write_files(store.path.parent, files)
     return report, damage

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.campaign.run_journal import LegEnd, RunJournal, Unfinished
-from harness.campaign.soak_night import Field, record_run, scheduled_plan
+from harness.campaign.run_journal import LegEnd, RunJournal, Unfinished, boot_id
+from harness.campaign.soak_night import Field, record_run, scheduled_plan, watched_session
 from harness.model.errors import RunBroken, RunFolderError
 from harness.model.soak import SoakFile
 from harness.model.soak_trials import Night
 from harness.plan.make_plan import Drawn
 from harness.record.append import being_written
-from harness.session import Session, Watcher, run_session
+from harness.session import Session, Watcher
 from harness.soak.real_time import Leg, Moment, draw_moments, leg_schedule, next_leg
 from harness.soak.schedule import NightSchedule
 from harness.stack.base import Stack
@@ -27,6 +29,7 @@ KEEP_LEGS = 24  # folders; the records of all legs stay in the store
 LOG_BYTES = 300  # of a request while its leg lasts: two lines of the log and its place in the schedule
 SPARE_BYTES = 200_000_000
 GUARD_S = 20.0  # for the guard of a leg that broke off, to heal and clear
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 JUMP_S = 5.0  # between wall and monotonic clock over a leg: the machine slept, or its clock was set
 
 
@@ -41,6 +44,7 @@ class RealTime:
     leg_s: float
     seed: str
     fresh_stack: Callable[[], Stack]  # a stack serves one run, and each leg is one
+    boot: str = dataclasses.field(default_factory=boot_id)
 
     @property
     def journal(self) -> RunJournal:
@@ -60,7 +64,8 @@ def run_real_time(it: RealTime, watch: Watch, new_id: Callable[[], str], say: Ca
     _, done, open_leg = journal.read()
     if open_leg is not None:
         done = _take_up(it, open_leg, done)
-        say(f"leg {open_leg.run_id} had broken off: the schedule goes on at {done.end_s / 3600:.2f} h")
+        why = "the machine was started anew" if _rebooted(it, open_leg) else "the harness had died"
+        say(f"leg {open_leg.run_id} had broken off, as {why}: the schedule goes on at {done.end_s / 3600:.2f} h")
     moments = draw_moments(it.soak, it.hours, it.seed)
     number = 1
     while (leg := _next(it, moments, done, number)) is not None:
@@ -68,7 +73,7 @@ def run_real_time(it: RealTime, watch: Watch, new_id: Callable[[], str], say: Ca
         run_id = new_id()
         session = dataclasses.replace(it.field.session, stack=it.fresh_stack(), out=it.folder)
         drawn = scheduled_plan(it.soak, session, f"{it.seed}/{leg.begin_s:.0f}", _placed(it, leg))
-        journal.leg_begins(run_id, leg.begin_s, it.field.session.clock.wall())
+        journal.leg_begins(run_id, leg.begin_s, it.field.session.clock.wall(), it.boot)
         watcher = watch(drawn)
         night = _run_leg(it, (drawn, session), run_id, watcher)
         done = LegEnd(leg.begin_s + night.duration_s, done.injected + len(night.trials))
@@ -107,8 +112,8 @@ def _run_leg(it: RealTime, what: tuple[Drawn, Session], run_id: str, watcher: Wa
     drawn, session = what
     clock = session.clock
     wall_s, now_s = clock.wall_s(), clock.now()
-    folder = run_session(drawn, session, run_id, watcher)
-    night = record_run(it.soak, folder, it.field, real_time=True)
+    folder = watched_session(drawn, session, run_id, watcher)
+    night = _recorded(it, folder)
     jump_s = (clock.wall_s() - wall_s) - (clock.now() - now_s)
     if abs(jump_s) > JUMP_S:
         doubt = f"the wall clock moved by {jump_s:+.0f} s against the monotonic one: the machine slept, or it was set"
@@ -123,10 +128,10 @@ def _take_up(it: RealTime, leg: Unfinished, done: LegEnd) -> LegEnd:
     folder = RunFolder(it.folder / leg.run_id)
     clock = it.field.session.clock
     deadline_s = clock.now() + GUARD_S
-    while being_written(folder.events) and clock.now() < deadline_s:
+    while being_written(folder.events) and clock.now() < deadline_s and not _rebooted(it, leg):
         clock.sleep(0.5)
     try:
-        night = record_run(it.soak, folder, it.field, real_time=True)
+        night = _recorded(it, folder)
     except RunFolderError as error:
         end = LegEnd(leg.begin_s, done.injected)
         it.journal.leg_ended(leg.run_id, end, f"nothing recorded: {error}")
@@ -138,8 +143,32 @@ def _take_up(it: RealTime, leg: Unfinished, done: LegEnd) -> LegEnd:
     return end
 
 
+def _rebooted(it: RealTime, leg: Unfinished) -> bool:
+    """Whether nothing that the leg started can be alive."""
+    return bool(leg.boot and it.boot and leg.boot != it.boot)
+
+
+def _recorded(it: RealTime, folder: RunFolder) -> Night:
+    """Judge a leg. Raises RunBroken when the disk refuses, and RunFolderError for a leg that is not one.
+
+    A full disk is no reason to give a leg up: its end is not yet in the journal, so the next start takes it up again.
+    """
+    try:
+        return record_run(it.soak, folder, it.field, real_time=True)
+    except RunFolderError as error:
+        refused = error.__cause__
+        if not isinstance(refused, OSError) or refused.errno not in NO_ROOM:
+            raise
+        raise RunBroken(
+            f"{folder.path}: the leg could not be judged ({refused.strerror}); it is recorded, and nothing is lost: "
+            "make room, then go on with 'harness soak run --resume'"
+        ) from error
+
+
 def _slim(folder: RunFolder) -> None:
     """Drop what is not needed again: the target's logs and copies of the model, the load child's schedule."""
+    with suppress(OSError):  # a disk without room for it keeps them as they are
+        folder.pack()
     shutil.rmtree(folder.stack, ignore_errors=True)
     (folder.path / "load.json").unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ import click
 from harness.cli.consent import agree
 from harness.cli.one_run import run_one, session_for
 from harness.cli.pairs import pairs
-from harness.cli.scenarios import STACKS, Where, load_scenarios, new_seed, plan_all
+from harness.cli.scenarios import STACKS, Where, load_scenarios, make_stack, new_seed, plan_all, within_reach
 from harness.cli.terminal import Terminal, plan_lines, verdict_lines, verdict_table
 from harness.interrupts import Interrupts
 from harness.model.errors import HarnessError
@@ -22,6 +22,7 @@ from harness.model.verdict import Verdict, VerdictOutcome, worst
 from harness.plan.halves import of_half
 from harness.plan.make_plan import Drawn
 from harness.plan.parse import json_schema
+from harness.scenario_files import known_rules
 from harness.session import judge_folder, make_clock
 from harness.stack.base import Stack
 from harness.store.folder import RunFolder
@@ -57,7 +58,7 @@ RUN = click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
 def check(scenarios: tuple[Path, ...], schema: bool) -> int:
     """Read scenario files and show everything that is wrong with them; nothing is touched."""
     if schema:
-        click.echo(json.dumps(json_schema(), indent=2))
+        click.echo(json.dumps(json_schema([rule.name for rule in known_rules()]), indent=2))
         return 0
     if not scenarios:
         raise click.UsageError("name at least one scenario file or folder, or use --schema")
@@ -74,7 +75,8 @@ def check(scenarios: tuple[Path, ...], schema: bool) -> int:
 @URL
 def plan(scenarios: tuple[Path, ...], stack_name: str | None, seed: str | None, model: Path, url: str | None) -> int:
     """Show what a run would do and what it could show, before anything is touched."""
-    for drawn, _ in _plans(load_scenarios(scenarios), Where(stack_name, model, url), seed):
+    where = Where(stack_name, model, url)
+    for drawn, _ in _plans(_reachable(load_scenarios(scenarios), scenarios, where), where, seed):
         for line in plan_lines(drawn.plan):
             click.echo(line)
     return 0
@@ -132,8 +134,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter per option
     read = load_scenarios(scenarios)
     registry = Registry(registry_folder(os.environ))
     if as_pairs:
+        read = _reachable(read, scenarios, Where(stack_name or "local", model), HALVES)
         return EXIT[pairs(read, (stack_name or "local", model), seed, out, registry)]
-    prepared = _plans([of_half(one, protection) for one in read] if protection else read, where, seed)
+    read = _reachable([of_half(one, protection) for one in read] if protection else read, scenarios, where)
+    prepared = _plans(read, where, seed)
     agree([(drawn.plan, stack) for drawn, stack in prepared], registry.folder.parent / "agreed.json", yes=yes)
     planned = [drawn for drawn, _ in prepared]
     verdicts = _run_all(planned, where, out, registry)
@@ -198,6 +202,20 @@ def report(folder: Path, name: str) -> int:
     files = {"html": "report.html", "md": "report.md", "junit": "junit.xml", "json": "verdict.json"}
     click.echo(RENDERERS[files[name]](verdict))
     return 0
+
+
+def _reachable(
+    scenarios: Sequence[Scenario], given: Sequence[Path], where: Where, halves: Sequence[Half | None] = (None,)
+) -> list[Scenario]:
+    """Without what a folder holds for another kind of stack, which is said."""
+    names = {where.of(one) for one in scenarios}
+    if len(names) != 1 or names == {"external"} or all(path.is_file() for path in given):
+        return list(scenarios)
+    (name,) = names
+    kept, left_out = within_reach(scenarios, given, make_stack(name, where.model, make_clock(name)), halves)
+    for sentence in left_out:
+        click.echo(f"left out  {sentence}")
+    return kept
 
 
 def _plans(scenarios: Sequence[Scenario], where: Where, seed: str | None) -> list[tuple[Drawn, Stack]]:

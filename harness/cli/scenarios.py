@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.model.errors import HarnessError, Problem, ScenarioError, StackError
+from harness.model.errors import CapabilityError, HarnessError, Problem, ScenarioError, StackError
+from harness.model.expectation import Half
 from harness.model.scenario import Scenario
-from harness.plan.make_plan import Drawn, make_plan
-from harness.plan.parse import parse_scenario
+from harness.plan.halves import has_pair, of_half
+from harness.plan.make_plan import Drawn, lacking, make_plan
 from harness.record.clock import Clock
+from harness.scenario_files import read_scenario
 from harness.session import facts
 from harness.stack.base import Stack
 from harness.stack.fake.stack import FakeStack
@@ -29,6 +31,7 @@ __all__ = [
     "new_seed",
     "plan_all",
     "stack_for",
+    "within_reach",
 ]
 
 STACKS = ("local", "compose", "external", "fake")
@@ -83,7 +86,7 @@ def load_scenarios(paths: Iterable[Path]) -> list[Scenario]:
     problems: list[Problem] = []
     for path in expand(paths):
         try:
-            scenarios.append(parse_scenario(path.read_text(encoding="utf-8"), str(path)))
+            scenarios.append(read_scenario(path, str(path)))
         except ScenarioError as error:
             problems += error.problems
         except (OSError, UnicodeDecodeError) as error:
@@ -91,6 +94,32 @@ def load_scenarios(paths: Iterable[Path]) -> list[Scenario]:
     if problems:
         raise ScenarioError(problems)
     return scenarios
+
+
+def within_reach(
+    scenarios: Sequence[Scenario], given: Iterable[Path], stack: Stack, halves: Sequence[Half | None] = (None,)
+) -> tuple[list[Scenario], list[str]]:
+    """Those that the stack can do, and a sentence for each that was found in a folder and that it cannot.
+
+    One that was named, in `given`, stays: it is refused when it is planned. Raises CapabilityError when none is left.
+    """
+    named = {str(path) for path in given if not path.is_dir()}
+    kept: list[Scenario] = []
+    left_out: list[str] = []
+    for one in scenarios:
+        asked = [of_half(one, half) if half and has_pair(one) else one for half in halves]
+        said = [] if one.file in named else [what for it in asked for what in _lacks(it, stack)]
+        if said:
+            left_out.append(said[0])
+        else:
+            kept.append(one)
+    if not kept:
+        raise CapabilityError("\n".join(left_out))
+    return kept, left_out
+
+
+def _lacks(scenario: Scenario, stack: Stack) -> list[str]:
+    return lacking(scenario, stack.name, stack.capabilities)
 
 
 def make_stack(name: str, model: Path, clock: Clock) -> Stack:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.runs import EXIT, MODEL, SEED
+from harness.cli.runs import EXIT, SEED
 from harness.cli.scenarios import make_stack, new_seed
+from harness.cli.soak_places import Place, Shelf, kept, placed
 from harness.cli.terminal import Terminal
 from harness.cli.unattended import run_id_of
 from harness.interrupts import Interrupts
@@ -28,29 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_soak", "parse_time_s", "soak"]
 
-STACK = click.option(
-    "--stack",
-    "stack_name",
-    type=click.Choice(["local", "compose", "fake"]),
-    default="local",
-    show_default=True,
-    help="Where the target runs.",
-)
-
 FILE = click.argument("file", type=click.Path(path_type=Path), metavar="SOAK")
-OUT = click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="Run folders are made in here.",
-)
-STORE = click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="Folder of trials and projections. [default: OUT/soak/NAME]",
-)
 BUDGET = click.option(
     "--budget", default=None, metavar="TIME", help="Wall time, as in 60m or 2h. [default: the file's]"
 )
@@ -88,45 +67,34 @@ def check(files: tuple[Path, ...], budget: str | None) -> int:
 
 @soak.command(short_help="One night of real trials into the store.")
 @FILE
-@STACK
+@placed
 @SEED
-@MODEL
-@OUT
-@STORE
 @BUDGET
-def measure(  # noqa: PLR0913, PLR0917  one parameter per option
-    file: Path, stack_name: str, seed: str | None, model: Path, out: Path, store: Path | None, budget: str | None
-) -> int:
+def measure(file: Path, place: Place, seed: str | None, budget: str | None) -> int:
     """Inject every fault type in random order with random gaps, and store each as an episode record."""
     found = load_soak(file)
-    night = _measure(found, _field(found, (stack_name, model), out, store), seed, _budget_s(found, budget))
+    night = _measure(found, _field(found, place), seed, _budget_s(found, budget))
     return 0 if night.trusted and any(trial.valid for trial in night.trials) else NOT_TRUSTED
 
 
 @soak.command(short_help="Project the month from the store's trials.")
 @FILE
-@OUT
-@STORE
-def project(file: Path, out: Path, store: Path | None) -> int:
+@kept
+def project(file: Path, shelf: Shelf) -> int:
     """Project the month from every night that may be pooled, and write the report."""
     found = load_soak(file)
-    return EXIT[_project(found, _store(found, out, store)).outcome]
+    return EXIT[_project(found, shelf.store(found)).outcome]
 
 
 @soak.command(short_help="Measure, project, back-test, compare, report.")
 @FILE
-@STACK
+@placed
 @SEED
-@MODEL
-@OUT
-@STORE
 @BUDGET
-def nightly(  # noqa: PLR0913, PLR0917  one parameter per option
-    file: Path, stack_name: str, seed: str | None, model: Path, out: Path, store: Path | None, budget: str | None
-) -> int:
+def nightly(file: Path, place: Place, seed: str | None, budget: str | None) -> int:
     """One command for cron: exit code 0 when every objective is kept, 1 when one is not, 3 when nobody can tell."""
     found = load_soak(file)
-    field = _field(found, (stack_name, model), out, store)
+    field = _field(found, place)
     _measure(found, field, seed, _budget_s(found, budget))
     return EXIT[_project(found, field.store).outcome]
 
@@ -136,33 +104,22 @@ def nightly(  # noqa: PLR0913, PLR0917  one parameter per option
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=None, help="How long a new run is.")
 @click.option("--leg", default="60m", show_default=True, metavar="TIME", help="How long one life of the stack lasts.")
 @click.option("--resume", is_flag=True, help="Go on with the run that was stopped, or broke off.")
-@STACK
+@placed
 @SEED
-@MODEL
-@OUT
-@STORE
 def run(  # noqa: PLR0913, PLR0917  one parameter per option
-    file: Path,
-    hours: float | None,
-    leg: str,
-    resume: bool,
-    stack_name: str,
-    seed: str | None,
-    model: Path,
-    out: Path,
-    store: Path | None,
+    file: Path, hours: float | None, leg: str, resume: bool, place: Place, seed: str | None
 ) -> int:
     """Real time: the faults of the file at their rates, in legs. What is recorded survives SIGKILL and reboots."""
     from harness.cli.soak_real import begin_run, go_on
 
     found = load_soak(file)
-    field = _field(found, (stack_name, model), out, store)
+    field = _field(found, place)
     folder = field.store.path.parent / "real"
     if not resume:
         if hours is None:
             raise click.UsageError("say --hours for a new run, or --resume to go on with one")
         begin_run(folder, file, hours, (parse_time_s(leg), seed or new_seed()))
-    return go_on(found, field, folder, lambda: make_stack(stack_name, model, field.session.clock))
+    return go_on(found, field, folder, lambda: make_stack(place.stack_name, place.model, field.session.clock))
 
 
 @soak.command(short_help="Print a projection's report.")
@@ -181,17 +138,14 @@ def report(folder: Path, name: str) -> int:
 @soak.command(short_help="Add a run's folder to the store.")
 @FILE
 @click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
-@STACK
-@MODEL
-@OUT
-@STORE
-def add(file: Path, folder: Path, stack_name: str, model: Path, out: Path, store: Path | None) -> int:  # noqa: PLR0913, PLR0917
+@placed
+def add(file: Path, folder: Path, place: Place) -> int:
     """Put a run of trials into the store whose harness died, or whose disk was full, before it could."""
     from harness.campaign.soak_night import record_run
     from harness.store.folder import RunFolder
 
     found = load_soak(file)
-    field = _field(found, (stack_name, model), out, store)
+    field = _field(found, place)
     night = record_run(found, RunFolder(folder), field)
     field.store.add(night)
     _say_night(night)
@@ -226,17 +180,13 @@ def parse_time_s(text: str) -> float:
     return value * unit
 
 
-def _store(found: SoakFile, out: Path, store: Path | None) -> TrialStore:
-    return TrialStore((store or out / "soak" / found.name) / "trials.jsonl")
-
-
-def _field(found: SoakFile, where: tuple[str, Path], out: Path, store: Path | None) -> Field:
+def _field(found: SoakFile, place: Place) -> Field:
     from harness.campaign.soak_night import Field
 
-    clock = make_clock(where[0])
-    registry = Registry(registry_folder(os.environ))
-    session = Session(make_stack(where[0], where[1], clock), clock, out, registry, os.environ)
-    return Field(session, where[1], _store(found, out, store))
+    clock = make_clock(place.stack_name)
+    stack = make_stack(place.stack_name, place.model, clock)
+    session = Session(stack, clock, place.shelf.out, Registry(registry_folder(os.environ)), os.environ)
+    return Field(session, place.model, place.shelf.store(found))
 
 
 def _measure(found: SoakFile, field: Field, seed: str | None, budget_s: float) -> Night:

@@ -120,6 +120,7 @@ def plan_lines(plan: Plan) -> list[str]:
         *(f"{'':10}{sentence}" for sentence in plan.resolves),
     ]
     lines += [f"{'target':10}{name}: {what}" for name, what in plan.target.items()]
+    lines += [f"{'switched':10}{name}={value}, by the environment" for name, value in plan.environment.items()]
     for step in plan.steps[:20]:
         fault = scenario.faults[step.fault]
         lines.append(f"{step.at_s:7.1f} s  {step.action:8} {fault.kind} on {fault.on}  (episode {step.episode})")

@@ -80,12 +80,17 @@ def _mend_link(args: Mapping[str, Any]) -> None:
 
 
 def _end_service_fault(args: Mapping[str, Any]) -> None:
-    """Tell the replica to end it. One that cannot be told is killed: whatever replaces it is born without the fault."""
+    """Tell the replica to end it, and what `also` came with it.
+
+    One that cannot be told is killed: whatever replaces it is born without the fault.
+    """
     victim = ProcessId(args["pid"], args["started"])
     if process_state(victim) in (None, "Z", "X"):
         return
     try:
-        FaultApi(args["port"], Path(args["token_file"]), SystemClock()).end(args["fault"])
+        api = FaultApi(args["port"], Path(args["token_file"]), SystemClock())
+        for fault in (args["fault"], *args.get("also", ())):
+            api.end(fault)
     except ReplicaSilent:
         send_signal(victim, signal.SIGKILL, args["run_id"])
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from harness.faults.base import CannotInject, Proof
 from harness.faults.on_demand import NO_TOKEN_S, SILENCE_S, OnDemand
 from harness.faults.process import ProcessFault
 from harness.model.errors import StackError
 from harness.model.service_faults import (
     ServiceCrash,
+    ServiceFault,
     ServiceLeakMemory,
     ServiceLeakSlots,
     ServiceStallStream,
     ServiceTruncateStream,
 )
 from harness.record.journal import Inverse
+from harness.stack.base import Stack, TargetProcess
 from harness.stack.links import Ask, Seen
 from harness.stack.service import PLACES, RUNNING, WAITING, ReplicaSilent, Usage, metric
 
-__all__ = ["Crash", "Hang", "KillEngine", "LeakMemory", "LeakSlots", "Spin", "StallStream", "TruncateStream"]
+__all__ = ["Crash", "Hang", "KillEngine", "LeakMemory", "LeakSlots", "Spin", "StallStream", "TruncateStream",
+           "engine_gone"]  # fmt: skip
 
 BUSY_SHARE = 0.3  # of a processor: a hung engine needs next to none, one that spins takes what it gets
 GROWTH_SHARE = 0.9  # of a leak that has to be seen, since other memory is given back meanwhile
@@ -58,30 +63,10 @@ class Spin(Hang):
         return found[0] if found and found[1] >= BUSY_SHARE else None
 
 
-class Crash(ProcessFault):
-    """The replica's fault `crash`. It is over at once, so there is nothing to take back."""
-
-    def apply(self) -> None:
-        assert isinstance(self.fault, ServiceCrash)
-        try:
-            self.stack.service.begin(self.victim, "crash", self.fault.arguments)
-        except ReplicaSilent:
-            pass  # it may have ended before it could answer; its supervisor will say
-        except StackError as error:
-            raise CannotInject(str(error)) from error
-
-    def proof(self) -> Proof | None:
-        assert isinstance(self.fault, ServiceCrash)
-        report = self.stack.exit_report(self.victim)
-        if report is None or self.stack.state(self.victim) != "gone":
-            return None
-        as_told = report == f"exit status {self.fault.exit_code}"
-        return Proof(as_told, f"process {self.victim.pid} is gone; its supervisor says: {report}")
-
-
 class KillEngine(ProcessFault):
     """The replica's fault `kill_engine`: of its server's children, the one that computes. It is over at once."""
 
+    name = "kill_engine"
     before: Usage
 
     def prepare(self) -> Inverse:
@@ -93,21 +78,17 @@ class KillEngine(ProcessFault):
         return inverse
 
     def apply(self) -> None:
+        assert isinstance(self.fault, ServiceFault)
         try:
-            self.stack.service.begin(self.victim, "kill_engine", {})
+            self.stack.service.begin(self.victim, self.name, self.fault.arguments)
         except ReplicaSilent:
-            pass  # the server may have ended with its engine
+            pass  # the server may have ended, by itself or with its engine, before it could answer
         except StackError as error:
             raise CannotInject(str(error)) from error
 
     def proof(self) -> Proof | None:
-        now = self.stack.service.usage(self.victim)
-        left = frozenset() if now is None else now.members
-        gone = sorted(pid for pid, _ in self.before.members - left if pid != self.victim.pid)
-        if not gone:
-            return None
-        server = "the server lives" if now is not None else f"so is the server: {self.stack.exit_report(self.victim)}"
-        return Proof(True, f"process {gone[0]}, a child of the server {self.victim.pid}, is gone; {server}")
+        words = engine_gone(self.stack, self.victim, self.before)
+        return Proof(True, words) if words else None
 
     def healed(self) -> bool:
         """The server, or the one that replaced it, has as many processes again."""
@@ -116,8 +97,62 @@ class KillEngine(ProcessFault):
         return now is not None and now.members != self.before.members and len(now.members) >= len(self.before.members)
 
 
+def engine_gone(stack: Stack, server: TargetProcess, before: Usage) -> str | None:
+    """That a child which the server had `before` has ended, and what became of the server; None: it has not."""
+    now = stack.service.usage(server)
+    left = frozenset() if now is None else now.members
+    gone = sorted(pid for pid, _ in before.members - left if pid != server.pid)
+    if now is None and len(before.members) == 1:
+        return f"process {server.pid}, the server with its engine in it, is gone: {stack.exit_report(server)}"
+    if not gone:
+        return None
+    said = "the server lives" if now is not None else f"so is the server: {stack.exit_report(server)}"
+    return f"process {gone[0]}, a child of the server {server.pid}, is gone; {said}"
+
+
+class Crash(KillEngine):
+    """The replica's fault `crash`, of its server or of its engine. It is over at once."""
+
+    name = "crash"
+
+    @property
+    def of_engine(self) -> bool:
+        """Whose process it is."""
+        assert isinstance(self.fault, ServiceCrash)
+        return self.fault.where == "engine"
+
+    def prepare(self) -> Inverse:
+        return super().prepare() if self.of_engine else ProcessFault.prepare(self)
+
+    def proof(self) -> Proof | None:
+        assert isinstance(self.fault, ServiceCrash)
+        if self.of_engine:
+            return super().proof()
+        report = self.stack.exit_report(self.victim)
+        if report is None or self.stack.state(self.victim) != "gone":
+            return None
+        as_told = report == f"exit status {self.fault.exit_code}"
+        return Proof(as_told, f"process {self.victim.pid} is gone; its supervisor says: {report}")
+
+    def healed(self) -> bool:
+        return super().healed() if self.of_engine else ProcessFault.healed(self)
+
+
 class LeakMemory(OnDemand):
-    """The replica's fault `leak_memory`."""
+    """The replica's fault `leak_memory`, which ends before the host has nothing to spare: it may grow by itself."""
+
+    _ended_for_the_host = False
+
+    def keep(self) -> None:
+        if not self._ended_for_the_host and self.stack.service.spare_mb() < SPARE_MB:
+            self._ended_for_the_host = True
+            with suppress(StackError):  # its inverse tries again
+                self.stack.service.end(self.victim, self.name)
+
+    def lost(self) -> str | None:
+        if self._ended_for_the_host:
+            return f"the host had less than {SPARE_MB} MiB to spare, so the leak was ended"
+        return super().lost()
 
     def prepare(self) -> Inverse:
         wanted_mb, spare_mb = self.parameters(ServiceLeakMemory).mb, self.stack.service.spare_mb()

@@ -38,6 +38,7 @@ from harness.faults.resources import FilesLimited, ProcessorsLimited, ReadsSlow,
 from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlots, Spin
 from harness.faults.service import StallStream as StallOwnStream
 from harness.faults.service import TruncateStream as TruncateOwnStream
+from harness.faults.service_request import Poison, StaleCache
 from harness.faults.service_start import EarlyReady, SlowLoad
 from harness.faults.start import EmptyModel, LoseDependency, TakePort
 from harness.faults.traffic import IdleConnections, MoreRequests
@@ -79,8 +80,10 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "service.kill_engine": KillEngine,
     "service.leak_memory": LeakMemory,
     "service.leak_slots": LeakSlots,
+    "service.poison": Poison,
     "service.slow_load": SlowLoad,
     "service.spin": Spin,
+    "service.stale_cache": StaleCache,
     "service.stall_stream": StallOwnStream,
     "service.truncate_stream": TruncateOwnStream,
     "start.dependency_missing": LoseDependency,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.model.alerts import AlertRecord
 from harness.model.event import Event
 from harness.model.plan import Plan
 
@@ -53,3 +54,4 @@ class History:
     requests: Mapping[str, Any]
     complete: bool = True  # False: the run was interrupted or the recorder was cut off
     damage: tuple[str, ...] = ()  # sentences on records that could not be read
+    alerts: AlertRecord | None = None  # of the run's Prometheus; None: there was none

@@ -8,7 +8,9 @@ from typing import Literal
 
 from harness.model.scenario import Scenario
 
-__all__ = ["Arrivals", "Plan", "Prompt", "Step", "Task", "Window"]
+__all__ = ["HIDDEN", "Arrivals", "Plan", "Prompt", "Step", "Task", "Window"]
+
+HIDDEN = "(a secret, not recorded)"  # in the place of a variable's value
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will happen. Everything in it follows from scenario, stack and seed."""
+    """What will happen. Everything in it follows from scenario, stack, seed and what is named of the environment."""
 
     scenario: Scenario
     stack: str
@@ -74,3 +76,4 @@ class Plan:
     resolves: tuple[str, ...] = ()  # sentences on what this plan can and cannot show
     replay: str = ""  # the command that repeats it
     target: Mapping[str, str] = field(default_factory=dict)  # replica -> what it is
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables that switch the target; no secret's value

@@ -8,14 +8,16 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval, Le
 
+from harness.model.alerts import AlertLimit
 from harness.model.expectation import Expected, Half, Known
 from harness.model.external import External
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
 from harness.model.limit import Limit
+from harness.model.log_evidence import LogRule
 from harness.model.target import TargetOptions
 from harness.model.threshold_profiles import ThresholdProfile
 
-__all__ = ["Claim", "Limit", "Load", "Phases", "Scenario", "SteadyState", "StopIf", "TargetOptions"]
+__all__ = ["Claim", "Limit", "Load", "ObjectivesFrom", "Phases", "Scenario", "SteadyState", "StopIf", "TargetOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,18 @@ class StopIf:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObjectivesFrom:
+    """An OpenSLO file (openslo/v1) whose objectives are judged as well. A bare file name will do."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    file: str
+    """Its name, as seen from the scenario's folder."""
+    unit: Literal["ms", "s"] | None = None
+    """Of its latency thresholds, which OpenSLO leaves open."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """One experiment, described."""
 
@@ -121,12 +135,18 @@ class Scenario:
     """What breaks, and when. None: a fault-free run."""
     thresholds: ThresholdProfile | None = None
     """A named set of limits; single ones under `observe` outrank it."""
+    objectives_from: ObjectivesFrom | None = None
+    """An OpenSLO file as the source of objectives; single ones under `observe` and `claim` outrank it."""
     observe: Mapping[str, Limit] = field(default_factory=dict)
     """Limits on what this run did, of every episode; exact counts, no interval."""
     claim: Mapping[str, Claim] = field(default_factory=dict)
     """Limits on what the service does; judged by intervals."""
+    alerts: Mapping[str, AlertLimit] = field(default_factory=dict)
+    """Alert rules that must fire, by name; needs a Prometheus beside the run."""
     steady_state: SteadyState = field(default_factory=SteadyState)
     stop_if: StopIf = field(default_factory=StopIf)
+    log_rules: tuple[LogRule, ...] = ()
+    """More rules to hold the target's logs against; what holds is shown in the report, never part of a verdict."""
     expect: Known | Expected = "pass"
     """The known verdict on the reference target, for --as-expected; and what must happen on the two halves of its
     control pair, for --pairs."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Interval, Len
 
 from harness.model.capability import Capability
 from harness.model.fault import Fault, Seconds, SecondsAboveZero
@@ -25,8 +25,10 @@ __all__ = [
     "ServiceKillEngine",
     "ServiceLeakMemory",
     "ServiceLeakSlots",
+    "ServicePoison",
     "ServiceSlowLoad",
     "ServiceSpin",
+    "ServiceStaleCache",
     "ServiceStallStream",
     "ServiceTruncateStream",
 ]
@@ -39,7 +41,7 @@ class ServiceFault(Fault):
     needs: ClassVar[Capability] = Capability.SERVICE_FAULTS
 
     @property
-    def arguments(self) -> Mapping[str, int | float]:
+    def arguments(self) -> Mapping[str, int | float | str]:
         """What the replica is told, by name."""
         common = {field.name for field in dataclasses.fields(LastingServiceFault)}
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in common}
@@ -73,11 +75,13 @@ class ServiceSpin(LastingServiceFault):
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceCrash(ServiceFault):
-    """The server process ends by itself, without a goodbye; its supervisor is expected to restart it."""
+    """A process ends by itself, without a goodbye; whoever supervises it is expected to restart it."""
 
     kind: Literal["service.crash"] = "service.crash"
     exit_code: Annotated[int, Interval(ge=0, le=255)] = 70
     """With this status. 0 is what a supervisor may take for a success."""
+    where: Literal["server", "engine"] = "server"
+    """Whose: the server's, or that of the engine behind it, if it has one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +97,9 @@ class ServiceLeakMemory(LastingServiceFault):
 
     kind: Literal["service.leak_memory"] = "service.leak_memory"
     mb: Annotated[int, Interval(ge=8, le=65536)] = 256
-    """How much, in MiB. More than the host has to spare is refused when the fault is due."""
+    """How much at once, in MiB. More than the host has to spare is refused when the fault is due."""
+    kb_per_request: Annotated[int, Interval(ge=0, le=1024)] = 0
+    """How much more with every request, in KiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +109,24 @@ class ServiceLeakSlots(LastingServiceFault):
     kind: Literal["service.leak_slots"] = "service.leak_slots"
     slots: Annotated[int, Ge(1)] = 16
     """How many. The reference replica has 16; fewer are felt only under a load that would fill the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServicePoison(LastingServiceFault):
+    """A request that holds a certain text harms its replica. The harness sends one; users' own may hold it, too."""
+
+    kind: Literal["service.poison"] = "service.poison"
+    marker: Annotated[str, Len(1, 200)] = "poison-pill"
+    """The text."""
+    effect: Literal["crash", "kill_loop", "fail"] = "crash"
+    """The engine's process ends (SIGSEGV), its loop ends while the process lives, or that one request fails."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceStaleCache(LastingServiceFault):
+    """Kept answers are given however old they are, and after another model was loaded."""
+
+    kind: Literal["service.stale_cache"] = "service.stale_cache"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +176,10 @@ SERVICE_FAULTS: Mapping[str, type[ServiceFault]] = {
     "service.kill_engine": ServiceKillEngine,
     "service.leak_memory": ServiceLeakMemory,
     "service.leak_slots": ServiceLeakSlots,
+    "service.poison": ServicePoison,
     "service.slow_load": ServiceSlowLoad,
     "service.spin": ServiceSpin,
+    "service.stale_cache": ServiceStaleCache,
     "service.stall_stream": ServiceStallStream,
     "service.truncate_stream": ServiceTruncateStream,
 }

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Interval, Le
 from harness.model.fault import STRICT, Fault, Seconds, SecondsAboveZero
 from harness.model.scenario import Claim, Load, SteadyState, TargetOptions
 
-__all__ = ["OBJECTIVES", "Bursts", "FaultRate", "FaultType", "Measure", "SoakFile", "Week"]
+__all__ = ["OBJECTIVES", "Bursts", "FaultRate", "FaultType", "Measure", "Simulated", "SoakFile", "Week"]
 
 OBJECTIVES: Mapping[str, str] = {
     "success_rate": "of all requests of the month, 0 to 1",
@@ -125,6 +125,22 @@ class Measure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """The service as the per-request simulator takes it: what trials cannot tell, as it never came to that in them."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
+
+    servers: Annotated[int, Ge(1)]
+    """Requests that one replica serves at once."""
+    queue_limit: Annotated[int, Ge(0)] | None = None
+    """Requests that may wait at one replica; more are rejected."""
+    tries_max: Annotated[int, Interval(ge=1, le=100)] = 1
+    """Tries of one request, the first included."""
+    retry_share: Annotated[float, Ge(0)] | None = None
+    """Retries that each request pays in; none: no budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SoakFile:
     """What thirty days are like, and what is claimed of them."""
 
@@ -143,6 +159,8 @@ class SoakFile:
     """What happens in production."""
     objectives: Mapping[str, Claim] = field(default_factory=dict)
     """Limits on one month; met when P(met) reaches `confidence`."""
+    simulate: Simulated | None = None
+    """The service, request by request, to see what overlapping faults and backlogs add; left out: nobody looks."""
     measure: Measure = field(default_factory=Measure)
     steady_state: SteadyState = field(default_factory=SteadyState)
     warmup_max_s: Seconds = 20.0

@@ -8,7 +8,18 @@ from typing import Any
 
 from harness.model.verdict import Estimate, Finding, VerdictOutcome
 
-__all__ = ["BreakEven", "Calendar", "Fan", "HistoryRow", "Improvement", "ObjectiveResult", "SoakReport", "TypeResult"]
+__all__ = [
+    "BreakEven",
+    "Calendar",
+    "DriftResult",
+    "Fan",
+    "HistoryRow",
+    "Improvement",
+    "ObjectiveResult",
+    "Overlap",
+    "SoakReport",
+    "TypeResult",
+]
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,36 @@ class HistoryRow:
 
 
 @dataclass(frozen=True)
+class DriftResult:
+    """How one quantity ages. Slopes in its own unit; each may be not estimable, and its method then says why."""
+
+    source: str
+    quantity: str
+    stretches: int
+    hours: float  # watched, all stretches together
+    level: float | None  # the mean of the last stretch
+    per_hour: Estimate
+    per_hour_alone: Estimate
+    per_million_requests: Estimate
+    bends: bool
+    limit: float | None
+    hours_to_limit: Estimate  # from the end of the last stretch on
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """One month request by request: what its faults lose together, and each alone, in requests."""
+
+    faults: int
+    requests: int  # that were simulated: those around the faults
+    together: int
+    alone: int
+    projected: float  # by the renewal model, of the same faults
+    backlog_max: int  # the longest queue of one replica
+    left_out: tuple[str, ...]  # fault types that the simulator does not know
+
+
+@dataclass(frozen=True)
 class SoakReport:
     """A projection calibrated on N verified trials."""
 
@@ -136,3 +177,6 @@ class SoakReport:
     history: tuple[HistoryRow, ...]
     limits: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    overlap: Overlap | None = None
+    ageing: tuple[DriftResult, ...] = ()
+    not_sampled: tuple[str, ...] = ()  # what may age unseen, and why

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["STORE_VERSION", "FaultFree", "Night", "Trial"]
+__all__ = ["STORE_VERSION", "DriftSeries", "FaultFree", "Night", "Stretch", "Trial"]
 
 STORE_VERSION = 1
 """Of the lines in the store of trials. Another version is refused, never guessed at."""
@@ -67,6 +67,26 @@ class FaultFree:
 
 
 @dataclass(frozen=True)
+class DriftSeries:
+    """One quantity of one process, or of what users saw, over a stretch: a mean for each block of time."""
+
+    source: str  # e.g. "primary", or "users"
+    quantity: str  # its unit last in the name
+    values: tuple[float | None, ...]  # None: no sample in that block
+    limit: float | None = None  # where it would end; None: nobody knows of one
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Time under load without a fault or a restart, in blocks of equal length: what may drift drifts here."""
+
+    begin_s: float  # from the run's origin
+    block_s: float
+    requests: tuple[int, ...]  # good ones served since the stretch's begin, at the end of each block
+    series: tuple[DriftSeries, ...]
+
+
+@dataclass(frozen=True)
 class Night:
     """One run of trials. Nights with the same build, configuration, host and stack may be pooled."""
 
@@ -88,6 +108,8 @@ class Night:
     fault_free: FaultFree | None
     trials: tuple[Trial, ...]
     real_time: bool = False  # uncompressed: from `soak run`
+    stretches: tuple[Stretch, ...] = ()
+    not_sampled: tuple[str, ...] = ()  # what could have drifted and was not looked at, and why
 
     @property
     def pool(self) -> tuple[str, str, str, str]:

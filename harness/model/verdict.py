@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from harness.model.log_evidence import LogEvidence
+
 __all__ = [
     "Advice",
+    "AlertFate",
+    "AlertReport",
     "Corruption",
+    "EpisodeAlerts",
     "EpisodeResult",
     "Estimate",
     "Finding",
@@ -105,7 +110,7 @@ class LogExcerpt:
 class Stages:
     """The four stages of a recovery as moments, in seconds after the fault's begin. None: not seen."""
 
-    detect_s: float | None = None  # first missed beat
+    detect_s: float | None = None  # first missed beat, open breaker or ejection
     isolate_s: float | None = None  # last request routed to the replica
     restore_s: float | None = None  # the replica says that it is ready
     verify_s: float | None = None  # traffic admitted to it again
@@ -173,16 +178,50 @@ class PhaseResult:
 
 @dataclass(frozen=True)
 class ResourceUse:
-    """What one server's own process used under load, as a Prometheus beside the run saw it. None: it told nothing."""
+    """What one server used under load, as a Prometheus beside the run saw it. None: it told nothing."""
 
     source: str
-    resident_mb_baseline: float | None  # MiB, median
+    resident_mb_baseline: float | None  # of its own process: MiB, median
     resident_mb_max: float | None
     cpu_cores_mean: float | None  # with restarts a lower bound
     open_fds_max: float | None
     running_max: float | None  # requests in the engine
     waiting_max: float | None  # requests in its queue
     unseen_s: float  # for how long no scrape of it succeeded
+    engine_mb_baseline: float | None = None  # of its engine's process, which may be the same one: MiB, median
+    engine_mb_max: float | None = None
+
+
+@dataclass(frozen=True)
+class AlertFate:
+    """What became of one alert rule in one episode."""
+
+    alert: str
+    severity: str
+    # fired; already: it was firing before; missed: such a fault can bring it about, and it stayed silent; too_short: it
+    # could not fire in this run; no_window: silent, and less was known than it looks back over; blind: its metrics were
+    # not there; unknown: rules were not evaluated
+    state: str
+    after_s: Interval | None  # from the fault's begin until it fired; None: it did not
+    earliest_s: float  # its theoretical time: before that it cannot fire, whatever the fault does
+    words: str  # what is to be said of it, or empty
+
+
+@dataclass(frozen=True)
+class EpisodeAlerts:
+    """The alerts of one episode: those that fired, by time, then those that such a fault can bring about."""
+
+    episode: int
+    noticed: str  # a sentence: who would have been told, and what users had lost
+    fates: tuple[AlertFate, ...]
+
+
+@dataclass(frozen=True)
+class AlertReport:
+    """Would anybody have noticed? `note`: what watched the run, or why it is not known."""
+
+    note: str
+    episodes: tuple[EpisodeAlerts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,3 +251,5 @@ class Verdict:
     latency_by_phase: Mapping[str, list[Any]] = field(default_factory=dict)
     logs: tuple[LogExcerpt, ...] = ()  # of the worst episodes
     resources: tuple[ResourceUse, ...] = ()  # nothing: no Prometheus watched the run
+    log_evidence: LogEvidence | None = None  # None: there are no logs; never part of outcome or findings
+    alerts: AlertReport | None = None  # None: judged before there were any

@@ -20,8 +20,11 @@ QUANTITIES: Mapping[str, str] = {
     "tokens_total": "tokens generated",
     "progress_total": "grows while the engine computes; standing still with requests running is a hang",
     "ttft_s_mean": "seconds to the first token, mean of the last 30 s",
+    "cache_hits_total": "answers, or blocks of a prompt, that a cache had",
+    "cache_lookups_total": "how often it was asked",
     "up": "1 while the last scrape succeeded",
     "resident_bytes": "memory of the process",
+    "engine_resident_bytes": "memory of the engine's process, which may be another one",
     "cpu_s_total": "processor time of the process, in seconds",
     "open_fds": "open descriptors of the process",
     "cgroup_bytes": "memory of its control group, page cache included",
@@ -58,6 +61,11 @@ KINDS: Mapping[str, Mapping[str, str]] = {
         "tokens_total": _sum("target_generated_tokens_total"),
         "progress_total": _sum("target_generated_tokens_total"),
         "ttft_s_mean": _mean("target_ttft_seconds"),
+        "engine_resident_bytes": _sum("target_engine_resident_bytes"),
+        "cache_hits_total": _sum("target_cache_hits_total"),
+        "cache_lookups_total": (
+            "sum by (instance) (target_cache_hits_total) + sum by (instance) (target_cache_misses_total)"
+        ),
     },
     "vllm": {
         "running": _sum("vllm:num_requests_running"),
@@ -68,6 +76,8 @@ KINDS: Mapping[str, Mapping[str, str]] = {
         "tokens_total": _sum("vllm:generation_tokens_total"),
         "progress_total": _sum("vllm:generation_tokens_total"),
         "ttft_s_mean": _mean("vllm:time_to_first_token_seconds"),
+        "cache_hits_total": _sum("vllm:prefix_cache_hits_total"),
+        "cache_lookups_total": _sum("vllm:prefix_cache_queries_total"),
     },
     "tgi": {
         "running": _sum("tgi_batch_current_size"),

@@ -25,6 +25,8 @@ class Kept:
     series: tuple[Series, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
     damaged: int = 0  # lines that could not be read, and were left out
+    alerts: Mapping[str, Any] | None = None  # its rules, as `harness.monitor.alerts` has them; None: not kept
+    clock_moved_s: float = 0.0  # the wall clock of the host against its monotonic one
 
 
 def write_metrics(path: Path, head: Mapping[str, object], series: Sequence[Series]) -> None:
@@ -41,6 +43,7 @@ def read_metrics(path: Path) -> Kept | None:
         first, *rest = path.read_text(encoding="utf-8", errors="replace").splitlines()
         head = json.loads(first)
         every_s, missing = float(head["every_s"]), dict(head.get("missing") or {})
+        moved_s = float(head.get("wall_clock_moved_s") or 0.0)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     found: list[Series] = []
@@ -49,7 +52,10 @@ def read_metrics(path: Path) -> Kept | None:
             found.append(_series(json.loads(line)))
         except (ValueError, KeyError, TypeError):
             continue
-    return Kept(every_s, tuple(found), missing, len(rest) - len(found))
+    rules = head.get("alerts")
+    return Kept(
+        every_s, tuple(found), missing, len(rest) - len(found), rules if isinstance(rules, dict) else None, moved_s
+    )
 
 
 def _line(series: Series) -> dict[str, object]:

@@ -23,6 +23,7 @@ from harness.monitor.series import Series
 __all__ = ["MonitorError", "PrometheusReader"]
 
 Found = TypeVar("Found")
+CHUNK_S = 3600.0  # of samples in one answer
 POINTS_MAX = 10_000  # of a series in one answer; the server refuses more than 11,000
 
 
@@ -58,6 +59,35 @@ class PrometheusReader:
     def metric_names(self) -> list[str]:
         """Every metric that it has. Raises MonitorError."""
         return self._ask("label values", lambda: [str(name) for name in self._prometheus.all_metrics(params={})])
+
+    def rule_groups(self) -> list[Mapping[str, Any]]:
+        """Groups of the rules that it has loaded, as /api/v1/rules says them. Raises MonitorError."""
+
+        def read() -> list[Mapping[str, Any]]:
+            answer = self._session.get(f"{self.url}/api/v1/rules", timeout=self._timeout_s)
+            answer.raise_for_status()
+            return list(answer.json()["data"]["groups"])
+
+        return self._ask("its rules", read)
+
+    def samples(self, selector: str, begin_s: float, end_s: float) -> list[Series]:
+        """Every sample as it was taken, from begin to end, at the times at which it was; [] means unknown, never 0.
+
+        Raises MonitorError. A range of values, as `range` reads it, holds each for a step, and so moves their times.
+        """
+        found: dict[tuple[tuple[str, str], ...], dict[float, float]] = {}
+        until_s = begin_s
+        while until_s < end_s:
+            until_s, since_s = min(end_s, until_s + CHUNK_S), until_s
+            for part in self._matrix(selector, math.ceil(until_s - since_s) + 1, until_s):
+                points = found.setdefault(tuple(sorted(part.labels.items())), {})
+                points.update(zip(part.at_s, part.value, strict=True))  # the edges of chunks overlap
+        return [
+            _series(
+                selector, dict(key), [(at, value) for at, value in sorted(points.items()) if begin_s <= at <= end_s]
+            )
+            for key, points in found.items()
+        ]
 
     def instant(self, query: str, at_s: float) -> list[Series]:
         """The value at one moment; [] means unknown, never 0. Raises MonitorError."""
@@ -95,6 +125,15 @@ class PrometheusReader:
     def close(self) -> None:
         """Give the connections back."""
         self._prometheus.close()
+
+    def _matrix(self, selector: str, back_s: int, at_s: float) -> list[Series]:
+        query = f"{selector}[{back_s}s]"
+
+        def read() -> list[Series]:
+            rows = self._prometheus.custom_query(query, params={"time": at_s})
+            return [_series(selector, row["metric"], row["values"]) for row in rows]
+
+        return self._ask(query, read)
 
     def _chunk(self, query: str, begin_s: int, end_s: int, step_s: float) -> list[Series]:
         begin, end = datetime.fromtimestamp(begin_s, UTC), datetime.fromtimestamp(end_s, UTC)

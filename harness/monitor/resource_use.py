@@ -33,8 +33,8 @@ def _row(name: str, of: Mapping[str, Series], every_s: float, times: tuple[float
     begin_s, end_s, baseline_end_s = times
     up = of.get("up", Series("up"))
     seen = Series("up", {}, *_zipped((at, v) for at, v in zip(up.at_s, up.value, strict=True) if v == 1))
-    memory = of.get("resident_bytes", Series(""))
-    before = _numbers(_within(memory, begin_s, baseline_end_s))
+    memory, engine = of.get("resident_bytes", Series("")), of.get("engine_resident_bytes", Series(""))
+    before, engine_before = (_numbers(_within(one, begin_s, baseline_end_s)) for one in (memory, engine))
     cpu = increase(of["cpu_s_total"]) if "cpu_s_total" in of else None
     cpu_span_s = _span_s(of.get("cpu_s_total", Series("")))
     return ResourceUse(
@@ -46,6 +46,8 @@ def _row(name: str, of: Mapping[str, Series], every_s: float, times: tuple[float
         running_max=_max(of.get("running", Series(""))),
         waiting_max=_max(of.get("waiting", Series(""))),
         unseen_s=sum(until - since for since, until in gaps(seen, every_s, begin_s, end_s)),
+        engine_mb_baseline=statistics.median(engine_before) / MIB if engine_before else None,
+        engine_mb_max=_scaled(_max(engine), MIB),
     )
 
 

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.model.alerts import AlertRule
 from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, Problem, ScenarioError
 from harness.model.exec_fault import ExecFault
@@ -15,14 +16,20 @@ from harness.model.network_faults import STREAM_FAULTS, NetworkFault, ToxicFault
 from harness.model.plan import Arrivals, Plan, Prompt, Step, Task, Window
 from harness.model.process_faults import NodeDown
 from harness.model.scenario import Scenario
-from harness.model.service_faults import SERVICE_STREAM_FAULTS
+from harness.model.service_faults import SERVICE_STREAM_FAULTS, ServiceStaleCache
 from harness.model.traffic_faults import TrafficFault
+from harness.plan.alerts import alert_refusals
 from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
+from harness.plan.clashes import ends_engine
+from harness.plan.environment import in_effect, on_the_command_line
 from harness.plan.resolution import refusals, resolution
 from harness.plan.timeline import steps, windows
 from harness.plan.token_budget import tokens_at_most
 
-__all__ = ["Drawn", "Schedule", "TargetFacts", "make_plan"]
+__all__ = ["Drawn", "Schedule", "TargetFacts", "lacking", "make_plan"]
+
+
+STALE_SEEN_S = 2.0  # that the proof of a stale answer takes beside the wait
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,9 @@ class TargetFacts:
     prompts: Mapping[str, Sequence[Prompt]]  # prompt set -> prompts
     links: Mapping[str, str] = field(default_factory=dict)  # name -> what it is
     replay: str = ""  # more words for the command that repeats a plan
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables that switch the target; no secret's value
+    rules: Sequence[AlertRule] = ()  # of the Prometheus that will watch
+    unwatched: str = "this stack starts none"  # why none will; empty: one will
     because: str = ""  # why the stack has fewer capabilities here than elsewhere, in words
 
 
@@ -66,6 +76,7 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
     due_us = draw_times(scenario.load, duration_s, user_rng)
     baseline_n = bisect_left(due_us, scenario.phases.baseline_s * 1e6)
     problems = [*_unknown_names(scenario, target), *_unfelt(scenario), *refusals(scenario, baseline_n)]
+    problems += alert_refusals(scenario, target.rules, target.unwatched)
     if problems:
         raise ScenarioError(
             [Problem(_file(scenario), _line(scenario, path), f"{path}: {what}") for path, what in problems]
@@ -77,6 +88,7 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
     warmup = draw_tasks(scenario.load, tasks, warmup_us, warmup_rng)
     if target.stack == "external":
         _keep_the_budget(scenario, tasks, (user, warmup), duration_s)
+    environment = in_effect(target.environment, scenario.target)
     plan = Plan(
         scenario=scenario,
         stack=target.stack,
@@ -88,8 +100,9 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
         requests=len(user.scheduled_us),
         arrivals_sha256=fingerprint(user),
         resolves=resolution(scenario, baseline_n),
-        replay=f"{_replay(scenario, target.stack, seed)}{target.replay}",
+        replay=f"{on_the_command_line(environment)}{_replay(scenario, target.stack, seed)}{target.replay}",
         target=dict(target.replicas),
+        environment=environment,
     )
     return Drawn(plan, tasks, user, warmup)
 
@@ -108,23 +121,34 @@ def _replay(scenario: Scenario, stack: str, seed: str) -> str:
     return f"harness run {_file(scenario)}{half} --stack {stack} --seed {seed}"
 
 
+def lacking(scenario: Scenario, stack: str, capabilities: frozenset[Capability]) -> list[str]:
+    """What of a scenario the stack cannot do, each in a sentence with file and line; empty: nothing."""
+    needs = [
+        (f"faults.{index}.kind", fault.kind, need)
+        for index, fault in enumerate(scenario.faults)
+        for need in sorted(fault.capabilities)
+    ]
+    halves = ("", f"expect.{scenario.half}.") if scenario.half else ("",)  # a half may have a target of its own
+    needs += [
+        (half + path, half + path, need)
+        for path, need in _OF_THE_TARGET.items()
+        for half in halves
+        if half + path in scenario.lines
+    ]
+    if scenario.target.balancer != "gateway":
+        needs.append(("target.balancer", "target.balancer", Capability.BALANCER))
+    return [
+        f"{_file(scenario)}:{_line(scenario, path)}: {what} needs the capability '{need}', which the stack "
+        f"'{stack}' does not have"
+        for path, what, need in needs
+        if need not in capabilities
+    ]
+
+
 def _check_capabilities(scenario: Scenario, target: TargetFacts) -> None:
     has = ", ".join(sorted(target.capabilities)) or "none"
     has += f"; {target.because}" if target.because else ""
-    problems = [
-        f"{_file(scenario)}:{_line(scenario, f'faults.{index}.kind')}: {fault.kind} needs the capability "
-        f"'{need}', which the stack '{target.stack}' does not have (it has: {has})"
-        for index, fault in enumerate(scenario.faults)
-        for need in sorted(fault.capabilities - target.capabilities)
-    ]
-    chosen = list(_OF_THE_TARGET.items())
-    chosen += [("target.balancer", Capability.BALANCER)] if scenario.target.balancer != "gateway" else []
-    problems += [
-        f"{_file(scenario)}:{_line(scenario, path)}: {path} needs the capability '{need}', which the "
-        f"stack '{target.stack}' does not have (it has: {has})"
-        for path, need in chosen
-        if path in scenario.lines and need not in target.capabilities
-    ]
+    problems = [f"{one} (it has: {has})" for one in lacking(scenario, target.stack, target.capabilities)]
     if problems:
         raise CapabilityError("\n".join(problems))
 
@@ -158,10 +182,25 @@ def _unfelt(scenario: Scenario) -> Iterator[tuple[str, str]]:
                 f"faults.{index}.kind",
                 f"{fault.kind} needs token streams: name a task that ends in _stream in load.mix",
             )
+        if isinstance(fault, ServiceStaleCache):
+            yield from _never_stale(scenario, index, fault)
         kept = scenario.load.connections == "reuse" or fault.on != "gateway"
         if isinstance(fault, ToxicFault) and fault.toxicity < 1 and fault.toxicity_per == "connection" and kept:
             what = "a share of connections that are kept may be none of the requests, or all: say toxicity_per: request"
             yield f"faults.{index}.toxicity", what
+
+
+def _never_stale(scenario: Scenario, index: int, fault: ServiceStaleCache) -> Iterator[tuple[str, str]]:
+    """Answers are kept only if the target is told to, and are stale when they should have been forgotten by then."""
+    options = scenario.target.replica
+    renewed = any(ends_engine(other) and other.on == fault.on for other in scenario.faults)
+    forgotten_s = options.get("cache_ttl_s")
+    if not options.get("cache_size"):
+        what = f"{fault.kind} needs answers that are kept: say target: {{replica: {{cache_size: 64, cache_ttl_s: 2}}}}"
+        yield f"faults.{index}.kind", what
+    elif not renewed and (not isinstance(forgotten_s, int | float) or forgotten_s + STALE_SEEN_S > fault.for_s):
+        what = f"target.replica.cache_ttl_s must be at most {fault.for_s - STALE_SEEN_S:g}"
+        yield f"faults.{index}.for_s", f"{what}, or no kept answer is too old before {fault.kind} ends"
 
 
 def _keep_the_budget(scenario: Scenario, tasks: tuple[Task, ...], lanes: Sequence[Arrivals], duration_s: float) -> None:

@@ -172,7 +172,11 @@ def _threshold(objective: Mapping[str, Any], target: float, names: tuple[str, st
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise _Refused((*here, "value"), "value must be a number above 0")
     if unit not in _UNITS_MS:
-        raise _Refused((*here, "value"), "the unit of a threshold is not in the file: say --unit ms or --unit s")
+        raise _Refused(
+            (*here, "value"),
+            "the unit of a threshold is not in the file: say --unit ms or --unit s, or in a scenario "
+            "objectives_from: {file: …, unit: ms}",
+        )
     name = "ttft_ms_p99" if _FIRST_TOKEN.search(words) else "latency_ms_p99"
     return Objective("observe", name, {"max": value * _UNITS_MS[unit]}, names[0])
 

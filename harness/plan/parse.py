@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,20 +19,22 @@ from harness.model.fault import Fault
 from harness.model.faults import FAULTS, ProcessKill, ProcessPause, ProcessStop
 from harness.model.network_faults import STREAM_FAULTS, NetworkFault
 from harness.model.scenario import Scenario
-from harness.model.service_faults import ServiceFault, ServiceSlowLoad
+from harness.model.service_faults import ServiceFault, ServiceSlowLoad, ServiceStaleCache
 from harness.model.supervision import OPTIONS_OF
 from harness.model.threshold_profiles import PROFILES
 from harness.model.weights_faults import WeightsFault
-from harness.plan.clashes import clash_of_absence
+from harness.plan.clashes import clash_of_absence, ends_engine
 from harness.plan.expect import expect_problems
 from harness.plan.objectives import CLAIMS, OBSERVABLES
+from harness.plan.objectives_from import KEY, in_full
 from harness.plan.resource_clashes import resource_clash, too_small
+from harness.plan.shared_rules import NAME, limit_problems, name_problems, set_by_parser_problems
 from harness.plan.validation import SET_BY_PARSER, Found, adapter, explain, first_comment, suggest
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
 __all__ = ["clashes", "json_schema", "parse_faults", "parse_scenario"]
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+JUDGED = "can be judged"
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
@@ -47,7 +48,7 @@ def parse_scenario(text: str, file: str) -> Scenario:
     if "days" in document.value:
         what = f"this is a soak file, not a scenario: use 'harness soak check {file}'"
         raise ScenarioError([Problem(file, document.line(("days",)), what)])
-    body = dict(document.value)
+    body = in_full(document.value)
     faults, problems = parse_faults(body.pop("faults", []), document)
     scenario: Scenario | None = None
     try:
@@ -68,8 +69,8 @@ def parse_scenario(text: str, file: str) -> Scenario:
     return dataclasses.replace(whole, file=file, lines=lines)
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a scenario file."""
+def json_schema(alerts: Sequence[str] = ()) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a scenario file. `alerts`: names of the alert rules that there are, if known."""
     schema = adapter(Scenario).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Scenario"
@@ -83,9 +84,12 @@ def json_schema() -> dict[str, Any]:
         kinds.append({"$ref": f"#/$defs/{kind}"})
     schema["properties"]["faults"]["items"] = {"oneOf": kinds}
     schema["$defs"].pop("Fault", None)
-    schema["properties"]["name"]["pattern"] = f"^{_NAME.pattern}$"
+    schema["properties"]["name"]["pattern"] = f"^{NAME.pattern}$"
     schema["properties"]["observe"]["propertyNames"] = {"enum": sorted(OBSERVABLES)}
     schema["properties"]["claim"]["propertyNames"] = {"enum": sorted(CLAIMS)}
+    schema["properties"][KEY]["anyOf"].append({"type": "string"})
+    if alerts:
+        schema["properties"]["alerts"]["propertyNames"] = {"enum": sorted(alerts)}
     return schema
 
 
@@ -161,6 +165,8 @@ def _clash(one: Fault, other: Fault) -> str | None:
 
 def _service_clash(one: Fault, other: Fault) -> str | None:
     """A fault of the service lives in its process: what stops or replaces that ends it, or keeps it from its end."""
+    if any(isinstance(fault, ServiceStaleCache) for fault in (one, other)) and any(map(ends_engine, (one, other))):
+        return None  # kept answers are the server's, and outlive the engine that gave them
     if isinstance(one, ServiceFault) and isinstance(other, ServiceFault):
         return f"{other.on} has {one.kind} already then, and one fault would be taken for the other"
     restarts = isinstance(other, WeightsFault) and other.restart_after_s is not None
@@ -178,18 +184,15 @@ def _unknown_kind(kind: object) -> str:
 
 def _rules(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
     """What types cannot say. Works on the raw values, so that it finds its problems beside those of the types."""
-    name = body.get("name")
-    if isinstance(name, str) and not _NAME.fullmatch(name):
-        yield document.line(("name",)), f"name: lower-case letters, digits and single hyphens only, not '{name}'"
-    for key in SET_BY_PARSER & set(body):
-        yield document.line((key,)), f"{key}: unknown key"
+    yield from name_problems(body.get("name"), ("name",), document)
+    yield from set_by_parser_problems(body, document)
     load = body.get("load")
     if isinstance(load, Mapping) and load.get("mix") == {}:
         yield document.line(("load", "mix")), "load.mix: name at least one task"
     yield from _supervision(body.get("target"), document)
     yield from _balancer(body.get("target"), document)
-    yield from _limits("observe", body.get("observe"), OBSERVABLES, document)
-    yield from _limits("claim", body.get("claim"), CLAIMS, document)
+    yield from limit_problems("observe", body.get("observe"), OBSERVABLES, JUDGED, document)
+    yield from limit_problems("claim", body.get("claim"), CLAIMS, JUDGED, document)
     if not body.get("faults"):
         yield from _without_faults(body, document)
 
@@ -227,21 +230,10 @@ def _without_faults(body: Mapping[str, Any], document: Document) -> Iterator[Fou
                 document.line(("observe", str(name))),
                 f"observe.{name}: there are no faults, so there are no episodes to look at",
             )
+    if body.get("alerts"):
+        yield (
+            document.line(("alerts",)),
+            "alerts: there are no faults, so there are no episodes in which one could fire",
+        )
     if isinstance(body.get("episodes"), int) and body["episodes"] > 1:
         yield document.line(("episodes",)), "episodes: there are no faults, so there is nothing to repeat"
-
-
-def _limits(key: str, limits: Any, known: Mapping[str, str], document: Document) -> Iterator[Found]:
-    if not isinstance(limits, Mapping):
-        return
-    for name, limit in limits.items():
-        at: Path = (key, str(name))
-        if name not in known:
-            yield document.line(at), f"{key}.{name}: is not something that can be judged{suggest(str(name), known)}"
-        if not isinstance(limit, Mapping):
-            continue
-        low, high = limit.get("min"), limit.get("max")
-        if low is None and high is None:
-            yield document.line(at), f"{key}.{name}: give min or max"
-        elif isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-            yield document.line(at), f"{key}.{name}: min {low} is above max {high}"

@@ -12,7 +12,7 @@ from harness.model.scenario import Scenario
 
 __all__ = ["scenario_text"]
 
-_NOT_IN_A_FILE = frozenset({"file", "half", "hypothesis", "lines", "thresholds"})
+_NOT_IN_A_FILE = frozenset({"file", "half", "hypothesis", "lines", "objectives_from", "thresholds"})
 _WIDTH = 120
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -46,8 +47,11 @@ class AppendLog:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield (line number, value). A line that is not JSON yields (number, None): torn by a crash, or damaged."""
-    with path.open("rb") as file:
+    """Yield (line number, value). A line that is not JSON yields (number, None): torn by a crash, or damaged.
+
+    A path that ends in `.gz` was packed after the run.
+    """
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 try:

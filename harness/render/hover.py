@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from harness.render.svg_text import clean
 
-__all__ = ["columns", "titled"]
+__all__ = ["columns", "groups", "titled"]
+
+LEAST_PX = 3.0  # of a column: a pointer cannot find a narrower one, and a page with a thousand of them opens slowly
+
+
+def groups(edges: Sequence[float]) -> Iterator[tuple[int, int]]:
+    """Neighbouring bins (from, to) that share a column, so that each is wide enough; `edges` in pixels, one more."""
+    begin = 0
+    for stop in range(1, len(edges)):
+        if edges[stop] - edges[begin] >= LEAST_PX or stop == len(edges) - 1:
+            yield begin, stop
+            begin = stop
 
 
 def columns(bins: Iterable[tuple[float, float, str]], top: float, height: float, words_y: float) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 from harness.model.request import Outcome
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render import numbers, pages, words
+from harness.render.alerts import ALERT_COLUMNS, alert_cells, alert_intro
 from harness.render.headline import headline
+from harness.render.log_evidence import log_section
 from harness.render.resources import resource_cells
 
 __all__ = ["to_html"]
@@ -36,6 +38,7 @@ def to_html(verdict: Verdict) -> str:
     made = pages.environment()
     made.globals["stage"] = _stage
     made.globals["resource_cells"] = resource_cells
+    made.globals |= {"ALERT_COLUMNS": ALERT_COLUMNS, "alert_cells": alert_cells, "alert_intro": alert_intro}
     values = {
         "css": pages.style("report.css"),
         "verdict": verdict,
@@ -54,6 +57,7 @@ def to_html(verdict: Verdict) -> str:
         "run_facts": _run_facts(verdict),
         "bin_s": _bin(verdict.series),
         "ADVICE_SHOWN": ADVICE_SHOWN,
+        "log_section": log_section(verdict),
     }
     return pages.fill("report.html.j2", values, made)
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
+from harness.render.alerts import ALERT_COLUMNS, alert_cells, alert_intro
 from harness.render.headline import headline, run_id
+from harness.render.log_evidence import HIT_COLUMNS, hit_cells, unusual_words
 from harness.render.numbers import NOTHING, count, interval
 from harness.render.resources import RESOURCE_COLUMNS, resource_cells
 from harness.render.words import SYMBOLS, corruption_cells, worst_first
@@ -30,7 +32,9 @@ def to_markdown(verdict: Verdict) -> str:
         *_episodes(verdict),
         *_corruptions(verdict),
         *_findings(verdict),
+        *_alerts(verdict),
         *_resources(verdict),
+        *_log_evidence(verdict),
         *_limits(verdict),
         *_replay(verdict),
     ]
@@ -102,10 +106,29 @@ def _finding(finding: Finding) -> tuple[str, ...]:
     return f"{SYMBOLS[finding.outcome]} {finding.outcome}", finding.title, finding.reason
 
 
+def _alerts(verdict: Verdict) -> Iterator[str]:
+    if verdict.alerts is None:
+        return
+    yield "### Would anybody have noticed?"
+    yield "\n".join(f"- {escaped(line)}" for line in alert_intro(verdict.alerts, _EPISODES_SHOWN))
+    if verdict.alerts.episodes:
+        yield table(ALERT_COLUMNS, alert_cells(verdict.alerts, _EPISODES_SHOWN))
+
+
 def _resources(verdict: Verdict) -> Iterator[str]:
     if verdict.resources:
         yield "### What the servers used"
         yield table(RESOURCE_COLUMNS, resource_cells(verdict))
+
+
+def _log_evidence(verdict: Verdict) -> Iterator[str]:
+    found = verdict.log_evidence
+    if found is None:
+        return
+    yield "### What the logs point to (no part of the verdict)"
+    yield escaped(unusual_words(found))
+    if found.hits:
+        yield table(HIT_COLUMNS, hit_cells(found)[:_ADVICE_SHOWN])
 
 
 def _limits(verdict: Verdict) -> Iterator[str]:

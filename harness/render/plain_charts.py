@@ -8,7 +8,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from harness.model.verdict import PhaseResult, Verdict
-from harness.render.hover import columns, titled
+from harness.render.hover import columns, groups, titled
 from harness.render.numbers import clock, count, milliseconds, percent
 from harness.render.svg_text import clean
 
@@ -122,9 +122,16 @@ def budget_chart(verdict: Verdict, width: int, height: int = 210) -> str:
         words = f"{_short(page)} within an hour: a page"
         body += f'<text class="value" x="{width - _RIGHT}" y="{y(page) - 5:.1f}" text-anchor="end">{words}</text>'
     if width > _PHONE:
-        said = [f"by {clock(t, end - begin)}: {percent(v)} of 30 days' budget" for t, v in
-                zip([*series["t_s"][1:], end], used, strict=True)]  # fmt: skip
-        body += columns(zip(lefts, rights, said, strict=True), top, bottom - top, height - 4)
+        until = [*series["t_s"][1:], end]
+        said = [
+            (
+                lefts[i],
+                rights[j - 1],
+                f"by {clock(until[j - 1], end - begin)}: {percent(used[j - 1])} of 30 days' budget",
+            )
+            for i, j in groups([*lefts, rights[-1]])
+        ]
+        body += columns(said, top, bottom - top, height - 4)
     words = f"{percent(used[-1])} of the budget of 30 days was used by the end of the run."
     return _svg(f"budget-{width}", (width, height), ("Error budget used over the run", words), body)
 

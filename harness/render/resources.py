@@ -8,8 +8,8 @@ from harness.render.numbers import NOTHING, duration
 __all__ = ["RESOURCE_COLUMNS", "resource_cells"]
 
 RESOURCE_COLUMNS = (
-    "server process (not its engine)",
-    "memory, baseline", "memory, most", "processors, mean", "descriptors, most", "in the engine, most",
+    "server", "memory, baseline", "memory, most", "engine's memory, baseline", "engine's memory, most",
+    "processors, mean", "descriptors, most", "in the engine, most",
     "waiting, most", "not seen for",
 )  # fmt: skip
 
@@ -21,6 +21,8 @@ def resource_cells(verdict: Verdict) -> list[tuple[str, ...]]:
             one.source,
             _mib(one.resident_mb_baseline),
             _mib(one.resident_mb_max),
+            _mib(one.engine_mb_baseline),
+            _mib(one.engine_mb_max),
             NOTHING if one.cpu_cores_mean is None else f"{one.cpu_cores_mean:.2f}",
             _whole(one.open_fds_max),
             _whole(one.running_max),

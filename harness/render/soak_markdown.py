@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from harness.model.soak_report import SoakReport
 from harness.render.numbers import NOTHING, duration, estimate_value, percent, seconds
 from harness.render.soak_words import (
+    AGEING_HEAD,
     TITLES,
+    ageing_rows,
     described_rows,
     limit_words,
     lost_words,
     met_words,
     objective_value,
+    overlap_words,
     share_words,
     span_words,
     title_of,
@@ -50,6 +53,8 @@ def to_markdown(report: SoakReport) -> str:
         _budget(report),
         _types(report),
         _section("What would buy most", _improvements(report)),
+        _section("The worst month, request by request", overlap_words(report)),
+        _section("Ageing", _ageing(report)),
         _section("Can it be believed?", _findings(report)),
         _section("Nights", _history(report)),
         _section("What this does not show", "\n".join(f"- {limit}" for limit in report.limits)),
@@ -122,6 +127,12 @@ def _improvements(report: SoakReport) -> str:
         + ("" if one.p_met is None else f", kept in {share_words(one.p_met)} of months")
         for one in report.improvements
     )
+
+
+def _ageing(report: SoakReport) -> str:
+    rows = [list(row) for row in ageing_rows(report)]
+    unseen = "\n".join(f"- not looked at: {why}" for why in report.not_sampled)
+    return "\n\n".join(part for part in (_table(AGEING_HEAD, rows) if rows else "", unseen) if part)
 
 
 def _findings(report: SoakReport) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.model.soak_report import ObjectiveResult, SoakReport, TypeResult
+from harness.model.soak_report import DriftResult, ObjectiveResult, SoakReport, TypeResult
 from harness.model.verdict import Estimate
 from harness.render.numbers import NOTHING, by_name, duration, number, seconds
 
 __all__ = [
+    "AGEING_HEAD",
     "TITLES",
+    "ageing_rows",
     "described_rows",
     "limit_words",
     "lost_words",
     "met_words",
     "objective_value",
+    "overlap_words",
     "share_words",
     "span_words",
     "title_of",
@@ -28,6 +31,9 @@ TITLES = {
     "latency_s_mean": "mean response",
     "concurrency_max": "most requests at once",
 }
+
+AGEING_HEAD = ("what", "watched", "each hour", "by time alone", "by a million requests alone", "limit", "time to it")
+_UNITS = {"_mb": (" MB", 1.0), "_s_mean": (" ms", 1000.0), "_share": (" points", 100.0)}
 
 
 def title_of(report: SoakReport) -> str:
@@ -104,6 +110,61 @@ def described_rows(report: SoakReport) -> Iterator[tuple[str, str, str]]:
         f"{lost['median']:,.0f} ({lost['low']:,.0f} to {lost['high']:,.0f})",
         f"of {report.requests_per_month:,.0f} in {report.days} days",
     )
+    months = known.get("latency_s_of_months") or {}
+    if months:
+        spans = [
+            f"{seconds(one['median'])} ({seconds(one['low'])} to {seconds(one['high'])})" for one in months.values()
+        ]
+        yield "response p50, p95, p99 of the month", ", ".join(spans), "of good requests; range of 95 % of the months"
     for where, words in (("fault_free", "without a fault"), ("during_trials", "in the trials")):
         values = [seconds(known[f"latency_s_p{q}_{where}"]) for q in (50, 95, 99)]
         yield f"response p50, p95, p99 {words}", ", ".join(values), "of good requests; as measured, no interval"
+
+
+def ageing_rows(report: SoakReport) -> Iterator[tuple[str, ...]]:
+    """As AGEING_HEAD says."""
+    for row in report.ageing:
+        name = f"{row.quantity} of {row.source}" + (f", now {_amount(row, row.level)}" if row.level is not None else "")
+        watched = f"{row.hours:.2g} h in {row.stretches} stretch{'' if row.stretches == 1 else 'es'}"
+        hourly = _slope(row, row.per_hour) + (" (no straight line)" if row.bends else "")
+        limit = NOTHING if row.limit is None else _amount(row, row.limit)
+        slopes = (hourly, _slope(row, row.per_hour_alone), _slope(row, row.per_million_requests))
+        yield name, watched, *slopes, limit, _time(row.hours_to_limit)
+
+
+def _amount(row: DriftResult, value: float, sign: str = "") -> str:
+    unit, scale = next((found for end, found in _UNITS.items() if row.quantity.endswith(end)), ("", 1.0))
+    size = abs(value * scale)
+    return (
+        f"{value * scale:{sign},.{0 if size >= 1000 else 1 if size >= 100 else 3}{'f' if size >= 100 else 'g'}}{unit}"
+    )
+
+
+def _slope(row: DriftResult, estimate: Estimate) -> str:
+    """+1.2 MB (-0.3 MB to +2.7 MB), or why there is none."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return estimate.method
+    value, low, high = (_amount(row, one, "+") for one in (estimate.value, estimate.low, estimate.high))
+    return value if low == high else f"{value} ({low} to {high})"
+
+
+def _time(estimate: Estimate) -> str:
+    """340 h (120 h to 900 h), or why there is none."""
+    low = "0 h" if estimate.low is None else f"{estimate.low:,.3g} h"
+    if estimate.value is None:
+        return estimate.method + (f"; at least {low}" if estimate.low else "")
+    high = "no upper bound" if estimate.high is None else f"{estimate.high:,.3g} h"
+    return f"{estimate.value:,.3g} h ({low} to {high})"
+
+
+def overlap_words(report: SoakReport) -> str:
+    """What overlapping faults and backlogs add in the worst month; empty: nobody looked."""
+    one = report.overlap
+    if one is None:
+        return ""
+    left_out = f"; not simulated: {', '.join(one.left_out)}" if one.left_out else ""
+    return (
+        f"Request by request, the {one.faults} faults of the worst month lose {one.together:,} requests together and "
+        f"{one.alone:,} each alone: the difference is what overlaps and backlogs do. The projection says "
+        f"{one.projected:,.0f}. The longest queue of a replica was {one.backlog_max:,}{left_out}."
+    )

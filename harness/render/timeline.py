@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from harness.model.request import Outcome
 from harness.model.verdict import Verdict
-from harness.render.hover import columns
+from harness.render.hover import columns, groups
 from harness.render.numbers import clock, count, milliseconds
 from harness.render.palette import paint
 from harness.render.svg import Canvas, Outline, add_boxes, add_lines, add_outlines, add_text, blank_axes, clean, to_svg
@@ -104,27 +104,35 @@ def latency_chart(verdict: Verdict, canvas: Canvas) -> str:
 
 
 def _under_pointer(
-    series: Mapping[str, list[Any]], frame: _Frame, canvas: Canvas, words: Callable[[Mapping[str, list[Any]], int], str]
+    series: Mapping[str, list[Any]],
+    frame: _Frame,
+    canvas: Canvas,
+    words: Callable[[Mapping[str, list[Any]], slice], str],
 ) -> str:
-    """What each bin says when the pointer is on it."""
+    """What each bin, or the few that share a column, says when the pointer is on it."""
     if not canvas.wide:
         return ""
     edges, span = _edges(series), frame.end - frame.begin
-    bins = []
-    for index, (begin, end) in enumerate(pairwise(edges)):
-        left, right = (_LEFT + frame.pixels(frame.begin, at) for at in (begin, end))
-        bins.append((left, right, f"{clock(begin, span)} to {clock(end, span)}: {words(series, index)}"))
+    places, bins = [_LEFT + frame.pixels(frame.begin, at) for at in edges], []
+    for begin, stop in groups(places):
+        times = f"{clock(edges[begin], span)} to {clock(edges[stop], span)}"
+        bins.append((places[begin], places[stop], f"{times}: {words(series, slice(begin, stop))}"))
     return columns(bins, _TOP, frame.height, canvas.height - 4)
 
 
-def _requests_words(series: Mapping[str, list[Any]], index: int) -> str:
-    seen = [(name, series[name][index]) for name in reversed(STACK_ORDER) if name in series]
+def _requests_words(series: Mapping[str, list[Any]], bins: slice) -> str:
+    seen = [(name, sum(n or 0 for n in series[name][bins])) for name in reversed(STACK_ORDER) if name in series]
     return ", ".join(f"{n} {OUTCOMES[name]}" for name, n in seen if n) or "no request was due"
 
 
-def _latency_words(series: Mapping[str, list[Any]], index: int) -> str:
-    p50, p99 = (series.get(f"latency_ms_{name}", [])[index] for name in ("p50", "p99"))
-    return "no good request" if p50 is None else f"median {milliseconds(p50)}, 99th percentile {milliseconds(p99)}"
+def _latency_words(series: Mapping[str, list[Any]], bins: slice) -> str:
+    """Of several bins the highest of each: percentiles cannot be added up."""
+    found = (series.get(f"latency_ms_{name}", [])[bins] for name in ("p50", "p99"))
+    p50, p99 = ([value for value in values if value is not None] for values in found)
+    if not p50:
+        return "no good request"
+    most = "at most " if len(p50) > 1 else ""
+    return f"median {most}{milliseconds(max(p50))}, 99th percentile {most}{milliseconds(max(p99, default=None))}"
 
 
 def _begin(verdict: Verdict, canvas: Canvas) -> tuple[Figure, Axes, _Frame]:
@@ -202,6 +210,7 @@ def _decorate(axes: Axes, frame: _Frame, verdict: Verdict) -> None:
     )
     _phases(axes, frame, [mark for mark in verdict.marks if mark["kind"] == "phase"])
     _faults(axes, frame, [mark for mark in verdict.marks if mark["kind"] == "fault"])
+    _unusual(axes, frame, [mark for mark in verdict.marks if mark["kind"] == "unusual"])
     for kind, shape in _MARKERS.items():
         moments = [mark["begin_s"] for mark in verdict.marks if mark["kind"] == kind]
         if moments and (kind == "recovered" or len(moments) * _ROOM < frame.width):
@@ -242,6 +251,13 @@ def _faults(axes: Axes, frame: _Frame, faults: Sequence[Mapping[str, Any]]) -> N
         words = next((text for text in (full, number) if len(text) * _LETTER + 4 <= room), "")
         if words:
             add_text(axes, (mark["begin_s"], frame.above(22)), words, across, color=paint("fault-edge"))
+
+
+def _unusual(axes: Axes, frame: _Frame, marks: Sequence[Mapping[str, Any]]) -> None:
+    """A bar along the plot's upper edge where the logs are unlike the baseline's."""
+    across = axes.get_xaxis_transform()
+    bars = [(mark["begin_s"], frame.above(-1), mark["end_s"], frame.above(-5)) for mark in marks]
+    add_boxes(axes, bars, paint("ink"), transform=across, zorder=4.5)
 
 
 def _round_ticks(highest: float) -> list[float]:

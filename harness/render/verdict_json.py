@@ -9,9 +9,13 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from harness.model.errors import RunFolderError
+from harness.model.log_evidence import LogEvidence, LogMark, RuleHit
 from harness.model.verdict import (
     Advice,
+    AlertFate,
+    AlertReport,
     Corruption,
+    EpisodeAlerts,
     EpisodeResult,
     Estimate,
     Finding,
@@ -96,8 +100,28 @@ def _verdict(data: dict[str, Any]) -> Verdict:
                 for x in data.get("logs", ())
             ),
             "resources": tuple(ResourceUse(**x) for x in data.get("resources", ())),
+            "log_evidence": _log_evidence(data.get("log_evidence")),
+            "alerts": _alerts(data.get("alerts")),
         }
     )
+
+
+def _log_evidence(data: dict[str, Any] | None) -> LogEvidence | None:
+    if data is None:
+        return None
+    marks, hits = (LogMark(**x) for x in data["marks"]), (RuleHit(**x) for x in data["hits"])
+    return LogEvidence(**{**data, "marks": tuple(marks), "hits": tuple(hits), "notes": tuple(data["notes"])})
+
+
+def _alerts(data: dict[str, Any] | None) -> AlertReport | None:
+    if data is None:
+        return None
+    return AlertReport(data["note"], tuple(_episode_alerts(one) for one in data["episodes"]))
+
+
+def _episode_alerts(data: dict[str, Any]) -> EpisodeAlerts:
+    fates = tuple(AlertFate(**{**one, "after_s": _interval(one["after_s"])}) for one in data["fates"])
+    return EpisodeAlerts(**{**data, "fates": fates})
 
 
 def _episode(data: dict[str, Any]) -> EpisodeResult:

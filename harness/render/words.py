@@ -41,7 +41,7 @@ BAD_OUTCOMES: tuple[str, ...] = (
 _NOT_LOST = COUNTED_OUTSIDE_SLI | {Outcome.OK}
 
 STAGES: tuple[tuple[str, str], ...] = (
-    ("detect", "first missed beat, or ejection"),
+    ("detect", "first missed beat, open breaker, or ejection"),
     ("isolate", "last request routed to it"),
     ("restore", "says that it is ready"),
     ("verify", "traffic admitted again"),

@@ -1,30 +1,35 @@
 """Ageing: how fast memory, descriptors, disk, latency or cache hits drift, and when a limit is met.
 
-It cannot be compressed: only time that passed, and requests that were served, tell of it. What is measured over time
-is correlated with itself, and a slope with the textbook's error would be wrong about it far too often. So the
-regression is done on the lowest frequencies alone (Müller and Watson, Low-Frequency Econometrics, 2017; the same
-cosines as in Lazarus, Lewis, Stock and Watson, JBES 36, 2018): of each column the first `FREQUENCIES` cosine transforms
-are taken, in which noise of short memory is nearly white, and least squares with Student's t is right again. The price
-is known: few degrees of freedom, so wide intervals, and no number at all when the noise remembers for long.
+It cannot be compressed: only time that passed, and requests that were served, tell of it. `low_frequency.py` has the
+regression whose intervals hold on what is measured over time.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy import special
 
 from harness.model.verdict import Estimate
+from harness.soak.low_frequency import (
+    FREQUENCIES,
+    Fit,
+    FloatArray,
+    Samples,
+    apart,
+    bends,
+    differ,
+    effective_samples,
+    fit,
+    hours,
+    walk,
+)
 
-__all__ = ["Ageing", "TimeToLimit", "ageing", "time_to_limit"]
+__all__ = ["CARRY_MAX", "Ageing", "TimeToLimit", "ageing", "time_to_limit"]
 
-FloatArray = npt.NDArray[np.float64]
-FREQUENCIES = 10
 SAMPLES_MIN = 40
 # Worth of independent samples. At so many, 95 % intervals covered 93 % of synthetic AR(1) truths, from 50 on 94 to
 # 95 %; at 13 only 90 %.
@@ -32,24 +37,29 @@ EFFECTIVE_MIN = 20.0
 # Time and requests are told apart when at least this share of the one's movement is not the other's: a variance
 # inflation of at most 10 (Marquardt, Technometrics 12, 1970).
 APART_MIN = 0.1
-BEND_CONFIDENCE = 0.99
-_HOUR_S = 3600.0
+# A line is carried on for at most so many times as long as its longest stretch: what a process does in its first
+# minutes says nothing of its third week. A convention, not a theorem: an hour of watching is good for four days.
+CARRY_MAX = 100.0
 _MILLION = 1e6
+REGRESSION, WALK = "low-frequency regression", "mean step of what moves by steps that stay"
+DIFFERS = "the drift is not the same in all stretches"
 
 
 @dataclass(frozen=True)
 class Ageing:
     """Slopes of one series, in its own unit. Each may be not estimable; its method then says why.
 
-    `per_hour`: at the load that there was, whatever it comes from. `per_hour_alone` and `per_million_requests`: what
-    time does without requests, and requests without time. `bends`: no straight line (a cache that fills, a leak that
-    ends), so nothing may be carried on from it. `samples_effective`: worth of independent samples.
+    `per_hour`: at the load that there was on average, whatever it comes from. `per_hour_alone` and
+    `per_million_requests`: what time does without requests, and requests without time. `bends`: no straight line (a
+    cache that fills, a leak that ends), so nothing may be carried on from it. `differs`: the stretches have different
+    slopes, whatever the load. `samples_effective`: worth of independent samples, of the stretches that were used.
     """
 
     per_hour: Estimate
     per_hour_alone: Estimate
     per_million_requests: Estimate
     bends: bool
+    differs: bool
     samples_effective: float
 
 
@@ -68,78 +78,92 @@ class TimeToLimit:
     method: str
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """Least squares on transforms: coefficients, inverse of X'X, the noise's long-run variance, degrees of freedom."""
+def ageing(stretches: Sequence[Samples], confidence: float = 0.95) -> Ageing:
+    """Slopes of one series over time and over requests, from all stretches together.
 
-    coefficients: FloatArray
-    inverse: FloatArray
-    variance: float
-    freedom: int
-
-    def half_width(self, which: int, confidence: float) -> float:
-        quantile = float(special.stdtrit(self.freedom, (1 + confidence) / 2))
-        return quantile * math.sqrt(self.variance * float(self.inverse[which, which]))
-
-
-def ageing(time_s: FloatArray, value: FloatArray, requests: FloatArray, confidence: float = 0.95) -> Ageing:
-    """Slopes of `value` (n,) over `time_s` (n,), rising, and over `requests` (n,), served so far at each sample.
-
-    Samples should be about evenly spaced and without faults between. Intervals are two-sided and cover `confidence` for
-    noise of short memory; a random walk has no slope that could be known, and is refused when its samples show it.
-    A ValueError when shapes differ, time does not rise, or requests fall.
+    Intervals are two-sided and cover `confidence` for noise of short memory, and for what moves by steps that stay,
+    where no stretch is worth enough independent samples (`walk`); time and requests are not told apart then. Where
+    slopes differ from stretch to stretch, the interval is that of their mean over stretches like these.
     """
-    _check(time_s, value, requests)
-    effective = _effective_samples(time_s, value, requests)
-    reason = _too_little(len(time_s), effective)
-    hours = time_s / _HOUR_S
+    usable, effective, reason = _usable(stretches)
+    n = sum(len(one.time_s) for one in usable or stretches)
     if reason:
-        nothing = Estimate(None, None, None, confidence, f"not estimable: {reason}", len(time_s))
-        return Ageing(nothing, nothing, nothing, bends=False, samples_effective=effective)
-    per_hour = _estimate(_fit(value, hours), 0, confidence, len(time_s))
-    apart = _apart(hours, requests)
-    if apart < APART_MIN:
-        reason = f"requests went with time: {apart:.0%} of their movement is their own, {APART_MIN:.0%} needed"
-        alone = each = Estimate(None, None, None, confidence, f"not estimable: {reason}", len(time_s))
+        nothing = Estimate(None, None, None, confidence, f"not estimable: {reason}", n)
+        per_hour = _estimate(walk(long), 0, confidence, n, WALK) if (long := _long_enough(stretches)) else nothing
+        return Ageing(per_hour, nothing, nothing, bends=False, differs=False, samples_effective=effective)
+    own, found = apart(usable), _hourly(usable)
+    per_hour = _between(usable, confidence, n) if found is None else _estimate(found, 0, confidence, n)
+    if own < APART_MIN:
+        reason = f"requests went with time: {own:.0%} of their movement is their own, {APART_MIN:.0%} needed"
+        alone = each = Estimate(None, None, None, confidence, f"not estimable: {reason}", n)
     else:
-        both = _fit(value, hours, requests / _MILLION)
-        alone, each = (_estimate(both, which, confidence, len(time_s)) for which in (0, 1))
-    return Ageing(per_hour, alone, each, bends=_bends(hours, value), samples_effective=effective)
+        both = fit(usable, hours, _millions)
+        alone, each = (_estimate(both, which, confidence, n) for which in (0, 1))
+    return Ageing(per_hour, alone, each, bends=bends(usable), differs=found is None, samples_effective=effective)
 
 
 def time_to_limit(
-    time_s: FloatArray, value: FloatArray, limit: float, kind: Literal["max", "min"], confidence: float = 0.95
+    stretches: Sequence[Samples], limit: float, kind: Literal["max", "min"], confidence: float = 0.95
 ) -> TimeToLimit:
-    """Hours until the line through `value` (n,) over `time_s` (n,) meets `limit`, if load and slope stay as they were.
+    """Hours from the last stretch's end until its line meets `limit`, at the mean load and if the slope stays.
 
     The interval is Fieller's (JRSS B 16, 1954): of a ratio, room left over slope. It is unbounded above unless the
-    slope is known to lead to the limit. Not estimable for too few samples and for a line that bends. ValueErrors as
-    `ageing`.
+    slope is known to lead to the limit. Not estimable for too few samples, for a line that bends, for slopes that
+    differ, and for what is further away than CARRY_MAX times the longest stretch.
     """
-    _check(time_s, value, time_s)
-    reason = _too_little(len(time_s), _effective_samples(time_s, value, time_s))
-    hours = time_s / _HOUR_S
-    if not reason and _bends(hours, value):
+    usable, _, reason = _usable(stretches)
+    if reason and (long := _long_enough(stretches)):
+        return _walks_to(long, limit, kind, confidence)
+    if not reason and bends(usable):
         reason = "the drift is no straight line, and cannot be carried on"
-    if reason:
-        return TimeToLimit(None, None, None, confidence, f"not estimable: {reason}")
-    sign = 1.0 if kind == "max" else -1.0
-    fit = _fit(sign * value, hours)
-    slope, ahead = float(fit.coefficients[0]), float(hours[-1] - hours.mean())
-    room = sign * limit - (float((sign * value).mean()) + slope * ahead)
-    spread = float(fit.inverse[0, 0])
+    found = None if reason else _hourly(usable)
+    if found is None:
+        return TimeToLimit(None, None, None, confidence, f"not estimable: {reason or DIFFERS}")
+    sign, last = 1.0 if kind == "max" else -1.0, usable[-1]
+    slope, ahead = sign * float(found.coefficients[0]), float(hours(last)[-1] - hours(last).mean())
+    room = sign * limit - (float((sign * last.value).mean()) + slope * ahead)
+    spread = float(found.inverse[0, 0])
     # Of room, of slope, and of both together; the mean is independent of the cosines.
-    variances = fit.variance * np.array([1 / len(hours) + ahead**2 * spread, spread, -ahead * spread])
-    low_h, high_h = _fieller(room, slope, variances, float(special.stdtrit(fit.freedom, (1 + confidence) / 2)))
+    variances = found.variance * np.array([1 / last.hours + ahead**2 * spread, spread, -ahead * spread])
+    low_h, high_h = _fieller(room, slope, variances, found.quantile(confidence))
+    return _told(room, slope, (low_h, high_h), (max(one.hours for one in usable), confidence, "Fieller"))
+
+
+def _walks_to(
+    stretches: Sequence[Samples], limit: float, kind: Literal["max", "min"], confidence: float
+) -> TimeToLimit:
+    """The same by mean steps, from the last value on, if they go on as they were; how they scatter is not in it."""
+    sign, found = (1.0 if kind == "max" else -1.0), walk(stretches)
+    slope, half = sign * float(found.coefficients[0]), found.half_width(0, confidence)
+    room = sign * (limit - float(stretches[-1].value[-1]))
+    low_h = math.inf if slope + half <= 0 else max(0.0, room) / (slope + half)
+    high_h = max(0.0, room) / (slope - half) if slope > half else None
+    return _told(room, slope, (low_h, high_h), (max(one.hours for one in stretches), confidence, "mean step"))
+
+
+def _told(
+    room: float, slope: float, bounds: tuple[float, float | None], watched: tuple[float, float, str]
+) -> TimeToLimit:
+    (low_h, high_h), (longest_h, confidence, how) = bounds, watched
     if room <= 0:
         return TimeToLimit(0.0, 0.0, high_h, confidence, "the line is at the limit already")
-    hits = room / slope if slope > 0 else None
-    method = "Fieller" if high_h is not None else "Fieller, unbounded: the slope may be none"
-    if hits is None:
+    far_h = CARRY_MAX * longest_h
+    if math.isinf(low_h):
+        return TimeToLimit(None, low_h, None, confidence, "the slope does not lead to the limit")
+    if low_h >= far_h:
         method = (
-            "the slope does not lead to the limit" if math.isinf(low_h) else "no time: the slope may lead either way"
+            f"not estimable: not within {CARRY_MAX:g} times the {longest_h:.2g} h that were watched, which is as far"
         )
-    return TimeToLimit(hits, low_h, high_h, confidence, method)
+        return TimeToLimit(None, far_h, None, confidence, f"{method} as a line is carried on")
+    if slope <= 0:
+        return TimeToLimit(None, low_h, None, confidence, "no time: the slope may lead either way")
+    if high_h is None:
+        method = f"{how}, unbounded: the slope may be none"
+    elif high_h > far_h:
+        high_h, method = None, f"{how}; no upper bound within {CARRY_MAX:g} times the {longest_h:.2g} h watched"
+    else:
+        method = how
+    return TimeToLimit(room / slope, low_h, high_h, confidence, method)
 
 
 def _fieller(room: float, slope: float, variances: FloatArray, quantile: float) -> tuple[float, float | None]:
@@ -148,91 +172,60 @@ def _fieller(room: float, slope: float, variances: FloatArray, quantile: float) 
     a, b, c = slope**2 - slope_var, room * slope - both, room**2 - room_var
     if c <= 0 and room > 0 and a <= 0:
         return 0.0, None
-    inside = b**2 - a * c
+    inside = max(0.0, b**2 - a * c) if a > 0 else b**2 - a * c  # rounding alone makes it negative then
     if inside < 0:  # only when a < 0: any time is possible
         return 0.0, None
-    roots = sorted(((b - math.sqrt(inside)) / a, (b + math.sqrt(inside)) / a)) if a != 0 else [c / (2 * b)] * 2
+    if a == 0:
+        roots = [c / (2 * b)] * 2 if b != 0 else [math.inf, math.inf]
+    else:
+        roots = sorted(((b - math.sqrt(inside)) / a, (b + math.sqrt(inside)) / a))
     if a > 0:
         return (math.inf, None) if roots[1] < 0 else (max(0.0, roots[0]), roots[1])
     return max(0.0, roots[1]), None
 
 
-def _transforms(column: FloatArray) -> FloatArray:
-    """(n,) -> (FREQUENCIES,): cosine transforms; white noise of variance 1 gives variance 1, a constant gives 0."""
-    found: FloatArray = _waves(len(column)) @ (column - column.mean())
-    return found
-
-
-@cache
-def _waves(n: int) -> FloatArray:
-    middle = (np.arange(n) + 0.5) / n
-    return np.cos(np.pi * np.outer(np.arange(1, FREQUENCIES + 1), middle)) * math.sqrt(2 / n)
-
-
-def _fit(value: FloatArray, *regressors: FloatArray) -> _Fit:
-    columns = np.column_stack([_transforms(one) for one in regressors])
-    seen = _transforms(value)
-    inverse: FloatArray = np.linalg.inv(columns.T @ columns).astype(np.float64)
-    coefficients = inverse @ columns.T @ seen
-    freedom = FREQUENCIES - len(regressors)
-    return _Fit(coefficients, inverse, float(((seen - columns @ coefficients) ** 2).sum()) / freedom, freedom)
-
-
-def _estimate(fit: _Fit, which: int, confidence: float, n: int) -> Estimate:
-    value, half = float(fit.coefficients[which]), fit.half_width(which, confidence)
-    method = f"low-frequency regression, {FREQUENCIES} cosines, t with {fit.freedom} degrees of freedom"
+def _estimate(found: Fit, which: int, confidence: float, n: int, what: str = REGRESSION) -> Estimate:
+    value, half = float(found.coefficients[which]), found.half_width(which, confidence)
+    method = f"{what}, {FREQUENCIES} cosines a stretch, t with {found.freedom} degrees of freedom"
     return Estimate(value, value - half, value + half, confidence, method, n)
 
 
-def _apart(hours: FloatArray, requests: FloatArray) -> float:
-    """The share of the requests' movement that time does not explain, at the frequencies used; 0 without requests."""
-    time, served = _transforms(hours), _transforms(requests)
-    if float(served @ served) == 0:
-        return 0.0
-    return float(1 - (time @ served) ** 2 / ((time @ time) * (served @ served)))
+def _hourly(stretches: Sequence[Samples]) -> Fit | None:
+    """One slope over time for all; where loads differ, at their mean. None: the stretches differ beyond that."""
+    if not differ(stretches):
+        return fit(stretches, hours)
+    if apart(stretches) < APART_MIN or differ(stretches, _millions):
+        return None
+    a_h = sum(float(np.ptp(one.requests)) for one in stretches) / sum(one.hours for one in stretches)
+    return fit(stretches, hours, lambda one: (one.requests - a_h * hours(one)) / _MILLION)
 
 
-def _bends(hours: FloatArray, value: FloatArray) -> bool:
-    """Whether a parabola fits clearly better than a line."""
-    fit = _fit(value, hours, (hours - hours.mean()) ** 2)
-    return abs(float(fit.coefficients[1])) > fit.half_width(1, BEND_CONFIDENCE)
+def _millions(one: Samples) -> FloatArray:
+    return one.requests / _MILLION
 
 
-def _effective_samples(time_s: FloatArray, value: FloatArray, requests: FloatArray) -> float:
-    """n (1 - r) / (1 + r) with the correlation r from sample to sample of what a smooth curve and the requests leave.
-
-    The curve is a polynomial of degree 4, so that a drift that bends is not taken for noise with a memory. Taking k
-    columns out makes r too small by about (k + (k + 2) r) / n, which is added (Marriott and Pope, Biometrika 41, 1954,
-    for k = 1; for more, checked on synthetic noise).
-    """
-    n = len(value)
-    if n < SAMPLES_MIN:
-        return float(n)
-    curve = np.polynomial.legendre.legvander(2 * (time_s - time_s[0]) / (time_s[-1] - time_s[0]) - 1, 4)
-    columns = np.column_stack([curve, (requests - requests.mean()) / (float(np.ptp(requests)) or 1.0)])
-    left = value - columns @ np.linalg.lstsq(columns, value, rcond=None)[0]
-    power = float(left @ left)
-    if power <= 1e-18 * float(value @ value):
-        return float(n)  # a curve, exactly
-    k, r = columns.shape[1], float(left[1:] @ left[:-1]) / power
-    r = min(0.999, max(0.0, (r + k / n) / (1 - (k + 2) / n)))
-    return float(n * (1 - r) / (1 + r))
+def _between(stretches: Sequence[Samples], confidence: float, n: int) -> Estimate:
+    """The mean of slopes that differ, by how much they do."""
+    slopes = np.array([float(fit([one], hours).coefficients[0]) for one in stretches])
+    whole = Fit(slopes, np.eye(1), float(slopes.var(ddof=1)) / len(slopes), len(slopes) - 1)
+    value, half = float(slopes.mean()), whole.half_width(0, confidence)
+    method = f"mean of {len(slopes)} slopes that differ, t with {whole.freedom} degrees of freedom"
+    return Estimate(value, value - half, value + half, confidence, method, n)
 
 
-def _too_little(n: int, effective: float) -> str | None:
-    if n < SAMPLES_MIN:
-        return f"{n} samples, {SAMPLES_MIN} needed"
-    if effective < EFFECTIVE_MIN:
-        return f"{n} samples are worth {effective:.0f} independent ones, {EFFECTIVE_MIN:.0f} needed: measure longer"
-    return None
+def _long_enough(stretches: Sequence[Samples]) -> list[Samples]:
+    return [one for one in stretches if len(one.time_s) >= SAMPLES_MIN]
 
 
-def _check(time_s: FloatArray, value: FloatArray, requests: FloatArray) -> None:
-    if not time_s.shape == value.shape == requests.shape or time_s.ndim != 1:
-        raise ValueError(
-            f"time, value and requests must have one shape: {time_s.shape}, {value.shape}, {requests.shape}"
-        )
-    if not all(bool(np.isfinite(column).all()) for column in (time_s, value, requests)):
-        raise ValueError("time, value and requests must be finite: leave out samples that are not there")
-    if (np.diff(time_s) <= 0).any() or (np.diff(requests) < 0).any():
-        raise ValueError("time must rise from sample to sample, and requests must not fall: a counter that began anew?")
+def _usable(stretches: Sequence[Samples]) -> tuple[list[Samples], float, str | None]:
+    """Stretches that are long enough, what they are worth in independent samples, and why there is none."""
+    worth = [(one, effective_samples(one)) for one in _long_enough(stretches)]
+    if not worth:
+        longest = max((len(one.time_s) for one in stretches), default=0)
+        return [], 0.0, f"{longest} samples, {SAMPLES_MIN} needed"
+    good = [(one, effective) for one, effective in worth if effective >= EFFECTIVE_MIN]
+    if not good:
+        n, effective = max(((len(one.time_s), e) for one, e in worth), key=lambda pair: pair[1])
+        why = f"{n} samples are worth {effective:.0f} independent ones, {EFFECTIVE_MIN:.0f} needed: measure longer"
+        return [], effective, why
+    return [one for one, _ in good], sum(effective for _, effective in good), None

@@ -19,15 +19,23 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.model.verdict import Estimate
-from harness.soak.history import Night
 
-__all__ = ["NIGHTS_MIN", "Change", "Comparison", "compare_nights", "discoveries"]
+__all__ = ["NIGHTS_MIN", "Change", "Comparison", "Summary", "compare_nights", "discoveries"]
 
 FloatArray = npt.NDArray[np.float64]
 NIGHTS_MIN = 10  # fewer could hardly show anything: the best split of 3 and 6 has a chance of 1 in 84
 PART_MIN = 3  # nights on each side, so that one bad night is no change
 _ROUNDS_MAX = 8
 _BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One night as numbers. `values`: one per series, its unit in its name; None: not estimable that night."""
+
+    began_at: str  # wall time, ISO 8601
+    build: str
+    values: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,8 @@ class _Part:
     values: FloatArray
 
 
-def compare_nights(nights: Sequence[Night], seed: int, false_discovery_rate: float = 0.05) -> Comparison:
-    """Changes of level in every series of `nights`, which must be comparable (`History.comparable`) and in order.
+def compare_nights(nights: Sequence[Summary], seed: int, false_discovery_rate: float = 0.05) -> Comparison:
+    """Changes of level in every series of `nights`, which must be of one configuration and host, and in order.
 
     `false_discovery_rate`: when nothing changed, the chance of any alarm from one comparison; otherwise the expected
     share of false ones among the changes of a round. The `seed` draws the permutations.
@@ -100,7 +108,7 @@ def discoveries(p_values: Sequence[float], rate: float) -> list[int]:
     return sorted(int(one) for one in order[: passed[-1] + 1]) if passed.size else []
 
 
-def _series(nights: Sequence[Night]) -> tuple[list[_Part], dict[str, str]]:
+def _series(nights: Sequence[Summary]) -> tuple[list[_Part], dict[str, str]]:
     parts, not_asked = [], {}
     for name in sorted({name for night in nights for name in night.values}):
         there = [(at, value) for at, night in enumerate(nights) if (value := night.values.get(name)) is not None]
@@ -166,7 +174,7 @@ def _gains(rows: FloatArray) -> FloatArray:
     return gains
 
 
-def _change(nights: Sequence[Night], part: _Part, split: int, confidence: float, p_value: float) -> Change:
+def _change(nights: Sequence[Summary], part: _Part, split: int, confidence: float, p_value: float) -> Change:
     before, after = part.values[:split], part.values[split:]
     night = int(part.nights[split])
     size = _shift(before, after, confidence)

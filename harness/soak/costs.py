@@ -28,8 +28,9 @@ def mean_factors(costs: Floats, size: int, rng: np.random.Generator) -> Floats:
     n, mean = costs.size, float(costs.mean()) if costs.size else 0.0
     if n < 2 or mean <= 0 or costs.min() == costs.max():
         return np.ones(size)
-    drawn = costs[rng.integers(0, n, (size, n))]
-    means, deviations = drawn.mean(axis=1), drawn.std(axis=1, ddof=1)
+    drawn = (costs - mean)[rng.integers(0, n, (size, n))]  # about the mean, so that squares lose no digits
+    shifts, squares = drawn.sum(axis=1) / n, np.einsum("ij,ij->i", drawn, drawn)
+    means, deviations = mean + shifts, np.sqrt(np.maximum(0.0, squares - n * shifts**2) / (n - 1))
     usable = (means > 0) & (deviations > 0)
     root = math.sqrt(n)
     t = np.zeros(size)

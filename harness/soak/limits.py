@@ -14,12 +14,17 @@ from harness.soak.week import profile_of
 __all__ = ["what_it_does_not_show"]
 
 
-def what_it_does_not_show(soak: SoakFile, sample: Sample, types: Sequence[TypeResult]) -> tuple[str, ...]:
-    """The first names model, host and the share of recovery spent loading: these do not carry over."""
+def what_it_does_not_show(
+    soak: SoakFile, sample: Sample, types: Sequence[TypeResult], watched_h: float
+) -> tuple[str, ...]:
+    """The first names model, host and the share of recovery spent loading: these do not carry over.
+
+    `watched_h`: the longest stretch without a fault.
+    """
     found = [_carry_over(sample)]
     hours = sum(night.duration_s for night in sample.nights) / 3600
     found.append(
-        f"Nothing ran for {soak.days * 24:,} hours: {hours:.2g} hours did. This is a projection calibrated on "
+        f"Nothing ran for {soak.days * 24:,} hours: {hours:.2g} h did. This is a projection calibrated on "
         f"{sample.trials} verified trials, and no soak."
     )
     assumed = [one.name for one, fault in zip(types, soak.faults, strict=True) if fault.rate.assumed]
@@ -33,10 +38,15 @@ def what_it_does_not_show(soak: SoakFile, sample: Sample, types: Sequence[TypeRe
             f"Trials ran at {sample.nights[-1].rate_per_s:g} requests a second; the month's peak is {peak:.3g}. Losses "
             "are scaled in proportion; queues and overload at the peak are not in it."
         )
+    known = "what that adds to the worst month is told below" if soak.simulate else "a simulate block would show it"
     found.append(
-        "Faults do not overlap in it, and what is left behind by one (queues, retries) does not meet the next."
+        f"Faults do not overlap in it, and what one leaves behind (queues, retries) does not meet the next: {known}."
     )
-    found.append("Ageing cannot be compressed: leaks, full disks and what expires show in slopes or in real time only.")
+    longest = f"the longest stretch without a fault is {watched_h:.2g} h" if watched_h else "no stretch was long enough"
+    found.append(
+        f"Ageing cannot be compressed: {longest}. Leaks show in its slopes, if at all; what expires, rotates or runs "
+        "by the calendar shows in real time only."
+    )
     found.append("All of it ran on one host: its network is not a network.")
     return tuple(found)
 

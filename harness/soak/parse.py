@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,12 +12,12 @@ from harness.model.errors import Problem, ScenarioError
 from harness.model.fault import Fault
 from harness.model.soak import OBJECTIVES, SoakFile
 from harness.plan.parse import clashes, parse_faults
-from harness.plan.validation import SET_BY_PARSER, Found, adapter, explain, first_comment, suggest
+from harness.plan.shared_rules import limit_problems, name_problems, set_by_parser_problems
+from harness.plan.validation import Found, adapter, explain, first_comment
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
 __all__ = ["is_soak_file", "parse_soak"]
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _COUNTED = ("events", "exposure_days", "source")
 _ASSUMED = ("assumed_per_30_days", "at_most_per_30_days")
 
@@ -85,18 +84,15 @@ def _without_injections(document: Document) -> tuple[dict[str, Any], list[list[F
 
 def _rules(body: Mapping[str, Any], document: Document) -> Iterator[Found]:
     """What types cannot say, on the raw values, so that it is found beside the problems of the types."""
-    name = body.get("name")
-    if isinstance(name, str) and not _NAME.fullmatch(name):
-        yield document.line(("name",)), f"name: lower-case letters, digits and single hyphens only, not '{name}'"
-    for key in SET_BY_PARSER & set(body):
-        yield document.line((key,)), f"{key}: unknown key"
+    yield from name_problems(body.get("name"), ("name",), document)
+    yield from set_by_parser_problems(body, document)
     if not body.get("faults"):
         yield document.line(("faults",)), "faults: name at least one fault type: without faults use a scenario"
     if not body.get("objectives"):
         yield document.line(("objectives",)), f"objectives: name at least one of {', '.join(sorted(OBJECTIVES))}"
     yield from _types(body.get("faults"), document)
     yield from _week(body.get("week"), document)
-    yield from _objectives(body.get("objectives"), document)
+    yield from limit_problems("objectives", body.get("objectives"), OBJECTIVES, "is projected", document)
     measure = body.get("measure")
     if isinstance(measure, Mapping):
         low, high = measure.get("gap_s_min", 1.0), measure.get("gap_s_max", 7.0)
@@ -112,10 +108,8 @@ def _types(types: Any, document: Document) -> Iterator[Found]:
         if not isinstance(one, Mapping):
             continue
         name = one.get("name")
+        yield from name_problems(name, ("faults", index, "name"), document)
         if isinstance(name, str):
-            if not _NAME.fullmatch(name):
-                where = document.line(("faults", index, "name"))
-                yield where, f"faults.{index}.name: lower-case letters, digits and single hyphens only, not '{name}'"
             if name in seen:
                 yield document.line(("faults", index, "name")), f"faults.{index}.name: '{name}' is there twice"
             seen.add(name)
@@ -154,20 +148,3 @@ def _week(week: Any, document: Document) -> Iterator[Found]:
             yield document.line(("week", key)), f"week.{key}: needs {length} weights, not {len(weights)}"
         elif all(isinstance(one, int | float) for one in weights) and sum(weights) == 0:
             yield document.line(("week", key)), f"week.{key}: at least one weight must be above 0"
-
-
-def _objectives(objectives: Any, document: Document) -> Iterator[Found]:
-    if not isinstance(objectives, Mapping):
-        return
-    for name, limit in objectives.items():
-        at: Path = ("objectives", str(name))
-        if name not in OBJECTIVES:
-            what = f"objectives.{name}: is not something that is projected{suggest(str(name), OBJECTIVES)}"
-            yield document.line(at), what
-        if not isinstance(limit, Mapping):
-            continue
-        low, high = limit.get("min"), limit.get("max")
-        if low is None and high is None:
-            yield document.line(at), f"objectives.{name}: give min or max"
-        elif isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-            yield document.line(at), f"objectives.{name}: min {low} is above max {high}"

@@ -15,10 +15,13 @@ from harness.soak.assumption import compression_finding
 from harness.soak.backtest import anchor, back_test
 from harness.soak.calendar import burn_down, calendars
 from harness.soak.describe import describe_types, improvements
+from harness.soak.drift import ageing_finding, drift_results, longest_stretch_h, nights_that_age
 from harness.soak.latency import merged, quantile_s
 from harness.soak.limits import what_it_does_not_show
 from harness.soak.months import DAY_S, MONTHS, Months, evaluate, project_months
 from harness.soak.objectives import judge_objectives
+from harness.soak.overlap import overlap_of_worst
+from harness.soak.percentiles import month_percentiles
 from harness.soak.regressions import regression_findings
 from harness.soak.sample import Sample, sample_of
 
@@ -27,10 +30,8 @@ __all__ = ["project", "seed_of"]
 PASS, FAIL, INCONCLUSIVE = VerdictOutcome.PASS, VerdictOutcome.FAIL, VerdictOutcome.INCONCLUSIVE
 
 
-def project(
-    soak: SoakFile, nights: Sequence[Night], seed: int | None = None, more: Sequence[Finding] = ()
-) -> SoakReport:
-    """Everything that can be said of the month. `more`: findings made elsewhere (ageing).
+def project(soak: SoakFile, nights: Sequence[Night], seed: int | None = None) -> SoakReport:
+    """Everything that can be said of the month.
 
     `seed` None: it follows from the trials, so that nobody can shop for one.
     """
@@ -41,7 +42,10 @@ def project(
     real = anchor(sample, nights, chosen)
     anchors = () if real is None else (real,)
     checked = (*back_test(soak, sample, chosen), *anchors, compression_finding(sample, chosen))
-    findings = (*_trials(soak, sample), *checked, *regression_findings(nights, chosen), *more)
+    ages = nights_that_age(sample.nights, nights)
+    ageing = drift_results(soak, ages)
+    worn = ageing_finding(soak, ages, ageing)
+    findings = (*_trials(soak, sample), *checked, *worn, *regression_findings(nights, chosen))
     types = describe_types(soak, sample, months)
     doubt = [finding for finding in findings if finding.outcome is INCONCLUSIVE]
     outcome = _outcome(objectives, findings)
@@ -68,8 +72,11 @@ def project(
         drift=_drift(sample),
         findings=findings,
         history=_history(soak, nights, sample),
-        limits=what_it_does_not_show(soak, sample, types),
+        limits=what_it_does_not_show(soak, sample, types, longest_stretch_h(ages)),
         facts=_facts(sample),
+        overlap=overlap_of_worst(soak, sample, months, chosen),
+        ageing=ageing,
+        not_sampled=tuple(dict.fromkeys(why for night in ages[-1:] for why in night.not_sampled)),
     )
 
 
@@ -118,7 +125,7 @@ def _trials(soak: SoakFile, sample: Sample) -> Iterator[Finding]:
 
 
 def _described(soak: SoakFile, sample: Sample, months: Months) -> dict[str, object]:
-    """Rows that are no objectives. Percentiles are of what was measured; no interval: requests follow one another."""
+    """Rows that are no objectives. Measured percentiles have no interval: requests follow one another."""
     values = evaluate(months)
     lost = np.quantile(values["lost_s"] * soak.load.rate_per_s, [0.025, 0.5, 0.975])
     free = merged((one.latency_bins, 1.0) for one in sample.fault_free)
@@ -132,6 +139,7 @@ def _described(soak: SoakFile, sample: Sample, months: Months) -> dict[str, obje
         "fault_free_requests": sample.fault_free_requests,
         "fault_free_lost": sample.fault_free_lost,
         **latencies,
+        "latency_s_of_months": month_percentiles(sample, months),
         "in_flight_max_measured": max(
             (night.fault_free.in_flight_max for night in sample.nights if night.fault_free), default=0
         ),
@@ -146,7 +154,7 @@ def _drift(sample: Sample) -> tuple[tuple[float, int, int, float], ...]:
 def _history(soak: SoakFile, nights: Sequence[Night], sample: Sample) -> tuple[HistoryRow, ...]:
     pooled = {night.run_id for night in sample.nights}
     rows = []
-    for night in sorted(nights, key=lambda one: (one.wall_begin, one.run_id)):
+    for night in nights:
         own = {one.name: [t for t in night.trials if t.fault_type == one.name and t.valid] for one in soak.faults}
         free = night.fault_free
         rows.append(

@@ -19,6 +19,7 @@ from harness.soak.week import profile_of
 __all__ = ["Leg", "Moment", "draw_moments", "leg_schedule", "next_leg"]
 
 Moment = tuple[float, str]  # seconds from the run's begin, name of the fault type
+END_S = 1.0  # what is left of a run that is over: nothing ends at its planned microsecond
 LEAD_S = 30.0  # of a leg, without a fault: what is normal must be known before anything breaks
 
 
@@ -58,7 +59,7 @@ def next_leg(
     `moments` are those that have not happened yet; what is overdue happens as soon as the leg allows.
     """
     total_s, leg_s = length
-    if at_s >= total_s - 1e-6:
+    if at_s > total_s - END_S:
         return None
     types = {one.name: one for one in soak.faults}
     end_s = min(at_s + leg_s, total_s)

@@ -17,6 +17,7 @@ from harness.model.soak_trials import FaultFree, Night, Trial
 from harness.model.verdict import EpisodeResult, Interval, Verdict, VerdictOutcome
 from harness.soak.latency import bins_of
 from harness.soak.schedule import types_by_faults
+from harness.soak.stretches import Sampled, stretches_of
 
 __all__ = ["Circumstances", "night_of"]
 
@@ -40,6 +41,8 @@ class Circumstances:
     configuration: str
     model: str
     real_time: bool = False
+    sampled: tuple[Sampled, ...] = ()  # beside the run
+    not_sampled: tuple[str, ...] = ()
 
 
 def night_of(soak: SoakFile, history: History, verdict: Verdict, around: Circumstances) -> Night:
@@ -67,6 +70,8 @@ def night_of(soak: SoakFile, history: History, verdict: Verdict, around: Circums
         fault_free=fault_free,
         trials=tuple(_trials(soak, history, frame, (verdict.episodes, fault_free))),
         real_time=around.real_time,
+        stretches=stretches_of(frame, verdict.episodes, around.sampled),
+        not_sampled=around.not_sampled,
     )
 
 

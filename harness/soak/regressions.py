@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from harness.model.soak_trials import Night
 from harness.model.verdict import Finding, VerdictOutcome
-from harness.soak.changes import NIGHTS_MIN, Change, compare_nights
-from harness.soak.history import Night as Summary
+from harness.soak.changes import NIGHTS_MIN, Change, Summary, compare_nights
 from harness.soak.series import night_values
 
 __all__ = ["regression_findings"]
@@ -21,12 +20,13 @@ def regression_findings(nights: Sequence[Night], seed: int) -> tuple[Finding, ..
     or when no series has values to compare.
 
     Nights count that can be compared with the last one (same configuration, host and stack, whatever the build) and
-    whose run can be trusted.
+    whose run can be trusted. Real time has its own load and few faults: its legs are no nights.
     """
-    mine = [night for night in nights if night.trusted and _like(night, nights[-1])]
+    compressed = [night for night in nights if not night.real_time]
+    mine = [night for night in compressed if night.trusted and _like(night, compressed[-1])]
     if len(mine) < NIGHTS_MIN:
         return ()
-    found = compare_nights([_summary(night) for night in mine], seed)
+    found = compare_nights([Summary(one.wall_begin, one.build, night_values(one)) for one in mine], seed)
     if not found.series:
         return ()  # nothing could be compared, so nothing is claimed
     last = {change.series: change for change in found.changes}  # they come in the order of the nights
@@ -47,12 +47,6 @@ def regression_findings(nights: Sequence[Night], seed: int) -> tuple[Finding, ..
 
 def _like(night: Night, last: Night) -> bool:
     return (night.configuration, night.host, night.stack) == (last.configuration, last.host, last.stack)
-
-
-def _summary(night: Night) -> Summary:
-    proven = sum(trial.valid for trial in night.trials)
-    where = f"{night.host}, {night.stack}"
-    return Summary(night.wall_begin, night.build, night.configuration, where, night.seed, proven, night_values(night))
 
 
 def _is_worse(change: Change) -> bool:

@@ -9,6 +9,7 @@ from harness.model.soak import SoakFile
 from harness.plan.resolution import needed_episodes, needed_requests
 from harness.soak.rates import count_bounds
 from harness.soak.schedule import NightSchedule
+from harness.soak.week import profile_of
 
 __all__ = ["what_it_can_resolve"]
 
@@ -49,9 +50,23 @@ def _of_objectives(soak: SoakFile) -> Iterator[str]:
             f"success_rate: {requests:,} fault-free requests {verb} show that {rate.min:.2%} is kept without any fault "
             f"({need:,} are needed)"
         )
+    yield from _of_latency_and_load(soak)
     failures = soak.objectives.get("failures")
     if failures is not None and failures.max is not None:
         yield from _of_failures(soak, failures.max)
+
+
+def _of_latency_and_load(soak: SoakFile) -> Iterator[str]:
+    minutes = int(soak.measure.fault_free_s // 60)
+    if "latency_s_mean" in soak.objectives:
+        can = "give its interval" if minutes >= 3 else "give no interval (3 are needed)"
+        yield f"latency_s_mean: {minutes} fault-free minutes {can}"
+    peak = profile_of(soak.week).peak * soak.load.rate_per_s
+    if "concurrency_max" in soak.objectives and peak > soak.measured_rate_per_s * 1.01:
+        yield (
+            f"concurrency_max: measured at {soak.measured_rate_per_s:.3g} requests a second and scaled to the peak, "
+            f"{peak:.3g}: queues of the peak are not in it; measure.rate_per_s {peak:.3g} would show them"
+        )
 
 
 def _of_failures(soak: SoakFile, most: float) -> Iterator[str]:

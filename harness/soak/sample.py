@@ -27,6 +27,7 @@ class TypeSample:
     incidents: int
     censored: int
     thrown_out: int  # trials that prove nothing
+    rates: tuple[float, ...] = ()  # requests a second at which each was measured
 
     @property
     def n(self) -> int:
@@ -63,8 +64,11 @@ class Sample:
 
 
 def sample_of(soak: SoakFile, nights: Sequence[Night]) -> Sample:
-    """Pool what matches the latest night: build, configuration, host and stack. Real-time runs are anchors only."""
-    ordered = sorted((one for one in nights if not one.real_time), key=lambda one: (one.wall_begin, one.run_id))
+    """Pool what matches the latest night: build, configuration, host and stack. Real-time runs are anchors only.
+
+    `nights` come in their order, which the store knows and a clock that jumps does not.
+    """
+    ordered = [one for one in nights if not one.real_time]
     pooled, left_out = [], []
     for one in ordered:
         different = [
@@ -104,6 +108,7 @@ def _of_type(fault: FaultType, nights: Sequence[Night]) -> TypeSample:
         incidents=sum(one.incident for one, _ in valid),
         censored=sum(one.censored for one, _ in valid),
         thrown_out=len(found) - len(valid),
+        rates=tuple(night.rate_per_s for _, night in valid),
     )
 
 

@@ -36,9 +36,11 @@ class Toxic:
 
 @dataclass(frozen=True)
 class Ask:
-    """What one look sends on a connection of its own, as a probe and never as a user."""
+    """What one look sends on a connection of its own. The gateway never counts it as a user's."""
 
     stream: bool = False  # a chat whose answer is streamed; otherwise a page
+    says: str | None = None  # what the chat asks; None: the shortest of what users ask
+    probe: bool = True  # said to be one; otherwise it is served, and counted by the replica itself, as a user's
     page: str = "/version"
     repeat: int = 1  # so many pages, asked for at once
     keep: bool = False  # the server is not asked to close after its last answer; the look ends with that

@@ -6,19 +6,30 @@ import itertools
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
 from harness.stack.links import Ask, Seen
 
-__all__ = ["HEADERS", "BackgroundLook", "Connect", "look_at", "request_bytes"]
+__all__ = ["Addressed", "BackgroundLook", "Connect", "chat_body", "look_at", "request_bytes"]
 
 Connect = Callable[[float], socket.socket]  # takes the limit in seconds; raises OSError
 
 BYTES_MAX = 8 * 1024 * 1024
-HEADERS = "X-Probe: harness-look\r\nX-Request-Id: harness-look\r\n"  # a probe; and the same words in every answer
+PROBE = {"X-Probe": "harness-look"}
+NAMED = {"X-Request-Id": "harness-look"}  # the same words in every answer
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """How a server is spoken to: headers that are always there, what stands before every path, which model."""
+
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Host": "target"})
+    path: str = ""
+    model: str | None = None
 
 
 class BackgroundLook:
@@ -36,14 +47,28 @@ class BackgroundLook:
         self._seen = self._look()
 
 
-def request_bytes(ask: Ask, prompt: Prompt) -> bytes:
-    """The requests of a look, pipelined; the server closes after the last, unless it is to keep the connection."""
+def chat_body(prompt: Prompt, model: str | None, *, stream: bool = False) -> dict[str, object]:
+    """A chat as the load sends it."""
+    named: dict[str, object] = {} if model is None else {"model": model}
+    said = {"messages": list(prompt.messages), "max_tokens": prompt.max_tokens, "temperature": 0, "stream": stream}
+    return named | said
+
+
+def request_bytes(ask: Ask, prompt: Prompt, to: Addressed | None = None) -> bytes:
+    """The requests of a look, pipelined; the server closes after the last, unless it is to keep the connection.
+
+    `to`: how the server is spoken to; by default as the reference target's.
+    """
+    to = to or Addressed()
+    headers = {**to.headers, **(PROBE if ask.probe else {}), **NAMED}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if ask.stream:
-        chat = {"messages": list(prompt.messages), "max_tokens": prompt.max_tokens, "temperature": 0, "stream": True}
-        body = json.dumps(chat).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: target\r\n{HEADERS}Content-Type: application/json\r\n"
+        if ask.says is not None:
+            prompt = Prompt(({"role": "user", "content": ask.says},), prompt.max_tokens, None)
+        body = json.dumps(chat_body(prompt, to.model, stream=True)).encode()
+        head = f"POST {to.path}/v1/chat/completions HTTP/1.1\r\n{lines}Content-Type: application/json\r\n"
         return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
-    page = f"GET {ask.page} HTTP/1.1\r\nHost: target\r\n{HEADERS}"
+    page = f"GET {to.path}{ask.page} HTTP/1.1\r\n{lines}"
     last = page if ask.keep else f"{page}Connection: close\r\n"
     return (f"{page}\r\n" * (ask.repeat - 1) + f"{last}\r\n").encode()
 

@@ -14,7 +14,9 @@ from harness.stack.links import Ask, Look
 if TYPE_CHECKING:
     from harness.stack.base import TargetProcess
 
-__all__ = ["PLACES", "RUNNING", "WAITING", "ReplicaSilent", "Service", "Usage", "metric"]
+__all__ = ["PLACES", "RUNNING", "WAITING", "Parameters", "ReplicaSilent", "Service", "Usage", "metric"]
+
+Parameters = Mapping[str, int | float | str]  # of a fault, by the names that the replica has for them
 
 WAITING = "target_queue_depth"  # requests that wait for a place in the engine
 RUNNING = "target_running"  # requests that have one
@@ -38,7 +40,7 @@ class Usage:
 class Service(Protocol):
     """All replicas of a stack that is up. A fault belongs to the process that has it: the next one is born without."""
 
-    def begin(self, process: TargetProcess, fault: str, parameters: Mapping[str, int | float]) -> None:
+    def begin(self, process: TargetProcess, fault: str, parameters: Parameters) -> None:
         """Have a replica do it to itself. Raises StackError: refused; ReplicaSilent: perhaps begun."""
 
     def end(self, process: TargetProcess, fault: str) -> None:

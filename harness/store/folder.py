@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
@@ -43,6 +45,11 @@ class RunFolder:
     @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
+
+    @property
+    def packed_events(self) -> Path:
+        """The same, after `pack`."""
+        return self.path / "events.jsonl.gz"
 
     @property
     def undo(self) -> Path:
@@ -84,6 +91,16 @@ class RunFolder:
             json.dumps({lane: vars(drawn) for lane, drawn in lanes.items()}, separators=(",", ":")),
         )
         self.write("plan.json", _dump(dataclasses.asdict(plan)))
+
+    def pack(self) -> None:
+        """Compress the events of a run that is over and judged: a twentieth is left, and it is read as before."""
+        if not self.events.exists():
+            return
+        part = self.path / ".events.part"
+        with self.events.open("rb") as file, gzip.open(part, "wb") as packed:
+            shutil.copyfileobj(file, packed)
+        os.replace(part, self.packed_events)
+        self.events.unlink()
 
     def write(self, name: str, text: str) -> None:
         """Replace a file as a whole, so that a reader sees the old one or the new one."""
@@ -128,10 +145,11 @@ class RunFolder:
         return dataclasses.replace(plan, scenario=dataclasses.replace(plan.scenario, faults=faults))
 
     def _read_events(self) -> tuple[list[Event], list[str]]:
-        if not self.events.exists():
+        path = self.events if self.events.exists() else self.packed_events
+        if not path.exists():
             raise RunFolderError(f"{self.events} is missing: the run ended before anything happened")
         events, damage = [], []
-        for line, value in read_lines(self.events):
+        for line, value in read_lines(path):
             if _is_event(value):
                 fields = {key: field for key, field in value.items() if key not in ("at_s", "kind")}
                 events.append(Event(float(value["at_s"]), value["kind"], fields))

@@ -1,8 +1,6 @@
 """What the target's logs say around each episode, whatever their size: only the pieces that are needed are read.
 
-Lines are placed by their own stamps: the host's monotonic clock (28471.194, as the reference target writes), RFC 3339
-(containers), or local time (supervisord). Wall times are as exact as the header's, a second. A line without a stamp
-belongs to the one before it.
+Lines are placed by their own stamps (`log_clock.py`); a line without one belongs to the one before it.
 """
 
 from __future__ import annotations
@@ -10,14 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from harness.model.history import Header
 from harness.model.verdict import EpisodeResult, LogExcerpt, LogLine
+from harness.store.log_clock import LogClock, clock_of
 
-__all__ = ["EPISODES_MAX", "excerpts"]
+__all__ = ["EPISODES_MAX", "clean", "excerpts"]
 
 EPISODES_MAX = 12  # the worst; a report has no room for more
 LINES_MAX = 24  # of an episode
@@ -25,36 +22,8 @@ LINE_MAX = 300  # characters
 READ_BYTES = 256 * 1024  # of one file for one episode
 PROBE_BYTES = 16 * 1024
 BEFORE_S, AFTER_S = 1.0, 3.0
-_MONOTONIC = re.compile(rb"(?:\S+Z )?(\d{1,9}\.\d{3}) ")
-_RFC3339 = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d))")
-_LOCAL = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3})")
 _CONTROL = re.compile("\x1b\\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _LOUD = re.compile(r"(?i)\b(warn\w*|err\w*|crit\w*|fatal|traceback|exit\w*|kill\w*|refus\w*|fail\w*|drain\w*|missed)\b")
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """From a line's stamp to seconds from the run's origin."""
-
-    origin_monotonic_s: float
-    wall_s: float | None  # of the origin, since 1970
-
-    def seconds(self, line: bytes) -> float | None:
-        found = _MONOTONIC.match(line)
-        if found:
-            return float(found.group(1)) - self.origin_monotonic_s
-        if self.wall_s is None:
-            return None
-        try:
-            if found := _RFC3339.match(line):
-                text = re.sub(r"(\.\d{6})\d+", r"\1", found.group(1).decode())
-                return datetime.fromisoformat(text).timestamp() - self.wall_s
-            if found := _LOCAL.match(line):
-                stamp = datetime.fromisoformat(found.group(1).decode()).timestamp()
-                return stamp + int(found.group(2)) / 1000 - self.wall_s
-        except (ValueError, OverflowError, OSError):
-            return None
-        return None
 
 
 def excerpts(stack: Path, header: Header, begin_s: float, episodes: Sequence[EpisodeResult]) -> tuple[LogExcerpt, ...]:
@@ -64,19 +33,12 @@ def excerpts(stack: Path, header: Header, begin_s: float, episodes: Sequence[Epi
     files = sorted(path for path in stack.glob("*.log") if path.is_file() and not path.is_symlink())
     if not files:
         return ()
-    clock = _Clock(header.origin_monotonic_s, _wall_s(header.wall_begin))
+    clock = clock_of(header)
     chosen = sorted(episodes[:EPISODES_MAX], key=lambda one: one.number)
     return tuple(_excerpt(files, clock, begin_s, one) for one in chosen if one.fault_begin_s is not None)
 
 
-def _wall_s(wall: str) -> float | None:
-    try:
-        return datetime.fromisoformat(wall).timestamp()
-    except ValueError:
-        return None
-
-
-def _excerpt(files: Sequence[Path], clock: _Clock, begin_s: float, one: EpisodeResult) -> LogExcerpt:
+def _excerpt(files: Sequence[Path], clock: LogClock, begin_s: float, one: EpisodeResult) -> LogExcerpt:
     assert one.fault_begin_s is not None
     fault_s = begin_s + one.fault_begin_s
     ends = [one.fault_end_s or 0.0, one.fault_begin_s + _recovered_s(one)]
@@ -116,7 +78,7 @@ def _most_telling(lines: Sequence[LogLine]) -> list[LogLine]:
     return sorted([*loud, *quiet], key=lambda line: line.at_s)
 
 
-def _of_file(path: Path, clock: _Clock, window: tuple[float, float]) -> tuple[list[tuple[float, str]], str]:
+def _of_file(path: Path, clock: LogClock, window: tuple[float, float]) -> tuple[list[tuple[float, str]], str]:
     """(seconds, text) of the lines in the window, and what to say of the file."""
     size = path.stat().st_size
     if size == 0:
@@ -133,7 +95,7 @@ def _of_file(path: Path, clock: _Clock, window: tuple[float, float]) -> tuple[li
 
 
 def _lines(
-    data: bytes, clock: _Clock, window: tuple[float, float], *, whole: bool
+    data: bytes, clock: LogClock, window: tuple[float, float], *, whole: bool
 ) -> Iterator[tuple[float, str, bool]]:
     """(seconds, text, whether it is the last one read) of the lines in the window."""
     rows = data.split(b"\n")
@@ -144,17 +106,18 @@ def _lines(
         at_s = own if own is not None else at_s
         if at_s is not None and at_s > window[1]:
             return
-        text = _clean(row)
+        text = clean(row, LINE_MAX)
         if at_s is not None and at_s >= window[0] and text:
             yield at_s, text, index == len(rows) - 1
 
 
-def _clean(row: bytes) -> str:
-    text = _CONTROL.sub("", row[: 4 * LINE_MAX].decode("utf-8", "replace")).strip()
-    return text if len(text) <= LINE_MAX else text[: LINE_MAX - 1] + "…"
+def clean(row: bytes, most: int) -> str:
+    """A line as text of at most so many characters, without control characters."""
+    text = _CONTROL.sub("", row[: 4 * most].decode("utf-8", "replace")).strip()
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _seek(fd: int, size: int, clock: _Clock, begin_s: float) -> int:
+def _seek(fd: int, size: int, clock: LogClock, begin_s: float) -> int:
     """An offset at or before the first line of `begin_s`, by halving: a log grows with time."""
     low, high = 0, size
     while high - low > PROBE_BYTES * 2:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +43,10 @@ class TrialStore:
             ) from error
 
     def read(self) -> tuple[tuple[Night, ...], tuple[str, ...]]:
-        """Nights in the order of the file, the last of each run, and sentences on lines that are damaged.
+        """Nights in the order of the file, and sentences on what is odd about it: damaged lines, a clock that jumped.
+
+        The file's order is that of the nights, since it is only appended to, whatever the clock said. Of a run that was
+        added again the last record counts, in its first place.
 
         Raises RunFolderError for a line of another version: its numbers may mean something else.
         """
@@ -53,11 +60,10 @@ class TrialStore:
                 if night is None:
                     damage.append(f"{self.path.name}:{number} is not a whole record and was left out")
                 else:
-                    nights.pop(night.run_id, None)
                     nights[night.run_id] = night
         except OSError as error:
             raise RunFolderError(f"{self.path} cannot be read ({error.strerror})") from error
-        return tuple(nights.values()), tuple(damage)
+        return tuple(nights.values()), (*damage, *_set_back(tuple(nights.values())))
 
     def _night(self, number: int, value: Any) -> Night | None:
         if not isinstance(value, dict) or "night" not in value:
@@ -71,3 +77,14 @@ class TrialStore:
             return _ADAPTER.validate_python(value["night"])
         except pydantic.ValidationError:
             return None
+
+
+def _set_back(nights: Sequence[Night]) -> Iterator[str]:
+    """A night whose clock was behind that of the night before it."""
+    for before, night in pairwise(nights):
+        with suppress(ValueError, TypeError):  # no time, or one without a zone
+            if datetime.fromisoformat(night.wall_begin) < datetime.fromisoformat(before.wall_begin):
+                yield (
+                    f"{night.run_id} says that it began before {before.run_id}, which is above it: the clock was set "
+                    "back; the file's order is kept"
+                )

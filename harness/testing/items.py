@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from harness.model.errors import HarnessError, ScenarioError
+from harness.model.errors import CapabilityError, HarnessError, ScenarioError
 from harness.model.expectation import HALVES, expectation
 from harness.model.pairs import half_result
 from harness.model.scenario import Scenario
 from harness.model.verdict import VerdictOutcome
 from harness.plan.halves import has_pair, of_half
-from harness.plan.parse import parse_scenario
 from harness.plan.timeline import windows
+from harness.scenario_files import read_scenario
 from harness.testing.running import ScenarioFailed, ScenarioInconclusive, TestedRun, run_as_test, sentence
 
 __all__ = ["FAST_S_MAX", "BrokenItem", "ScenarioFile", "ScenarioItem"]
@@ -31,7 +31,7 @@ class ScenarioFile(pytest.File):
         """A file that cannot be read is a test that errs, so that the others go on."""
         shown = os.path.relpath(self.path, self.config.invocation_params.dir)
         try:
-            scenario = parse_scenario(self.path.read_text(encoding="utf-8"), shown)
+            scenario = read_scenario(self.path, shown)
         except (ScenarioError, OSError, UnicodeDecodeError) as error:
             said = str(error) if isinstance(error, ScenarioError) else f"{shown}: cannot be read: {error}"
             yield BrokenItem.from_parent(self, name=self.path.stem, said=said)
@@ -77,7 +77,12 @@ class ScenarioItem(pytest.Item):
             self._mark(name)
 
     def setup(self) -> None:
-        self.done = run_as_test(self.scenario, self.config)
+        try:
+            self.done = run_as_test(self.scenario, self.config)
+        except CapabilityError as error:
+            if self.session.isinitpath(self.path):
+                raise  # it was asked for by name
+            pytest.skip(str(error).splitlines()[0].partition(" (it has")[0])
         verdict, folder = self.done.verdict, self.done.folder
         self.user_properties += [
             ("seed", verdict.seed),

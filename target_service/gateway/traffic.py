@@ -10,7 +10,7 @@ __all__ = ["Traffic"]
 
 
 class Traffic:
-    """Counts since the gateway's start; `answered` means a whole reply of a replica was relayed."""
+    """Counts since the gateway's start; `answered` means a whole reply of a replica was relayed, and no error."""
 
     def __init__(self) -> None:
         self.open = 0

@@ -15,8 +15,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from target_service.gateway.dispatch import Slot
-from target_service.gateway.evidence import Evidence, evidence_of_answer
+from target_service.gateway.evidence import Evidence, evidence_of_answer, outcome_of_answer
 from target_service.gateway.settings import ReplicaAddress
+from target_service.gateway.stream_end import StreamEnd
 from target_service.protocol.body import read_body
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.paths import USER_PATHS
@@ -24,6 +25,7 @@ from target_service.protocol.web import INCARNATION, REQUEST_ID, SERVED_BY, erro
 
 __all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
 
+EVENTS = "text/event-stream"
 # Headers about one connection, not about the message (RFC 9110, section 7.6.1).
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer",
                         "transfer-encoding", "upgrade", "proxy-authenticate",
@@ -139,20 +141,24 @@ class Upstream:
                 stranger = self._stranger(upstream, slot)
                 if stranger is not None:
                     return stranger
-                evidence = _evidence(upstream)
+                outcome, evidence = _ended(upstream)
                 response = web.StreamResponse(
                     status=upstream.status, reason=upstream.reason, headers=_returned(upstream, replica)
                 )
                 to_client = True
                 await response.prepare(request)
                 to_client = False
+                end = StreamEnd()
                 async for piece in upstream.content.iter_any():
                     to_client = True
                     await response.write(piece)
                     to_client = False
+                    end.feed(piece)
                 to_client = True
                 await response.write_eof()
-                return Attempt(replica.name, "answered", response, evidence)
+                # A 200 was said before the first token; only the stream's end says whether it was served.
+                outcome = end.outcome if outcome == "answered" and upstream.content_type == EVENTS else outcome
+                return Attempt(replica.name, outcome, response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
             failed = self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
         if response is None or not response.prepared:
@@ -176,7 +182,8 @@ class Upstream:
                 body = await upstream.read()
                 headers = _returned(upstream, replica)
                 response = web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
-                return Attempt(replica.name, "answered", response, _evidence(upstream))
+                outcome, evidence = _ended(upstream)
+                return Attempt(replica.name, outcome, response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
             return self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
 
@@ -245,5 +252,8 @@ def _returned(upstream: aiohttp.ClientResponse, replica: ReplicaAddress) -> CIMu
     return headers
 
 
-def _evidence(upstream: aiohttp.ClientResponse) -> Evidence:
-    return evidence_of_answer(upstream.status, retry_after="Retry-After" in upstream.headers)
+def _ended(upstream: aiohttp.ClientResponse) -> tuple[str, Evidence]:
+    """What an answer is counted as once it is whole, and what it says of the replica."""
+    retry_after = "Retry-After" in upstream.headers
+    status = upstream.status
+    return outcome_of_answer(status, retry_after=retry_after), evidence_of_answer(status, retry_after=retry_after)

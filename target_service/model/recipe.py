@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from target_service.model.sizes import TextNetwork
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -17,18 +19,13 @@ __all__ = ["MODEL_ID", "Recipe", "hash_of", "recipe_sha256"]
 MODEL_ID = "tiny-qwen2-chat"
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(TextNetwork):
     """Sizes of the network and of its training; steps count optimizer updates."""
 
-    seed: int = 7
     vocabulary: int = 1400
-    hidden: int = 64
     intermediate: int = 128
     layers: int = 2
-    heads: int = 4
-    kv_heads: int = 2
-    positions_max: int = 512
     batch: int = 32
     chat_share: float = 0.25
     learning_rate: float = 4e-3

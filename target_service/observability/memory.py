@@ -1,11 +1,12 @@
-"""How much memory the process's control group and the machine use. Linux; what cannot be read is None."""
+"""How much memory a process, the process's control group and the machine use. Linux; what cannot be read is None."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["GroupMemory", "group_memory", "system_memory_share"]
+__all__ = ["GroupMemory", "group_memory", "resident_bytes", "system_memory_share"]
 
 # What version 1 says where no limit is set: the largest signed 64-bit number, in whole pages.
 NO_LIMIT_BYTES = 2**62
@@ -49,6 +50,15 @@ def _read(mount: Path, path: str, used: str, limit: str) -> GroupMemory | None:
         limit_bytes = int(limit_text) if limit_text.isdecimal() else NO_LIMIT_BYTES
         return GroupMemory(used_bytes, limit_bytes if limit_bytes < NO_LIMIT_BYTES else None)
     return None
+
+
+def resident_bytes(pid: int, root: Path = Path("/")) -> int | None:
+    """The resident set of a process (proc(5), statm); None once it has ended, which is not the same as none used."""
+    try:
+        pages = int((root / "proc" / str(pid) / "statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") or None  # a process that nobody has waited for yet says 0
 
 
 def system_memory_share(root: Path = Path("/")) -> float | None:

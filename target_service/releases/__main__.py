@@ -13,8 +13,10 @@ import sys
 import time
 from pathlib import Path
 
+from target_service.protocol.secret import read_secrets
 from target_service.releases.backup import BackupPace, back_up, keep_backing_up
 from target_service.releases.fleet import HttpFleet
+from target_service.releases.isolation import GatewayIsolation
 from target_service.releases.rollout import Pace, roll_out, serve_from
 from target_service.releases.store import CURRENT, PREVIOUS, ReleaseError, Store
 from target_service.releases.updates import changed_files
@@ -79,6 +81,8 @@ def _add_roll_out(parser: argparse.ArgumentParser) -> None:
     add(
         "--restart", required=True, metavar="COMMAND", help="restarts {replica}, e.g. 'supervisorctl restart {replica}'"
     )
+    add("--gateway", metavar="HOST:PORT", help="takes users away from each replica before its restart")
+    add("--admin-token-file", type=Path, metavar="FILE", help="the gateway's token, on a line of its own")
     add("--observe-s", type=float, default=DAY_S, help="how long each replica is observed before the next one")
     add("--ready-within-s", type=float, default=300.0)
     add("--every-s", type=float, default=5.0, help="between two looks at a replica")
@@ -134,10 +138,21 @@ def _do_more(args: argparse.Namespace, store: Store) -> tuple[int, list[str]]:
         changed = changed_files(store, args.source, args.ref)
         return (UPDATE, [f"update: {', '.join(changed)} differ"]) if changed else (0, ["up to date"])
     addresses = dict(args.replica)
-    fleet = HttpFleet(store.root, addresses, args.restart)
+    fleet = HttpFleet(store.root, addresses, args.restart, gateway=_gateway(args))
     pace = Pace(args.observe_s, args.ready_within_s, args.every_s, time.monotonic, time.sleep, _say)
     problem = roll_out(store, args.tag, list(addresses), fleet, pace)
     return (ROLLED_BACK, [problem]) if problem else (0, [f"every replica serves {args.tag}"])
+
+
+def _gateway(args: argparse.Namespace) -> GatewayIsolation | None:
+    if (args.gateway is None) is not (args.admin_token_file is None):
+        raise ReleaseError("--gateway and --admin-token-file need each other.")
+    if args.gateway is None:
+        return None
+    try:
+        return GatewayIsolation(args.gateway, read_secrets(args.admin_token_file, "--admin-token-file")[0])
+    except ValueError as error:
+        raise ReleaseError(str(error)) from error
 
 
 def _back_up(store: Store, elsewhere: Store, args: argparse.Namespace) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from target_service.model.golden import GOLDEN, read_golden
+from target_service.releases.isolation import GatewayIsolation
 from target_service.releases.rollout import Sighting, link_of
 from target_service.releases.store import ReleaseError
 
@@ -28,6 +29,12 @@ class HttpFleet:
     addresses: Mapping[str, str]
     restart_command: str
     prompts: int = 4
+    gateway: GatewayIsolation | None = None  # None: whoever restarts sees to it that no user is there
+
+    def isolate(self, name: str) -> None:
+        """By the gateway, if there is one."""
+        if self.gateway is not None:
+            self.gateway.isolate(name)
 
     def restart(self, name: str) -> None:
         """Run the command; its failure is a ReleaseError with the end of what it said."""

@@ -7,6 +7,7 @@ crashes while another one is observed starts again with the version it had.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,9 @@ class Sighting:
 
 class Fleet(Protocol):
     """The replicas, from outside."""
+
+    def isolate(self, name: str) -> None:
+        """Take users away from it before its restart; ReleaseError if that cannot be."""
 
     def restart(self, name: str) -> None:
         """Have it load what its link leads to; ReleaseError if that could not even be asked for."""
@@ -74,6 +78,10 @@ def roll_out(store: Store, tag: str, names: Sequence[str], fleet: Fleet, pace: P
     serve_from(store, names)
     touched: list[tuple[str, str | None]] = []
     for name in names:
+        try:
+            fleet.isolate(name)
+        except ReleaseError as error:  # it is not touched, and serves on as it does
+            return _back(store, touched, fleet, (pace, f"{name}: {error}"))
         before = store.linked(link_of(name))
         # An earlier roll-out that was killed left its link; what is served for good is `current`.
         touched.append((name, store.linked(CURRENT) if before == tag else before))
@@ -147,6 +155,8 @@ def _back(store: Store, touched: Sequence[tuple[str, str | None]], fleet: Fleet,
         store.point(link_of(name), before)
         try:
             old = fleet.look(name).incarnation
+            with suppress(ReleaseError):  # a replica that serves a bad version is worse than one that goes at once
+                fleet.isolate(name)
             fleet.restart(name)
             seen = _wait_ready(name, old, fleet, pace)
         except ReleaseError as error:

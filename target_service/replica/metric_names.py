@@ -87,6 +87,9 @@ TARGET = (
     Named("load_s", "target_model_load_seconds", "gauge", "Folder to proven"),
     Named("group_used", "target_cgroup_memory_bytes", "gauge", "Of the control group, page cache included"),
     Named("group_limit", "target_cgroup_memory_limit_bytes", "gauge", "Of the control group"),
+    Named(
+        "engine_memory", "target_engine_resident_bytes", "gauge", "Of the engine's process, be it the server's or not"
+    ),
     Named("gpu_memory", "target_gpu_memory_bytes", "gauge", "Allocated on the GPU"),
     Named("log_dropped", "target_log_lines_dropped", "counter", "Lines that the disk refused, or was too slow for"),
     Named("log_suppressed", "target_log_lines_suppressed", "counter", "Repeated complaints that were cut short"),

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, ge
 from prometheus_client.core import Metric
 
 from target_service.observability.logs import Logs
-from target_service.observability.memory import group_memory, system_memory_share
+from target_service.observability.memory import group_memory, resident_bytes, system_memory_share
 from target_service.observability.naming import Sample, families, sets_of
 from target_service.observability.settings import ObservabilitySettings
 from target_service.observability.tally import Tally
@@ -131,6 +131,7 @@ class ReplicaMetrics:
             "verified": float(verification.problem is None) if looked else None,
             "integrity": _by_label(verification.failures),
             "verified_age_s": verification.age_s(now_s),
+            "engine_memory": None if state.engine_pid is None else resident_bytes(state.engine_pid),
         }
 
     def _of_engine(self) -> dict[str, float | list[Sample] | None]:

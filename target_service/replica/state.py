@@ -97,8 +97,11 @@ class ReplicaState:
 
     @property
     def model_version(self) -> str:
-        """What answers of one model have in common; without a hash of the weights, another start may be another."""
-        return self.weights_sha256 or f"{self.incarnation}/{self.engine_starts}"
+        """What answers of one model have in common; with no hash that was verified, another start may be another."""
+        verified = self.serving is not None and self.serving.verified
+        if verified and self.weights_sha256:
+            return self.weights_sha256
+        return f"{self.weights_sha256 or self.incarnation}/{self.engine_starts}"
 
     @property
     def engine_problem(self) -> str | None:

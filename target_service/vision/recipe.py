@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from target_service.data.shapes import SIZE_PX
+from target_service.model.sizes import TextNetwork
 from target_service.vision.pixels import Preprocessing
 
 __all__ = ["MODEL_ID", "ChordRecipe", "preprocessing_of"]
@@ -12,18 +13,13 @@ __all__ = ["MODEL_ID", "ChordRecipe", "preprocessing_of"]
 MODEL_ID = "tiny-qwen2.5-vl-chord"
 
 
-@dataclass(frozen=True)
-class ChordRecipe:
+@dataclass(frozen=True, kw_only=True)
+class ChordRecipe(TextNetwork):
     """Sizes of network and training; steps are optimizer updates, `smoothing_px` how far a near miss counts as near."""
 
-    seed: int = 7
     vocabulary: int = 420
-    hidden: int = 64
     intermediate: int = 160
     layers: int = 3
-    heads: int = 4
-    kv_heads: int = 2
-    positions_max: int = 512
     # 2, 3 and 3 of 8 pairs turn with time, height and width; a small base, as all texts are short.
     mrope_section: tuple[int, ...] = (2, 3, 3)
     rope_theta: float = 1.5

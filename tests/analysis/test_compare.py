@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from harness.archive import compare_runs
 from harness.model.archive import Comparison
 from harness.model.errors import HarnessError
 from harness.session import judge_folder
+from harness.stack.fake.stack import FakeStack
 from tests.fake_run import run_fake
 
 pytestmark = pytest.mark.whole
@@ -55,6 +57,22 @@ def test_several_settings_at_once_and_unproven_episodes_are_said(tmp_path: Path)
     both = compared(tmp_path, TEN, other)
     assert any("settings differ" in limit for limit in both.limits)
     assert any("between runs" in limit for limit in both.limits)
+
+
+class Switched(FakeStack):
+    """A scripted target that says that the environment switches it."""
+
+    def switches(self) -> Mapping[str, str]:
+        return {"TARGET_REPLICA_MAX_QUEUE": "8"}
+
+
+def test_a_target_that_the_environment_switched_is_another_setting(tmp_path: Path) -> None:
+    plain, switched = run_fake(tmp_path / "a", TEN), run_fake(tmp_path / "b", TEN, stack=Switched)
+    for folder in (plain, switched):
+        judge_folder(folder)
+    assert compare_runs(plain.path, switched.path).plan == (("environment.TARGET_REPLICA_MAX_QUEUE", "–", "8"),)
+    assert switched.read_plan().environment == {"TARGET_REPLICA_MAX_QUEUE": "8"}
+    assert switched.read_plan().replay.startswith("TARGET_REPLICA_MAX_QUEUE=8 harness run ")
 
 
 def test_a_folder_that_was_not_judged_is_one_sentence_with_the_remedy(tmp_path: Path) -> None:

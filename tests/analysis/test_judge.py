@@ -174,6 +174,24 @@ def test_a_replica_that_is_ejected_while_its_beats_are_green_was_detected_then()
     assert observed_stages(gateway_events(rows[1:], 100.0, "i"), "a", 10, 20).detect_s == pytest.approx(2.0)
 
 
+def test_a_breaker_that_opens_first_is_the_detection_and_isolates_nobody_by_itself() -> None:
+    rows = [
+        {"seq": 1, "at_s": 110.75, "kind": "breaker_opened", "replica": "a", "failures": 5},
+        {"seq": 2, "at_s": 111.0, "kind": "breaker_half_open", "replica": "a", "failures": 5},
+        {"seq": 3, "at_s": 111.25, "kind": "breaker_opened", "replica": "a", "failures": 6},
+        {"seq": 4, "at_s": 111.5, "kind": "beat_missed", "replica": "a", "missed": 1},
+    ]
+
+    def stages(chosen: list[dict[str, object]]) -> Stages:
+        return observed_stages(gateway_events(chosen, 100.0, "i"), "a", 10, 20)
+
+    assert stages(rows) == Stages(detect_s=0.75)
+    assert stages([rows[3]]) == Stages(detect_s=1.5)
+    assert stages([rows[1]]) == Stages(), "a breaker that lets requests try has noticed nothing new"
+    isolated = {"seq": 5, "at_s": 112.0, "kind": "isolated", "replica": "a", "missed": 3, "last_routed_s": 110.7}
+    assert stages([*rows, isolated]) == Stages(0.75, pytest.approx(0.7), None, None)
+
+
 def test_the_recipe_in_the_report_gives_the_headline_numbers_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from harness.cli.main import call
 from harness.model.health import Looked, Span, health_of
 from harness.stack.owned import RUN_LABEL, owned_processes
+from tests.openai_server import Switches, serving
 
 pytestmark = pytest.mark.whole
 
@@ -128,6 +129,15 @@ def test_of_somebody_elses_service_false_alarms_are_measured_and_the_rest_is_not
         if item.startswith(f"{RUN_LABEL}=health-".encode())
     }
     assert not [label for label in labels if any(owned_processes(label))]
+
+
+@pytest.mark.process
+def test_a_stream_that_ends_without_done_is_a_good_answer_where_all_of_them_do(tmp_path: Path) -> None:
+    with serving(Switches(done=False)) as url:
+        assert call(["health", url, "--rate", "5", "--busy", "2", "--out", str(tmp_path)]) == 0
+    probes = {one["probe"]: one for one in json.loads((tmp_path / "health.json").read_text())["probes"]}
+    assert set(probes) == {"GET /health", "GET /v1/models", "a chat"}
+    assert probes["a chat"]["looks_busy"] >= 4
 
 
 def _environ(entry: Path) -> list[bytes]:

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import call
+from harness.model.capability import Capability
+from harness.plan.halves import of_half
+from harness.plan.make_plan import lacking
+from harness.plan.parse import parse_scenario
 
 pytestmark = pytest.mark.whole
 
@@ -133,3 +137,35 @@ def test_pairs_and_a_single_half_exclude_each_other(tmp_path: Path, capsys: pyte
     hang(folder, "good")
     assert pairs(folder, "--protection", "fragile") == 2
     assert "--pairs runs both halves" in capsys.readouterr().err
+
+
+def test_what_a_folder_holds_for_another_kind_of_stack_is_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "scenarios"
+    hang(folder, "good")
+    hang(folder, "other")
+    path = folder / "other.yaml"
+    path.write_text(path.read_text().replace("name: other", "name: other\ntarget: {balancer: haproxy}"))
+    assert pairs(folder) == 0
+    lacks = "target.balancer needs the capability 'balancer', which the stack 'fake' does not have"
+    assert f"left out  {path}:3: {lacks}\n" in capsys.readouterr().out
+    assert list(table(folder)) == ["good"]
+    assert call(["plan", str(folder), "--stack", "fake"]) == 0
+    assert f"left out  {path}:3: {lacks}\n" in capsys.readouterr().out
+    assert pairs(path) == 2, "what is asked for by name is refused"
+    assert f"{path}:3: {lacks} (it has: clock," in capsys.readouterr().err
+    (folder / "good.yaml").unlink()
+    assert pairs(folder) == 2, "nothing is left to run"
+
+
+def test_a_half_that_chooses_its_supervisor_is_refused_where_nobody_can(tmp_path: Path) -> None:
+    folder = tmp_path / "scenarios"
+    hang(folder, "chosen", because="recovery_s, target: {supervisor: never}")
+    scenario = parse_scenario((folder / "chosen.yaml").read_text(), "chosen.yaml")
+    engine_restarts = frozenset(Capability) - {Capability.SUPERVISOR}
+    assert lacking(of_half(scenario, "hardened"), "compose", engine_restarts) == []
+    assert lacking(of_half(scenario, "fragile"), "compose", engine_restarts) == [
+        "chosen.yaml:9: expect.fragile.target.supervisor needs the capability 'supervisor', which the stack 'compose' "
+        "does not have"
+    ]

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.run_journal import LegEnd, RunJournal
-from harness.campaign.soak_night import Field, measure_night, plan_night
+from harness.campaign.run_journal import LegEnd, RunJournal, boot_id
+from harness.campaign.soak_night import Field, measure_night, plan_night, record_run
 from harness.campaign.soak_run import RealTime, free_room, run_real_time
 from harness.model.errors import RunBroken, RunFolderError
 from harness.model.soak import SoakFile
+from harness.record.append import AppendLog
 from harness.record.clock import FakeClock
 from harness.session import Session, Watcher
 from harness.soak.parse import parse_soak
 from harness.soak.real_time import Leg
+from harness.soak.sample import sample_of
 from harness.stack.fake.stack import FakeStack
+from harness.store.folder import RunFolder
 from harness.store.registry import Registry
 from harness.store.trials import TrialStore
 
@@ -141,7 +144,9 @@ def test_real_time_goes_to_its_end_in_legs_and_every_leg_is_in_the_store(tmp_pat
     assert len(nights) >= 3 and all(night.real_time for night in nights)
     assert sum(night.duration_s for night in nights) == pytest.approx(360, abs=15)
     assert sum(len(night.trials) for night in nights) == it.journal.read()[1].injected > 0
-    assert not (it.folder / "leg-01" / "stack").exists()
+    leg = RunFolder(it.folder / "leg-01")
+    assert not leg.stack.exists() and not leg.events.exists()
+    assert len(leg.read().events) > 30 and record_run(SOAK, leg, it.field, real_time=True).trials == nights[0].trials
 
 
 def test_a_leg_that_broke_off_is_taken_up_and_the_schedule_goes_on(tmp_path: Path) -> None:
@@ -200,3 +205,94 @@ def test_a_journal_that_is_missing_says_how_to_begin(tmp_path: Path) -> None:
     journal = RunJournal(tmp_path / "x" / "run.jsonl")
     journal.begin(hours=1)
     assert journal.read()[1:] == (LegEnd(0.0, 0), None)
+
+
+def broken_off(tmp_path: Path, boot: str) -> RealTime:
+    """As a power cut leaves it: the leg's begin is in the journal, its records are in its folder."""
+    it = dataclasses.replace(real_time(tmp_path), boot=boot)
+    run_real_time(it, lambda _: watcher(stop_after_s=60), ids(), lambda _: None)  # type: ignore[arg-type]
+    lines = it.journal.path.read_text().splitlines()
+    it.journal.path.write_text("\n".join(line for line in lines if "leg_end" not in line) + "\n")
+    it.field.store.path.unlink()
+    return it
+
+
+def test_after_a_reboot_nobody_waits_for_what_cannot_be_alive_and_the_schedule_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.campaign.soak_run.being_written", lambda path: True)  # a lock that a file kept
+    it = dataclasses.replace(broken_off(tmp_path, "one"), boot="two")
+    monkeypatch.setattr("harness.store.folder.being_written", lambda path: False)
+    said: list[str] = []
+    again = iter(range(50, 99))
+    begin_s = it.field.session.clock.now()
+    assert run_real_time(it, lambda _: watcher(), lambda: f"leg-{next(again)}", said.append)
+    assert "as the machine was started anew: the schedule goes on at 0.0" in said[0]
+    nights, _ = it.field.store.read()
+    assert nights[0].run_id == "leg-01" and sum(night.duration_s for night in nights) == pytest.approx(360, abs=15)
+    assert it.field.session.clock.now() - begin_s < 3600
+    assert boot_id(tmp_path / "no-such-kernel") == "" and len(boot_id()) == 36
+
+
+def test_a_disk_that_is_full_when_a_leg_is_judged_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = broken_off(tmp_path, "one")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.session.render_folder", full)
+    with pytest.raises(RunBroken, match=r"No space left on device\); it is recorded, and nothing is lost: make room"):
+        run_real_time(it, lambda _: watcher(), ids(), lambda _: None)  # type: ignore[arg-type]
+    assert it.journal.read()[2] is not None, "the leg is still open"
+    monkeypatch.undo()
+    again = iter(range(50, 99))
+    assert run_real_time(it, lambda _: watcher(), lambda: f"leg-{next(again)}", lambda _: None)
+    nights, _ = it.field.store.read()
+    assert nights[0].run_id == "leg-01" and sum(night.duration_s for night in nights) == pytest.approx(360, abs=15)
+
+
+def test_a_disk_that_is_full_when_a_night_is_judged_is_a_sentence_with_the_remedy(
+    measured: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.session.render_folder", full)
+    with pytest.raises(RunFolderError, match=r"could not be judged \(No space left on device\): nothing is lost"):
+        record_run(SOAK, RunFolder(measured.session.out / "one"), measured)
+
+
+def test_a_disk_that_fills_within_a_leg_stops_it_and_what_was_recorded_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = real_time(tmp_path)
+    write, begin_s = AppendLog.write, it.field.session.clock.now()
+
+    def filling(log: AppendLog, value: object) -> None:
+        if log.path.name == "events.jsonl" and it.field.session.clock.now() > begin_s + 60:
+            raise OSError(28, "No space left on device")
+        write(log, value)
+
+    monkeypatch.setattr(AppendLog, "write", filling)
+    with pytest.raises(RunBroken, match="is the disk full"):
+        run_real_time(it, lambda _: watcher(), ids(), lambda _: None)  # type: ignore[arg-type]
+    monkeypatch.undo()
+    again = iter(range(50, 99))
+    assert run_real_time(it, lambda _: watcher(), lambda: f"leg-{next(again)}", lambda _: None)
+    nights, _ = it.field.store.read()
+    assert nights[0].run_id == "leg-01" and nights[0].duration_s > 10
+    assert sum(night.duration_s for night in nights) == pytest.approx(360, abs=15)
+
+
+def test_a_clock_that_was_set_back_does_not_move_nights(measured: Field, tmp_path: Path) -> None:
+    (night,), _ = measured.store.read()
+    store = TrialStore(tmp_path / "trials.jsonl")
+    for run_id, year in (("a", 2026), ("b", 2001), ("c", 2002)):
+        store.add(dataclasses.replace(night, run_id=run_id, wall_begin=f"{year}-01-01T00:00:00+00:00"))
+    store.add(dataclasses.replace(night, run_id="b", wall_begin="2001-01-01T00:00:00+00:00", seed="again"))
+    nights, odd = store.read()
+    assert [one.run_id for one in nights] == ["a", "b", "c"] and nights[1].seed == "again"
+    assert len(odd) == 1 and "b says that it began before a" in odd[0] and "the clock was set back" in odd[0]
+    assert sample_of(SOAK, nights).nights == nights

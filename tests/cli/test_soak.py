@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import call
+from harness.store.trials import TrialStore
 
 pytestmark = pytest.mark.whole
 
@@ -111,6 +115,26 @@ def test_real_time_can_be_run_and_a_second_one_waits_for_the_first(
     file.write_text(TEXT.replace("days: 30", "days: 31"))
     assert soak("run", "brief.yaml", "--resume", "--stack", "fake") == 2
     assert "is not what this run began with" in capsys.readouterr().err
+
+
+@pytest.mark.process
+def test_a_real_time_run_that_is_killed_goes_on_where_it_was_and_nothing_recorded_is_lost(file: Path) -> None:
+    """SIGKILL in its second leg."""
+    words = [sys.executable, "-u", "-m", "harness.cli", "soak", "run", "brief.yaml", "--stack", "fake"]
+    begin = [*words, "--leg", "2m", "--hours", "0.06", "--seed", "1"]
+    with subprocess.Popen(begin, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert any("of 0.06 h" in line for line in run.stdout), "a leg has ended"
+        time.sleep(0.1)
+        run.kill()
+    assert run.returncode == -9, "the run was over before it could be killed"
+    before = (file.parent / "reports/soak/brief/trials.jsonl").read_bytes()
+    assert subprocess.run([*words, "--resume"], check=False).returncode == 0
+    store = TrialStore(file.parent / "reports/soak/brief/trials.jsonl")
+    assert store.path.read_bytes().startswith(before[: before.rfind(b"\n") + 1]), "what was there is still there"
+    nights, _ = store.read()
+    assert sum(night.duration_s for night in nights) == pytest.approx(216, abs=15)
+    assert len({night.run_id for night in nights}) == len(nights)
 
 
 def test_soak_files_are_no_scenarios_for_the_other_verbs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

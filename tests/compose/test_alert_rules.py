@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import shutil
 import subprocess
@@ -11,6 +12,9 @@ import pytest
 import yaml
 
 from harness.analysis.error_budget import BURN_RATE_PAGE
+from harness.model.alerts import WATCHDOG
+from harness.model.faults import FAULTS
+from harness.scenario_files import known_rules
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "compose" / "prometheus"
@@ -40,7 +44,7 @@ def test_every_alert_has_a_severity_a_summary_and_a_test() -> None:
     assert len(names) == len(set(names)) >= 16
     assert set(names) == tested
     for rule in alerts():
-        assert rule["labels"]["severity"] in ("page", "ticket")  # type: ignore[index]
+        assert rule["labels"]["severity"] in (("none",) if rule["alert"] == WATCHDOG else ("page", "ticket"))  # type: ignore[index]
         assert rule["annotations"]["summary"]  # type: ignore[index]
 
 
@@ -70,3 +74,20 @@ def test_prometheus_loads_the_rules_and_compose_mounts_them() -> None:
     assert yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["rule_files"] == ["rules/*.yml"]
     service = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text())["services"]["prometheus"]
     assert "./prometheus/rules:/etc/prometheus/rules:ro" in service["volumes"]
+
+
+def test_what_the_harness_reads_of_the_rules_is_what_they_say() -> None:
+    known = {rule.name: rule for rule in known_rules()}
+    assert set(known) == {str(rule["alert"]) for rule in alerts()} - {WATCHDOG}
+    assert (known["HighErrorRate"].for_s, known["HighErrorRate"].range_s) == (300, 300)
+    assert known["HighErrorRate"].metrics == ("gateway_requests_total",)
+    assert (known["ErrorBudgetBurnCreeping"].for_s, known["ErrorBudgetBurnCreeping"].range_s) == (0, 259_200)
+    assert known["Stalled"].earliest_s == 9
+    assert known["Stalled"].metrics == ("target_generated_tokens_total", "target_running")
+
+
+def test_every_alert_says_which_faults_bring_it_about_and_there_are_such_faults() -> None:
+    for rule in known_rules():
+        assert rule.faults or rule.name == "HighGpuMemory", f"{rule.name}: no fault here has a GPU's memory"
+        unknown = [pattern for pattern in rule.faults if not fnmatch.filter(FAULTS, pattern)]
+        assert unknown == [], rule.name

@@ -77,7 +77,8 @@ def test_each_fault_bites_in_a_container_is_healed_and_leaves_nothing(start: Sta
 def test_a_killed_server_is_restarted_by_the_engine_and_its_evidence_is_kept(start: Start) -> None:
     one = start((ROOT / "scenarios" / "death-and-supervision" / "kill-primary.yaml").read_text(), stack="compose")
     assert one.process.wait(timeout=200) in (0, 1, 3), one.said()  # how fast it recovers is the machine's affair
-    (episode,) = json.loads((one.folder / "verdict.json").read_text())["episodes"]
+    verdict = json.loads((one.folder / "verdict.json").read_text())
+    (episode,) = verdict["episodes"]
     assert episode["proven"] and "terminated by SIGKILL" in episode["proof"], (episode, one.said())
     kinds = [(event["kind"], event.get("replica")) for event in events(one)]
     assert kinds.index(("target.exited", "primary")) < len(kinds) - kinds[::-1].index(("target.started", "primary")) - 1
@@ -85,3 +86,7 @@ def test_a_killed_server_is_restarted_by_the_engine_and_its_evidence_is_kept(sta
     assert known["primary"]["RestartCount"] == 1
     assert known["primary"]["HostConfig"]["CapDrop"] == ["ALL"]
     assert (one.folder / "stack" / "primary.log").read_text().count("listening on") == 2
+    logs = {path.name: path.read_text().splitlines() for path in (one.folder / "stack" / "logs").glob("*.access.log")}
+    assert set(logs) >= {"gateway.access.log", "replica-primary.access.log", "replica-standby.access.log"}
+    assert {json.loads(line)["status"] for line in logs["gateway.access.log"]} >= {200}
+    assert verdict["log_evidence"]["windows"] > 0, verdict["log_evidence"]

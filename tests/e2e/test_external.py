@@ -129,6 +129,24 @@ observe: {{lost_requests: {{max: 1000}}, wrong_answers: {{max: 0}}}}
     assert server.poll() is None and state_of(server.pid) != "T"
 
 
+@pytest.mark.model
+def test_the_health_score_of_a_server_that_we_did_not_write_is_had_without_breaking_it(
+    transformers_serve: tuple[str, subprocess.Popen[bytes]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, server = transformers_serve
+    assert call(["health", url, "--rate", "3", "--busy", "3", "--out", str(tmp_path)]) == 0
+    said = json.loads((tmp_path / "health.json").read_text())
+    probes = {one["probe"]: one for one in said["probes"]}
+    assert set(probes) == {"GET /health", "GET /v1/models", "a chat"}, "it has no /ready, and its streams no [DONE]"
+    for name, probe in probes.items():
+        assert probe["looks_busy"] >= 3, name
+        assert probe["score"] is None and probe["detected_s"] == {}, probe
+        assert probe["false_red"] <= (1 if name == "a chat" else 0.5), probe
+    assert any("GET /ready" in words for words in said["not_tested"])
+    assert "cannot break what it did not start" in capsys.readouterr().out
+    assert server.poll() is None and state_of(server.pid) != "T"
+
+
 @pytest.fixture
 def own_authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
     """Certificates that no public authority has signed."""

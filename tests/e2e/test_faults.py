@@ -65,4 +65,7 @@ observe: {{lost_requests: {{max: 100000}}}}
         assert re.search(EVIDENCE[kind], proofs.get(number, "")), (kind, proofs, one.said())
     healed = {event["fault"] for event in events if event["kind"] == "fault_healed"}
     assert healed == set(range(len(kinds))), [e for e in events if "fault" in e["kind"]]
+    used = json.loads((one.folder / "verdict.json").read_text())["resources"]  # nothing without a Prometheus
+    engines = {row["source"]: row["engine_mb_max"] for row in used}
+    assert not used or all(engines[name] > 100 for name in REPLICAS), used
     assert not one.owned()

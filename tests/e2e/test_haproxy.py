@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.monitor.kept import METRICS, read_metrics
 from tests.container_kills import things_of
 from tests.e2e.conftest import Start
 from tests.e2e.test_compose import MISSING, events
@@ -44,6 +47,25 @@ def test_a_run_behind_haproxy_is_judged_by_what_users_see_and_prometheus_scrapes
     assert known["haproxy"]["HostConfig"]["CapDrop"] == ["ALL"]
     scraped = json.loads((one.folder / "stack" / "prometheus-targets.json").read_text())["data"]["activeTargets"]
     health = {target["labels"]["instance"]: target["health"] for target in scraped}
-    assert set(health) == {"primary:8000", "standby:8000", "gateway:8000", "toxiproxy:8474"}
-    assert {name for name, state in health.items() if state != "up"} <= {"primary:8000"}, scraped  # it was killed
+    assert set(health) == {"primary", "standby", "gateway", "toxiproxy"}
+    assert {name for name, state in health.items() if state != "up"} <= {"primary"}, scraped  # it was killed
+    _prometheus_is_kept(one.folder, verdict)
     assert things_of(one.folder.name) == []
+
+
+def _prometheus_is_kept(folder: Path, verdict: dict[str, Any]) -> None:
+    """As on the local stack: the same file, the same names of servers, gaps as gaps, and what became of the alerts."""
+    kept = read_metrics(folder / "stack" / METRICS)
+    assert kept is not None
+    up = {one.labels["instance"]: one for one in kept.series if one.name == "up"}
+    assert set(up) == {"primary", "standby", "gateway", "toxiproxy"}
+    assert up["standby"].value[-1] == 1.0, kept.missing
+    used = {one["source"]: one for one in verdict["resources"]}
+    assert set(used) == set(up)
+    assert used["standby"]["unseen_s"] < 5 and used["standby"]["cpu_cores_mean"] > 0
+    assert used["standby"]["resident_mb_max"] > 10
+    (episode,) = verdict["alerts"]["episodes"]
+    fates = {fate["alert"]: fate for fate in episode["fates"]}
+    assert fates["HighErrorRate"]["state"] == "blind", "HAProxy has none of our gateway's metrics"
+    assert "gateway_requests_total" in fates["HighErrorRate"]["words"]
+    assert fates["LowSuccessRate"]["state"] in ("too_short", "fired")

@@ -49,6 +49,10 @@ def test_a_night_on_real_processes_is_stored_and_projected_and_says_that_its_tri
     assert free is not None
     assert night.scheduled == free.requests + sum(trial.requests for trial in night.trials)
     assert sum(trial.lost for trial in valid if trial.fault_type == "cut") > 0
+    (run,) = (path for path in (tmp_path / "reports").iterdir() if path.name != "soak")
+    looks = [json.loads(line) for line in (run / "stack" / "use.jsonl").read_text().splitlines()]
+    assert {"harness", "child", "toxics", "gateway", "primary", "standby"} <= set(looks[0]["processes"])
+    assert all(look["processes"]["gateway"][1] > 5 and look["target_disk_mb"] > 0 for look in looks)
     report = json.loads((store / "projection.json").read_text())
     assert report["outcome"] == "inconclusive"
     assert "too few verified trials" in report["reason"] or report["trials"] == len(valid)

@@ -21,6 +21,7 @@ from harness.model.service_faults import (
     ServiceHang,
     ServiceLeakMemory,
     ServiceLeakSlots,
+    ServicePoison,
     ServiceSlowLoad,
     ServiceStallStream,
     ServiceTruncateStream,
@@ -30,33 +31,25 @@ from harness.plan.make_plan import make_plan
 from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
 from harness.session import facts
-from harness.stack.base import RunContext
 from harness.stack.fake.links import GOOD
 from harness.stack.fake.service import LAST_CHUNK, PIECE, ROLE, FakeService
 from harness.stack.fake.stack import FakeStack
 from harness.stack.links import Ask, Seen
 from harness.stack.service import ReplicaSilent, Usage
+from target_service.replica.fault_kinds import KINDS
 from tests.fake_run import HEAD, verdict_of
+from tests.faults.injecting import injected, proofs
 
 pytestmark = pytest.mark.whole
 
 ON_DEMAND = sorted(
-    set(SERVICE_FAULTS) - {"service.crash", "service.kill_engine", "service.early_ready", "service.slow_load"}
+    set(SERVICE_FAULTS)
+    - {"service.crash", "service.kill_engine", "service.early_ready", "service.slow_load"}
+    - {"service.poison"}  # test_service_request.py
 )
+ENGINE_ENDS = (FAULTS["service.kill_engine"](kind="service.kill_engine"), ServiceCrash(where="engine", exit_code=0))
 STREAMS = HEAD.replace("{chat: 1}", "{chat_stream: 1}")
 CALM = "observe: {lost_requests: {max: 9999}}\n"
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(0.0)
-
-
-@pytest.fixture
-def where(tmp_path: Path, clock: FakeClock) -> Where:
-    stack = FakeStack(clock)
-    stack.up(RunContext("run", tmp_path, 0.0))
-    return Where(stack, "run", tmp_path, "seed/1/0")
 
 
 def clock_of(where: Where) -> FakeClock:
@@ -64,24 +57,6 @@ def clock_of(where: Where) -> FakeClock:
     clock = where.stack._clock
     assert isinstance(clock, FakeClock)
     return clock
-
-
-def injected(fault: Fault, where: Where) -> OnDemand:
-    found = activate(fault, where)
-    assert isinstance(found, OnDemand)
-    found.prepare()
-    found.apply()
-    return found
-
-
-def proofs(fault: OnDemand, clock: FakeClock, looks: int = 8) -> list[str]:
-    found = []
-    for _ in range(looks):
-        clock.sleep(0.25)
-        proof = fault.proof()
-        if proof is not None:
-            found.append(proof.evidence)
-    return found
 
 
 @pytest.mark.parametrize("kind", ON_DEMAND)
@@ -216,6 +191,18 @@ def test_more_memory_than_the_host_can_spare_is_not_leaked(where: Where, monkeyp
         activate(ServiceLeakMemory(mb=256), where).prepare()
 
 
+def test_a_leak_that_grows_ends_before_the_host_has_nothing_to_spare(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = injected(ServiceLeakMemory(mb=8, kb_per_request=1024), where)
+    fault.keep()
+    assert where.stack.service.has(fault.victim, "leak_memory")
+    monkeypatch.setattr(FakeService, "spare_mb", lambda self: 511.0)
+    fault.keep()
+    assert not where.stack.service.has(fault.victim, "leak_memory")
+    assert fault.lost() == "the host had less than 512 MiB to spare, so the leak was ended"
+
+
 @pytest.mark.parametrize("code", [0, 1, 70, 139])
 def test_a_crash_is_proven_by_the_status_that_its_supervisor_saw(where: Where, code: int) -> None:
     fault = activate(ServiceCrash(exit_code=code), where)
@@ -243,10 +230,11 @@ def test_a_process_that_ended_otherwise_did_not_crash_as_told(where: Where, monk
     assert proof is not None and not proof.proven
 
 
-def test_a_killed_engine_is_proven_by_the_child_that_is_gone_and_healed_when_there_is_another(
-    where: Where, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ENGINE_ENDS)
+def test_an_engine_that_ends_is_proven_by_the_child_that_is_gone_and_healed_when_there_is_another(
+    where: Where, monkeypatch: pytest.MonkeyPatch, kind: Fault
 ) -> None:
-    fault = activate(FAULTS["service.kill_engine"](kind="service.kill_engine"), where)
+    fault = activate(kind, where)
     alive = Usage(1.0, 0.0, 1.0, frozenset({(4121, 1), (4200, 7)}))
     seen = {"now": alive}
     monkeypatch.setattr(FakeService, "usage", lambda self, process: seen["now"])
@@ -263,13 +251,14 @@ def test_a_killed_engine_is_proven_by_the_child_that_is_gone_and_healed_when_the
     assert fault.healed()
 
 
-def test_an_engine_without_a_process_of_its_own_cannot_be_killed_alone(
-    where: Where, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", ENGINE_ENDS)
+def test_an_engine_without_a_process_of_its_own_cannot_be_ended_alone(
+    where: Where, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     alone = Usage(1.0, 0.0, 1.0, frozenset({(4121, 1)}))
     monkeypatch.setattr(FakeService, "usage", lambda self, process: alone)
     with pytest.raises(CannotInject, match="has no process of its own"):
-        activate(FAULTS["service.kill_engine"](kind="service.kill_engine"), where).prepare()
+        activate(fault, where).prepare()
 
 
 def test_a_fault_that_ended_with_the_engines_process_is_the_targets_answer(
@@ -329,6 +318,10 @@ def verdict(tmp_path: Path, text: str) -> Verdict:
         ("service.spin", {"timeout"}),
         ("service.crash", {"http_error"}),
         ("service.kill_engine", {"http_error"}),
+        ("service.crash, where: engine, exit_code: 0", {"http_error"}),
+        ("service.poison", {"http_error"}),
+        ("service.poison, effect: kill_loop", {"timeout", "http_error", "refused"}),  # it is started anew afterwards
+        ("service.poison, effect: fail", set()),
         ("service.leak_slots", {"timeout"}),
         ("service.leak_memory", set()),
         ("service.truncate_stream", {"truncated"}),
@@ -423,6 +416,10 @@ def test_faults_of_two_replicas_and_of_a_link_may_be_there_at_once() -> None:
     planned("faults: [{kind: service.hang}, {kind: weights.bit_flip, restart_after_s: null, at_s: 1}]\n")
 
 
+def test_every_fault_that_a_replica_can_do_to_itself_can_be_asked_for() -> None:
+    assert {kind.removeprefix("service.") for kind in SERVICE_FAULTS} == set(KINDS)
+
+
 def planned(text: str, capabilities: frozenset[Capability] = frozenset(Capability)) -> None:
     known = replace(facts(FakeStack(FakeClock(0.0))), capabilities=capabilities)
     make_plan(parse_scenario(HEAD + text, "x.yaml"), known, "seed")
@@ -435,6 +432,7 @@ def test_a_stack_without_fault_endpoints_refuses_them() -> None:
 
 def test_a_replica_is_told_the_parameters_by_their_names() -> None:
     assert ServiceHang().arguments == {}
-    assert ServiceCrash(exit_code=3).arguments == {"exit_code": 3}
-    assert ServiceLeakMemory(mb=9).arguments == {"mb": 9}
+    assert ServiceCrash(exit_code=3).arguments == {"exit_code": 3, "where": "server"}
+    assert ServicePoison(marker="x").arguments == {"marker": "x", "effect": "crash"}
+    assert ServiceLeakMemory(mb=9, kb_per_request=4).arguments == {"mb": 9, "kb_per_request": 4}
     assert ServiceTruncateStream(events=2).arguments == ServiceStallStream(events=2).arguments == {"events": 2}

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from harness.monitor.reader import POINTS_MAX, MonitorError, PrometheusReader
+from harness.monitor.reader import CHUNK_S, POINTS_MAX, MonitorError, PrometheusReader
 
 
 class Scripted(BaseHTTPRequestHandler):
@@ -84,6 +84,35 @@ def test_a_long_range_is_read_in_parts_without_a_hole_or_a_double(reader: Promet
     (series,) = reader.range("up", begin_s, begin_s + (points - 1) * step_s, step_s)
     assert len(Scripted.asked) == 3
     assert series.at_s == tuple(begin_s + number * step_s for number in range(points))
+
+
+def test_samples_are_read_in_parts_at_the_times_at_which_they_were_taken(
+    reader: PrometheusReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = [1_700_000_000.137 + number for number in range(2 * int(CHUNK_S) + 10)]
+
+    def held(_: Scripted, words: dict[str, str]) -> Any:
+        selector, _, window = words["query"].partition("[")
+        end, back = float(words["time"]), int(window.removesuffix("s]"))
+        found = [[at, "1"] for at in taken if end - back <= at <= end]  # closed at both ends, as Prometheus 2 has it
+        row = {"metric": {"__name__": selector, "alertstate": "firing"}, "values": found}
+        return {"status": "success", "data": {"resultType": "matrix", "result": [row]}}
+
+    monkeypatch.setattr(Scripted, "_now", held)
+    (series,) = reader.samples("ALERTS", taken[3], taken[-4])
+    assert list(series.at_s) == taken[3:-3]
+    assert len(Scripted.asked) == 3
+
+
+def test_rules_are_those_that_it_has_loaded_and_a_refusal_is_a_sentence(reader: PrometheusReader) -> None:
+    Scripted.body = {"status": "success", "data": {"groups": [{"name": "users", "rules": []}]}}
+    assert reader.rule_groups() == [{"name": "users", "rules": []}]
+    Scripted.body = {"status": "success"}
+    with pytest.raises(MonitorError, match="its rules"):
+        reader.rule_groups()
+    Scripted.status = 503
+    with pytest.raises(MonitorError, match="503"):
+        reader.rule_groups()
 
 
 def test_warnings_of_the_server_are_kept_and_what_is_no_number_stays_none(reader: PrometheusReader) -> None:

@@ -22,6 +22,15 @@ def test_only_the_schedule_counts_and_the_baseline_is_its_begin() -> None:
     assert row.unseen_s == 0
 
 
+def test_the_engines_memory_stands_beside_its_servers_and_is_nothing_where_it_was_not_told() -> None:
+    up, server = of("up", [1.0] * 41), of("resident_bytes", [1e2 * MIB] * 41)
+    engine = of("engine_resident_bytes", [4e2 * MIB] * 20 + [math.nan] * 5 + [6e2 * MIB] * 16)
+    (row,) = resource_use([up, server, engine], 1.0, (10.0, 40.0), 19.0)
+    assert (row.resident_mb_max, row.engine_mb_baseline, row.engine_mb_max) == (100, 400, 600)
+    (row,) = resource_use([up, server], 1.0, (10.0, 40.0), 19.0)
+    assert (row.engine_mb_baseline, row.engine_mb_max) == (None, None)
+
+
 def test_processor_time_is_counted_over_a_restart() -> None:
     cpu = of("cpu_s_total", [50.0 + at for at in range(21)] + [float(at) for at in range(20)])
     (row,) = resource_use([of("up", [1.0] * 41), cpu], 1.0, (0.0, 40.0), 10.0)

@@ -12,7 +12,7 @@ from harness.render.html import to_html
 from harness.render.markdown import to_markdown
 from harness.render.verdict_json import from_json, to_json
 
-USED = ResourceUse("pri<b>mary", 412.4, 1234.5, 0.731, 64.0, 16.0, None, 3.25)
+USED = ResourceUse("pri<b>mary", 412.4, 1234.5, 0.731, 64.0, 16.0, None, 3.25, 821.5, 1904.2)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_each_server_has_a_row_with_dashes_for_what_it_did_not_tell(
     text = render(verdict)
     assert "What the servers used" in text
     assert "pri<b>mary" not in text
-    for cell in ("412 MiB", "1,23", "0.73", "64", "16", "–", "3.25 s"):
+    for cell in ("412 MiB", "1,23", "822 MiB", "1,904 MiB", "0.73", "64", "16", "–", "3.25 s"):
         assert cell in text
 
 

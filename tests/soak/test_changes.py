@@ -8,17 +8,16 @@ import math
 import numpy as np
 import pytest
 
-from harness.soak.changes import _best_split, _gains, _rank_sum_chances, _ranks, compare_nights, discoveries
-from harness.soak.history import Night
+from harness.soak.changes import Summary, _best_split, _gains, _rank_sum_chances, _ranks, compare_nights, discoveries
 
 pytestmark = pytest.mark.whole
 
 
-def nights_of(columns: dict[str, np.ndarray]) -> list[Night]:
+def nights_of(columns: dict[str, np.ndarray]) -> list[Summary]:
     length = len(next(iter(columns.values())))
     return [
-        Night(
-            f"2026-{1 + at // 28:02}-{1 + at % 28:02}T01:00:00+00:00", f"b{at}", "c", "h", "s", 100,
+        Summary(
+            f"2026-{1 + at // 28:02}-{1 + at % 28:02}T01:00:00+00:00", f"b{at}",
             {name: None if math.isnan(column[at]) else float(column[at]) for name, column in columns.items()},
         )
         for at in range(length)

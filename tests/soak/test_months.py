@@ -11,7 +11,9 @@ import pytest
 from harness.model.errors import ScenarioError
 from harness.model.soak import Bursts, FaultRate, Week
 from harness.soak.costs import kernel_width, mean_factors, mean_interval
+from harness.soak.latency import bins_of
 from harness.soak.months import evaluate, project_months
+from harness.soak.percentiles import month_percentiles
 from harness.soak.rates import count_bounds, draw_rates
 from harness.soak.sample import sample_of
 from harness.soak.week import profile_of
@@ -116,3 +118,25 @@ def test_months_are_fast() -> None:
     begin = time.process_time()
     evaluate(project_months(soak, sample, 1, 10_000))
     assert time.process_time() - begin < 2.0  # the bench holds 1 s
+
+
+def test_percentiles_of_a_month_are_the_fault_free_ones_until_faults_fill_it() -> None:
+    """In a fault every request takes ten times as long."""
+    slow = bins_of(np.full(1200, 0.2))
+    one = night({"crash": [0] * 30, "hang": [0] * 30})
+    one = dataclasses.replace(one, trials=tuple(dataclasses.replace(t, latency_bins=slow) for t in one.trials))
+    soak, sample = soak_file(), sample_of(soak_file(), [one])
+    calm = month_percentiles(sample, project_months(soak, sample, 1, 1000))
+    assert calm["latency_s_p99"]["low"] == calm["latency_s_p99"]["high"] == pytest.approx(0.02, rel=0.06)
+    often = FaultRate(events=1800, exposure_days=30, source="a test")  # 1,200 requests each: 8 % of all
+    busy = dataclasses.replace(soak, faults=tuple(dataclasses.replace(f, rate=often) for f in soak.faults[:1]))
+    sample = sample_of(busy, [one])
+    found = month_percentiles(sample, project_months(busy, sample, 1, 1000))
+    assert found["latency_s_p50"]["high"] == pytest.approx(0.02, rel=0.06)
+    assert found["latency_s_p95"]["median"] == pytest.approx(0.2, rel=0.06)
+
+
+def test_without_a_fault_free_stretch_a_month_has_no_percentiles() -> None:
+    one = dataclasses.replace(night({"crash": [1] * 10, "hang": [1] * 10}), fault_free=None)
+    sample = sample_of(soak_file(), [one])
+    assert month_percentiles(sample, project_months(soak_file(), sample, 1, 1000)) == {}

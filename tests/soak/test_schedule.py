@@ -75,6 +75,12 @@ def test_a_leg_without_a_fault_is_one_stretch() -> None:
     assert schedule.types == () and schedule.duration_s == 60.0
 
 
+def test_a_run_that_ended_some_milliseconds_early_is_over() -> None:
+    """A real leg never ends at its planned microsecond, and one of a millisecond could not even begin."""
+    assert next_leg(soak_file(), [], 99.98, (100.0, 60.0), 2) is None
+    assert next_leg(soak_file(), [], 90.0, (100.0, 60.0), 2) is not None
+
+
 def test_busy_faults_fall_in_busy_hours() -> None:
     soak = soak_file()
     hours = tuple(10.0 if 8 <= hour < 20 else 0.1 for hour in range(24))

@@ -207,6 +207,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--replica", action="append", default=[])
     parser.add_argument("--golden")
+    parser.add_argument("--log-dir")
     parser.add_argument("--faults-token-file", type=Path)
     parser.add_argument("--slow-load-s", type=float, default=0.0)
     arguments = parser.parse_args()

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from target_service.healthcheck import healthy
-
-
-class Server(BaseHTTPRequestHandler):
-    """Answers with the status that the path names."""
-
-    def do_GET(self) -> None:
-        self.send_response(int(self.path.strip("/")))
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
+from tests.answering import answering
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    """Answers with the status that the path names."""
+    with answering(lambda _, path, __: (int(path.strip("/")), {})) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(("status", "well"), [(200, True), (503, False), (404, False), (204, False)])

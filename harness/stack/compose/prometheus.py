@@ -1,6 +1,7 @@
 """Prometheus beside a container run: HARNESS_COMPOSE_PROMETHEUS=1 starts it. It scrapes replicas, balancer and proxy.
 
-It is off by default: it costs the target's host a share of a processor, and no verdict reads it.
+It is off by default: it costs the target's host a share of a processor. Success and recovery are never taken from it.
+What it saw is kept as on the local stack, by `prometheus_witness.py`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,20 @@ from harness.record.clock import Clock
 from harness.stack.containers.project import OVERRIDE
 from harness.stack.http_get import get_json
 from harness.stack.ports import HeldPorts
+from harness.stack.watched import Watching
 
-__all__ = ["PROMETHEUS", "SWITCH", "TARGETS", "save_targets", "with_prometheus"]
+__all__ = ["PROMETHEUS", "SWITCH", "TARGETS", "save_targets", "url_of", "watching", "with_prometheus"]
 
 PROMETHEUS = "prometheus"  # the service, and the profile that it is in
 SWITCH = "HARNESS_COMPOSE_PROMETHEUS"
 TARGETS = "prometheus-targets.json"  # in the run's folder, below stack/
 INSIDE = 9090
 ANSWER_WITHIN_S = 2.0
+
+
+def watching(*, wanted: bool) -> Watching:
+    """For the plan."""
+    return Watching("" if wanted else f"set {SWITCH}=1, which starts one beside the containers")
 
 
 def with_prometheus(parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,13 +42,19 @@ def with_prometheus(parts: Mapping[str, Any]) -> dict[str, Any]:
     return {**parts, "services": {**parts["services"], "toxiproxy": proxy, PROMETHEUS: service}}
 
 
+def url_of(parts: Mapping[str, Any]) -> str:
+    """Where the Prometheus of an override answers on this host. Raises KeyError, ValueError: it has none."""
+    _, port, _ = parts["services"][PROMETHEUS]["ports"][0].split(":")
+    return f"http://127.0.0.1:{port}"
+
+
 def save_targets(stack_folder: Path, clock: Clock) -> None:
     """What it scraped, and whether each target was up, as TARGETS; nothing where a run has no Prometheus."""
     try:
         parts = json.loads((stack_folder / OVERRIDE).read_text(encoding="utf-8"))
-        _, port, _ = parts["services"][PROMETHEUS]["ports"][0].split(":")
+        url = url_of(parts)
     except (OSError, ValueError, KeyError):
         return
-    answer = get_json(f"http://127.0.0.1:{port}/api/v1/targets", clock=clock, total_s=ANSWER_WITHIN_S)
+    answer = get_json(f"{url}/api/v1/targets", clock=clock, total_s=ANSWER_WITHIN_S)
     if answer is not None and answer.status == 200:
         (stack_folder / TARGETS).write_text(json.dumps(answer.body, indent=1), encoding="utf-8")

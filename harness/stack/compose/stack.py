@@ -23,22 +23,25 @@ from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.compose.clocks import with_clocks
 from harness.stack.compose.handles import ContainerHandles
 from harness.stack.compose.haproxy import HAPROXY, behind_haproxy, not_served_by_haproxy, watching_haproxy
-from harness.stack.compose.prometheus import save_targets, with_prometheus
+from harness.stack.compose.prometheus import save_targets, url_of, watching, with_prometheus
 from harness.stack.compose.up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.containers.address import known_again
 from harness.stack.containers.events import ContainerTail
-from harness.stack.containers.project import OVERRIDE, USER, override, own, project_name
+from harness.stack.containers.project import OVERRIDE, USER, override, own, project_name, with_switches
 from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
+from harness.stack.prometheus_witness import PrometheusWitness
 from harness.stack.reference.held_weights import held_weights
 from harness.stack.reference.links import LocalLinks
 from harness.stack.reference.model_source import asked, check_model, copy_model
 from harness.stack.reference.orders import Orders
 from harness.stack.reference.readiness import not_served
 from harness.stack.reference.service import make_private, remove_private
-from harness.stack.reference.settings import PORTS, REPLICAS, laid_out
+from harness.stack.reference.settings import LOGS, PORTS, REPLICAS, laid_out
 from harness.stack.reference.witness import Scene, Witness
+from harness.stack.switches import switches_in
 from harness.stack.target_signals import server_below
+from harness.stack.watched import Watching
 
 if TYPE_CHECKING:
     from harness.stack.containers.admin import ContainerAdmin
@@ -47,6 +50,7 @@ __all__ = ["ComposeSettings", "ComposeStack"]
 
 COMPOSE_FOLDER = Path(__file__).parents[3] / "compose"
 RESTARTS_MAX = 3  # of one container before it was ever ready: what fails that often at its start will fail again
+COMPOSE_VARIABLES = ("HARNESS_IMAGE", "HARNESS_REPLICA_CPUS", "HARNESS_REPLICA_MEMORY")  # that change the target
 DOWN = {"exited": "has exited", "dead": "is dead", "created": "was not started", "paused": "is paused"}
 
 
@@ -75,6 +79,7 @@ class ComposeStack(ContainerHandles):
         self._settings = settings or ComposeSettings()
         self._containers: ContainerAdmin | None = None
         self._tail: ContainerTail | None = None
+        self._prometheus: PrometheusWitness | None = None
         self._closing = False
         self._held: list[HeldPorts] = []
 
@@ -84,6 +89,13 @@ class ComposeStack(ContainerHandles):
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container with its own copy of {self._model}, mounted read-only")
+
+    def switches(self) -> Mapping[str, str]:
+        """Those of the target, which are passed on by name, and those that compose.yaml itself asks for."""
+        return switches_in(os.environ, COMPOSE_VARIABLES)
+
+    def watching(self) -> Watching:
+        return watching(wanted=self._settings.prometheus)
 
     def up(self, run: RunContext) -> None:
         from harness.stack.containers.admin import ContainerAdmin
@@ -135,6 +147,9 @@ class ComposeStack(ContainerHandles):
             held.forget()
         if self._run is None or self._containers is None:
             return
+        if self._prometheus is not None:
+            self._prometheus.keep()
+            self._prometheus = None
         with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
             save_targets(self._folder, self._clock)
             self._containers.save(self._folder)
@@ -198,6 +213,9 @@ class ComposeStack(ContainerHandles):
         for folder in set(models.values()):
             copy_model(self._model, folder)
             folder.chmod(0o755)  # for the user in the container
+        logs = self._folder / LOGS
+        logs.mkdir(exist_ok=True)
+        logs.chmod(0o777)  # the user in the containers writes into it, and is nobody here
         if self._opened:
             make_private(self._folder, REPLICAS, USER)
         return models
@@ -221,9 +239,12 @@ class ComposeStack(ContainerHandles):
         ports = self._ports = laid_out(held.ports)
         file = self._folder / OVERRIDE
         parts = with_clocks(override(run, own(), ports, models, opened=self._opened), run)
+        parts = with_switches(parts, super().switches())
         parts = behind_haproxy(parts) if self._haproxy else parts
         parts = with_prometheus(parts) if self._settings.prometheus else parts
         file.write_text(json.dumps(parts, indent=1), encoding="utf-8")
+        if self._settings.prometheus:
+            self._prometheus = PrometheusWitness(url_of(parts), self._folder, self._clock, run.origin_monotonic_s)
         environ = {"HARNESS_PORT": str(ports.links["gateway"]), "HARNESS_MODEL": str(self._model)}
         environ |= self._settings.environ or {}
         files = (self._settings.folder / "compose.yaml", file)

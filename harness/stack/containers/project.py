@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
 from harness.stack.owned import RUN_LABEL, identify
-from harness.stack.reference.settings import REPLICAS, Ports, PrivateFiles, options, private_files, proxy_seed
+from harness.stack.reference.settings import LOGS, REPLICAS, Ports, PrivateFiles, options, private_files, proxy_seed
 
 __all__ = ["INSIDE", "LINK_PORTS", "OVERRIDE", "OWNER", "RUN", "SERVICES", "USER", "Owner", "override", "own",
-           "project_name"]  # fmt: skip
+           "project_name", "with_switches"]  # fmt: skip
 
 OVERRIDE = "compose.override.json"  # in the run's folder, below stack/
 RUN = "reliability-harness.run"  # labels of everything that a run makes
@@ -27,6 +27,7 @@ SERVICES = (*REPLICAS, "gateway", "toxiproxy")
 INSIDE = 8000  # where replicas and gateway listen in their containers
 LINK_PORTS = {"gateway": 9000, **{name: 9001 + number for number, name in enumerate(REPLICAS)}}
 API_PORT = 8474
+ACCESS = "/access"  # in the target's containers: the run's folder of access, error and performance logs
 PRIVATE = "/private"  # in a replica's container: the run's token, options of its next starts
 USER = 10001  # and group, of the target's processes in containers
 USERS = "gateway"
@@ -62,12 +63,13 @@ def override(
     labels = {RUN: run.run_id, OWNER: f"{owner.pid} {owner.started}"}
     shared = {"labels": labels, "environment": {RUN_LABEL: run.run_id}}
     private = private_files(run.folder / "stack").folder
+    logs = {**_folder(run.folder / "stack" / LOGS, ACCESS), "read_only": False}
     services: dict[str, Any] = {
         name: {
             **shared,
             "command": _replica(name, run.target, opened=opened),
             "ports": [_published(ports.replicas[name], INSIDE)],
-            "volumes": [_folder(models[name], "/model"), *([_folder(private, PRIVATE)] if opened else [])],
+            "volumes": [_folder(models[name], "/model"), logs, *([_folder(private, PRIVATE)] if opened else [])],
         }
         for name in REPLICAS
     }
@@ -75,7 +77,7 @@ def override(
         **shared,
         "command": _gateway(run.target),
         "ports": [_published(ports.gateway, INSIDE)],
-        "volumes": [_folder(models["gateway"], "/model")],
+        "volumes": [_folder(models["gateway"], "/model"), logs],
     }
     published = [_published(ports.proxy_api, API_PORT)]
     # The users' link is published by compose.yaml itself, at HARNESS_PORT: Compose appends ports, it replaces none.
@@ -85,9 +87,19 @@ def override(
     return {"services": services, "networks": networks}
 
 
+def with_switches(parts: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The same override, in which replicas and gateway get variables of Compose's own environment; no file has them."""
+    passed_on, servers = dict.fromkeys(names), {*REPLICAS, "gateway"}
+    services = {
+        name: {**service, "environment": {**service["environment"], **passed_on}} if name in servers else service
+        for name, service in parts["services"].items()
+    }
+    return {**parts, "services": services}
+
+
 def _replica(name: str, target: TargetOptions, *, opened: bool) -> list[str]:
     files = PrivateFiles(Path(PRIVATE))
-    placed = ["--host", ALL, "--port", str(INSIDE), "--name", name, "--model", "/model"]
+    placed = ["--host", ALL, "--port", str(INSIDE), "--name", name, "--model", "/model", "--log-dir", ACCESS]
     command = ["python3", "-m", "target_service.replica", *placed]
     if not opened:
         return [*command, *options(target, target.replica)]
@@ -97,7 +109,7 @@ def _replica(name: str, target: TargetOptions, *, opened: bool) -> list[str]:
 
 def _gateway(target: TargetOptions) -> list[str]:
     routes = [part for name in REPLICAS for part in ("--replica", f"{name}=http://toxiproxy:{LINK_PORTS[name]}")]
-    placed = ["--host", ALL, "--port", str(INSIDE), *routes, "--golden", "/model/golden.json"]
+    placed = ["--host", ALL, "--port", str(INSIDE), *routes, "--golden", "/model/golden.json", "--log-dir", ACCESS]
     return ["python3", "-m", "target_service.gateway", *placed, *options(target, target.gateway)]
 
 

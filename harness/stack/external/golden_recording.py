@@ -15,6 +15,7 @@ from harness.model.errors import StackError
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
 from harness.stack.external.endpoint import Endpoint, Reply
+from harness.stack.look import chat_body
 
 __all__ = ["Recorded", "Recording", "chat_body", "record", "text_of"]
 
@@ -33,17 +34,6 @@ class Recorded:
     asked: int
     reproducible: int
     ends_with_done: bool
-
-
-def chat_body(prompt: Prompt, model: str | None, *, stream: bool = False) -> dict[str, object]:
-    """A chat as the load sends it."""
-    named: dict[str, object] = {} if model is None else {"model": model}
-    return named | {
-        "messages": list(prompt.messages),
-        "max_tokens": prompt.max_tokens,
-        "temperature": 0,
-        "stream": stream,
-    }
 
 
 def text_of(reply: Reply) -> str | None:

@@ -5,23 +5,17 @@ A look asks what the target has (its health page, a chat), with its key and over
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.model.errors import StackError
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
-from harness.record.journal import Inverse
 from harness.stack.external.endpoint import Endpoint
-from harness.stack.external.golden_recording import chat_body
-from harness.stack.links import Ask, Look, Seen, Toxic
-from harness.stack.look import HEADERS, BackgroundLook, look_at
-
-if TYPE_CHECKING:
-    from harness.stack.toxiproxy_api import ToxiproxyApi
+from harness.stack.links import Ask, Look, Seen
+from harness.stack.look import Addressed, BackgroundLook, look_at, request_bytes
+from harness.stack.proxy_links import ProxyLinks
 
 __all__ = ["ExternalLinks", "Hop", "Question", "api_of", "hop_of"]
 
@@ -46,15 +40,9 @@ class Question:
 
     def request(self, ask: Ask) -> bytes:
         """The bytes of a look; see `harness.stack.look.request_bytes`."""
-        named = {"Host": self.endpoint.host_header, **self.endpoint.authorization()}
-        head = HEADERS + "".join(f"{name}: {value}\r\n" for name, value in named.items())
-        if ask.stream:
-            body = json.dumps(chat_body(self.prompt, self.model, stream=True)).encode()
-            post = f"POST {self.endpoint.path}/v1/chat/completions HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
-            return f"{post}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
-        page = f"GET {self.endpoint.path}{self.page} HTTP/1.1\r\n{head}"
-        last = page if ask.keep else f"{page}Connection: close\r\n"
-        return (f"{page}\r\n" * (ask.repeat - 1) + f"{last}\r\n").encode()
+        headers = {"Host": self.endpoint.host_header, **self.endpoint.authorization()}
+        to = Addressed(headers, self.endpoint.path, self.model)
+        return request_bytes(replace(ask, page=self.page), self.prompt, to)
 
     def judged(self, ask: Ask, seen: Seen) -> Seen:
         """The same, where this server ends its answers otherwise than the reference target does."""
@@ -66,33 +54,16 @@ class Question:
         return seen
 
 
-class ExternalLinks:
+class ExternalLinks(ProxyLinks):
     """`api`: where the proxy's own API listens; `instance`: what ours was started with, None for another's."""
 
     def __init__(
         self, api: tuple[str, int], instance: str | None, hops: Mapping[str, Hop], question: Question, clock: Clock
     ) -> None:
-        self._where = api
-        self._instance = instance
+        super().__init__(api, instance, {})
         self._hops = hops
         self._question = question
         self._clock = clock
-
-    def add(self, link: str, toxic: Toxic) -> None:
-        api = self._api()
-        api.check()
-        api.add(link, toxic)
-
-    def remove(self, link: str, toxic: Toxic) -> None:
-        self._api().remove(link, toxic)
-
-    def has(self, link: str, toxic: Toxic) -> bool:
-        return self._api().has(link, toxic)
-
-    def inverse(self, link: str, toxic: Toxic) -> Inverse:
-        host, port = self._where
-        where = {"host": host, "port": port, "instance": self._instance, "listen": {}}
-        return Inverse("link.mend", {**where, "link": link, "toxic": toxic.name, "type": toxic.type})
 
     def look(self, link: str, ask: Ask, *, past: bool) -> Look:
         hop = self._hops[link]
@@ -103,12 +74,6 @@ class ExternalLinks:
                 ask, look_at(lambda limit_s: question.endpoint.connect(limit_s, at), ask, request, self._clock)
             )
         )
-
-    def _api(self) -> ToxiproxyApi:
-        # Here, since it takes 0.2 s to import, for which the start of a run should not wait.
-        from harness.stack.toxiproxy_api import ToxiproxyApi
-
-        return ToxiproxyApi(*self._where, self._instance, {})
 
 
 def api_of(url: str) -> tuple[str, int]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from harness.model.request import Outcome
 from harness.record.journal import Inverse
 from harness.stack.links import DOWN, Ask, Look, Seen, Toxic
 
-__all__ = ["LINKS", "Effect", "FakeLinks"]
+__all__ = ["LINKS", "Effect", "FakeLinks", "Over"]
+
+T = TypeVar("T")
 
 LINKS: Mapping[str, str] = {
     "gateway": "scripted, from the users",
@@ -67,7 +70,7 @@ class FakeLinks:
         toxics = [] if past else [toxic for toxic in self._toxics[link].values() if self._hits(toxic)]
         for toxic in toxics:
             whole = SEEN_THROUGH[toxic.type](toxic, whole)
-        return _Over(whole)
+        return Over(whole)
 
     def effect(self, link: str, *, stream: bool) -> Effect:
         """On a user's request that passes the link now; the first toxic that decides its end decides all."""
@@ -88,12 +91,12 @@ class FakeLinks:
 
 
 @dataclass(frozen=True)
-class _Over:
-    """A look that is over at once."""
+class Over(Generic[T]):
+    """A look, or another question, that is over at once."""
 
-    what: Seen
+    what: T
 
-    def seen(self) -> Seen:
+    def seen(self) -> T:
         return self.what
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from harness.record.journal import Inverse
-from harness.stack.fake.links import FakeLinks
+from harness.stack.fake.links import FakeLinks, Over
 from harness.stack.fake.target import FakeTarget
 from harness.stack.links import DOWN, Ask, Look, Toxic
 from harness.stack.partition import Cut, Reached, Resolved
 
 __all__ = ["FakePartitions"]
 
-T = TypeVar("T")
 PACKETS = 3  # that met a rule, in every look
 
 
@@ -40,18 +37,18 @@ class FakePartitions:
     def has(self, cut: Cut) -> bool:
         return cut.mark in self._target().cuts
 
-    def reach(self, cut: Cut, replica: str) -> _Over[Reached]:
+    def reach(self, cut: Cut, replica: str) -> Over[Reached]:
         here = self.has(cut)
         seen = self._links.look(replica, Ask(), past=not here).seen()
         refused = here and cut.how == "refuse"
         connected = seen is not None and seen.answered
         counted = PACKETS if here and cut.how != "disconnect" else 0
-        return _Over(Reached(connected, refused, connected, counted))
+        return Over(Reached(connected, refused, connected, counted))
 
-    def resolve(self, cut: Cut) -> _Over[Resolved]:
+    def resolve(self, cut: Cut) -> Over[Resolved]:
         if self.has(cut):
-            return _Over(Resolved("toxiproxy", None, "Temporary failure in name resolution", PACKETS))
-        return _Over(Resolved("toxiproxy", "10.0.0.2"))
+            return Over(Resolved("toxiproxy", None, "Temporary failure in name resolution", PACKETS))
+        return Over(Resolved("toxiproxy", "10.0.0.2"))
 
     def past(self, replica: str) -> Look:
         return self._links.look(replica, Ask(), past=True)
@@ -59,16 +56,6 @@ class FakePartitions:
     @property
     def _links(self) -> FakeLinks:
         return self._target().links
-
-
-@dataclass(frozen=True)
-class _Over(Generic[T]):
-    """A question that is answered at once."""
-
-    what: T
-
-    def seen(self) -> T:
-        return self.what
 
 
 def _toxic(cut: Cut) -> Toxic:

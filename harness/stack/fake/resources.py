@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from harness.model.errors import StackError
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
-from harness.stack.fake.links import GOOD
-from harness.stack.fake.target import SPARE_MB, FakeReplica, FakeTarget
+from harness.stack.fake.links import GOOD, Over
+from harness.stack.fake.target import SPARE_MB, FakeTarget
 from harness.stack.links import Ask, Look, Seen
 from harness.stack.resources import Holding, Memory, Processors, Space
 
@@ -45,10 +45,10 @@ class FakeResources:
     def look(self, replica: str, ask: Ask) -> Look:
         found = self._target().replicas[replica]
         if found.status == "dead":
-            return _Over(Seen(connected=False, refused=True))
+            return Over(Seen(connected=False, refused=True))
         if self._held(replica, "files"):
-            return _Over(Seen(connected=True))
-        return _Over(replace(GOOD, status=503) if found.status == "loading" else GOOD)
+            return Over(Seen(connected=True))
+        return Over(replace(GOOD, status=503) if found.status == "loading" else GOOD)
 
     def undone(self, inverse: Inverse) -> None:
         replica, what = self._taken(inverse.args["replica"]), inverse.args["what"]
@@ -79,19 +79,19 @@ class FakeResources:
         return Processors(taken.processors, int(now_s * PERIODS_PER_S), lacking, lacking / PERIODS_PER_S)
 
     def space(self, process: TargetProcess, folder: str) -> Space | None:
-        if self._current(process) is None:
+        if self._target().current(process) is None:
             return None
         full = any(one.folder == folder for one in self._held(process.replica, "fill"))
         return Space(VOLUME_BYTES, 0 if full else VOLUME_BYTES)
 
     def files(self, process: TargetProcess) -> tuple[int, int] | None:
-        if self._current(process) is None:
+        if self._target().current(process) is None:
             return None
         spare = [int(one.amount) for one in self._held(process.replica, "files")]
         return FILES_OPEN, FILES_OPEN + min(spare) if spare else FILES_LIMIT
 
     def hold(self, process: TargetProcess, holding: Holding) -> None:
-        replica = self._current(process)
+        replica = self._target().current(process)
         if replica is None:
             raise StackError(f"process {process.pid} of {process.replica} has ended")
         if holding.what == "oom":
@@ -149,21 +149,6 @@ class FakeResources:
         found = self._target().replicas[replica]
         alive = found.pid if found.status != "dead" else None
         return [one for pid, one in self._taken(replica).held.values() if pid == alive and one.what == what]
-
-    def _current(self, process: TargetProcess) -> FakeReplica | None:
-        """The replica, if that very process is its own."""
-        replica = self._target().replicas[process.replica]
-        return replica if replica.pid == process.pid and replica.status != "dead" else None
-
-
-@dataclass(frozen=True)
-class _Over:
-    """A look that is over at once."""
-
-    what: Seen
-
-    def seen(self) -> Seen:
-        return self.what
 
 
 def _inverse(replica: str, what: str, **more: str) -> Inverse:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from harness.model.errors import StackError
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
-from harness.stack.fake.links import GOOD
+from harness.stack.fake.links import GOOD, Over
 from harness.stack.fake.target import LOAD_S, PLACES, FakeReplica, FakeTarget
 from harness.stack.links import Ask, Look, Seen
 from harness.stack.service import PLACES as PLACES_METRIC
-from harness.stack.service import RUNNING, WAITING, Usage
+from harness.stack.service import RUNNING, WAITING, Parameters, Usage
 
 __all__ = ["FakeService"]
-
 RESIDENT_MB = 400.0
 SPARE_MB = 100_000.0
 SPIN_SHARE = 1.0
@@ -29,16 +30,18 @@ class FakeService:
     def __init__(self, target: Callable[[], FakeTarget]) -> None:
         self._target = target
 
-    def begin(self, process: TargetProcess, fault: str, parameters: Mapping[str, int | float]) -> None:
-        if self._current(process) is not None:
+    def begin(self, process: TargetProcess, fault: str, parameters: Parameters) -> None:
+        if fault == "stale_cache" and not self._target().cache_ttl_s:
+            raise StackError("stale_cache: no answers are kept (--cache-size 0).")
+        if self._target().current(process) is not None:
             self._target().begin_fault(process.replica, fault, parameters)
 
     def end(self, process: TargetProcess, fault: str) -> None:
-        if self._current(process) is not None:
+        if self._target().current(process) is not None:
             self._target().end_fault(process.replica, fault)
 
     def has(self, process: TargetProcess, fault: str) -> bool:
-        replica = self._current(process)
+        replica = self._target().current(process)
         return replica is not None and fault in replica.faults
 
     def inverse(self, process: TargetProcess, fault: str) -> Inverse:
@@ -56,40 +59,42 @@ class FakeService:
     def look(self, replica: str, ask: Ask) -> Look:
         found = self._target().replicas[replica]
         if found.status == "dead":
-            return _Over(Seen(connected=False, refused=True))
+            return Over(Seen(connected=False, refused=True))
         if found.status == "paused":
-            return _Over(Seen(connected=True))
-        return _Over(_chat(found) if ask.stream else _page(found, ask.page))
+            return Over(Seen(connected=True))
+        if not ask.stream:
+            return Over(_page(found, ask.page, self._target().cache_ttl_s))
+        return Over(_chat(found) if ask.says is None else self._asked(found, ask.says, probe=ask.probe))
+
+    def _asked(self, replica: FakeReplica, words: str, *, probe: bool) -> Seen:
+        """A question of the harness's own: from the cache, or computed unless it is poisoned."""
+        now_s, target = self._target().now_s, self._target()
+        kept_s = None if probe else replica.kept.get(words)
+        if kept_s is not None and ("stale_cache" in replica.faults or now_s < kept_s + target.cache_ttl_s):
+            return _chat(replica)
+        poison = replica.faults.get("poison")
+        if poison is not None and str(poison["marker"]) in words:
+            target.poisoned(replica.name)
+            return Seen(connected=True) if replica.silent else replace(GOOD, status=500, answered=False)
+        answer = _chat(replica)
+        if answer.answered and not probe and target.cache_ttl_s:
+            replica.kept[words] = now_s
+        return answer
 
     def load_s(self, replica: str) -> float | None:
         return LOAD_S if self._target().replicas[replica].status == "up" else None
 
     def usage(self, process: TargetProcess) -> Usage | None:
-        replica, now_s = self._current(process), self._target().now_s
+        replica, now_s = self._target().current(process), self._target().now_s
         if replica is None:
             return None
         cpu_s = SPIN_SHARE * (now_s - replica.faults_since_s["spin"]) if "spin" in replica.faults else 0.0
-        leaked_mb = replica.faults.get("leak_memory", {}).get("mb", 0)
+        leaked_mb = float(replica.faults.get("leak_memory", {}).get("mb", 0))
         members = frozenset({(replica.pid, 1), (-replica.pid, 1)})  # server and engine
         return Usage(now_s - replica.started_s, cpu_s, RESIDENT_MB + leaked_mb, members)
 
     def spare_mb(self) -> float:
         return SPARE_MB
-
-    def _current(self, process: TargetProcess) -> FakeReplica | None:
-        """The replica, if that very process is its own."""
-        replica = self._target().replicas[process.replica]
-        return replica if replica.pid == process.pid and replica.status != "dead" else None
-
-
-@dataclass(frozen=True)
-class _Over:
-    """A look that is over at once."""
-
-    what: Seen
-
-    def seen(self) -> Seen:
-        return self.what
 
 
 def _chat(replica: FakeReplica) -> Seen:
@@ -105,7 +110,11 @@ def _chat(replica: FakeReplica) -> Seen:
     return replace(GOOD, data=ROLE + PIECE * PIECES + DONE + LAST_CHUNK)
 
 
-def _page(replica: FakeReplica, page: str) -> Seen:
+def _page(replica: FakeReplica, page: str, cache_ttl_s: float) -> Seen:
+    if page == "/config":
+        return replace(GOOD, data=json.dumps({"config": {"http.cache_ttl_s": cache_ttl_s}}).encode())
+    if page == "/version":
+        return replace(GOOD, data=json.dumps({"weights_sha256": "pristine"}).encode())
     if page == "/ready" and replica.status == "loading" and not replica.early:
         return replace(GOOD, status=503)
     if page != "/metrics":

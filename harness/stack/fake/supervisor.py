@@ -38,11 +38,15 @@ class Acts:
     say: Callable[..., None]
 
 
+CACHE = {"cache_size", "cache_ttl_s"}  # of a replica: options that the script has, too
+
+
 def refusal(target: TargetOptions) -> str | None:
     """Why the script cannot play a target that is set up like this, in a sentence; None: it can."""
-    single = {**target.gateway, **target.replica}
+    single = {*target.gateway, *target.replica} - CACHE
     if single:
-        return f"target: the fake stack is a script and has no option {min(single)}; it knows `protection`"
+        knows = f"`protection`, and of replicas {' and '.join(sorted(CACHE))}"
+        return f"target: the fake stack is a script and has no option {min(single)}; it knows {knows}"
     options, usual = target.supervision, Supervision()
     for name in NOT_MODELLED:
         if getattr(options, name) != getattr(usual, name):

@@ -7,19 +7,20 @@ worked out by hand: a beat every 0.25 s, three missed beats isolate, a restart t
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
 from harness.model.event import Event
-from harness.model.request import Outcome
 from harness.model.scenario import TargetOptions
+from harness.stack.base import TargetProcess
 from harness.stack.fake.crowd import FakeCrowd
-from harness.stack.fake.links import Effect, FakeLinks
+from harness.stack.fake.links import FakeLinks
 from harness.stack.fake.model import altered_model, unreadable
+from harness.stack.fake.replica import PLACES, FakeReplica
 from harness.stack.fake.supervisor import Acts, FakeSupervisor
 from harness.stack.partition import Cut
+from harness.stack.service import Parameters
 
 __all__ = ["LOAD_S", "PLACES", "SPARE_MB", "FakeReplica", "FakeTarget"]
 
@@ -31,45 +32,8 @@ LOAD_S = 1.0  # of the supervisor's RESTART_S; a start with options of its own i
 STALL_S = 2.0  # what deep health takes for a hang, of a hardened replica
 WATCHDOG_S = 5.0  # what its watchdog does
 WATCHDOG_EXIT = "exit status 70"
-PLACES = 16  # in an engine
+CACHE_TTL_S = 60.0  # the replica's own default
 SPARE_MB = 624  # of a replica's 1024: a leak of more has the kernel kill its engine
-
-
-@dataclass
-class FakeReplica:
-    """What the script knows of one replica."""
-
-    name: str
-    status: str = "up"  # up, dead, paused, loading (only a start with options is long enough to be seen)
-    admitted: bool = True
-    pid: int = 0
-    answers_wrong: bool = False
-    exit_reports: dict[int, str] = field(default_factory=dict)
-    last_exit: str = ""
-    last_words: str = ""
-    generation: int = 0  # what was due for an earlier generation is void
-    started_s: float = 0.0
-    faults: dict[str, Mapping[str, int | float]] = field(default_factory=dict)  # of the process, on demand
-    faults_since_s: dict[str, float] = field(default_factory=dict)
-    start_options: tuple[str, ...] = ()  # of the next starts
-    early: bool = False  # says that it is ready while it loads
-    ooms: int = 0  # how often the kernel killed for memory
-
-    @property
-    def places(self) -> int:
-        """In its engine that requests can have."""
-        return max(0, PLACES - int(self.faults.get("leak_slots", {}).get("slots", 0)))
-
-    @property
-    def silent(self) -> bool:
-        """Whether its engine gives nobody a token, while its server answers."""
-        return "hang" in self.faults or "spin" in self.faults or self.places == 0
-
-    def effect(self, *, stream: bool) -> Effect:
-        """What its own faults do to a user's request that it answers."""
-        if stream and "truncate_stream" in self.faults:
-            return Effect(Outcome.TRUNCATED)
-        return Effect(Outcome.DEADLINE_MISSED) if stream and "stall_stream" in self.faults else Effect()
 
 
 class FakeTarget:
@@ -80,6 +44,9 @@ class FakeTarget:
         self._fragile = target.protection == "fragile"
         self._hardened = target.protection == "hardened"
         self._shared = target.model_copies == "shared"
+        self.cache_ttl_s = (
+            float(target.replica.get("cache_ttl_s", CACHE_TTL_S)) if target.replica.get("cache_size") else 0.0
+        )
         self._pids = count(4121)
         self.folder = folder
         self.replicas = {name: FakeReplica(name, pid=next(self._pids)) for name in ("primary", "standby")}
@@ -114,12 +81,17 @@ class FakeTarget:
         replica = self.replicas[name]
         replica.exit_reports[replica.pid] = replica.last_exit = report
         replica.generation += 1
-        replica.faults, replica.faults_since_s = {}, {}
+        replica.forget()
         self._say("exited", name, report=report, asked_for=asked_for)
         if replica.status != "paused":
             self._miss_beats(replica, self.now_s)
         replica.status = "dead"
         self.supervisor.ended(replica, report, asked_for=asked_for)
+
+    def current(self, process: TargetProcess) -> FakeReplica | None:
+        """The replica, if that very process is its own."""
+        replica = self.replicas[process.replica]
+        return replica if replica.pid == process.pid and replica.status != "dead" else None
 
     def pause(self, name: str) -> None:
         """The process stops answering."""
@@ -150,22 +122,38 @@ class FakeTarget:
         elif not replica.admitted:
             self._due(replica, BEAT_S, lambda at_s: self._ready(replica, at_s))
 
-    def begin_fault(self, name: str, fault: str, arguments: Mapping[str, int | float]) -> None:
+    def begin_fault(self, name: str, fault: str, arguments: Parameters) -> None:
         """A replica does it to itself, now."""
         replica = self.replicas[name]
         if fault in ("crash", "kill_engine"):  # a server whose engine has died ends, with the status of its watchdog
-            self.end_process(name, WATCHDOG_EXIT if fault == "kill_engine" else f"exit status {arguments['exit_code']}")
+            of_server = arguments.get("where") == "server"
+            self.end_process(name, f"exit status {arguments['exit_code']}" if of_server else WATCHDOG_EXIT)
             return
-        if fault == "leak_memory" and arguments["mb"] > SPARE_MB:
+        if fault == "leak_memory" and int(arguments["mb"]) > SPARE_MB:
             replica.ooms += 1
             self.end_process(name, WATCHDOG_EXIT)
             return
         before = replica.silent
         replica.faults[fault], replica.faults_since_s[fault] = arguments, self.now_s
-        if replica.silent and not before and self._hardened:  # else every health check is green
+        self._perhaps_silent(replica, before=before)
+
+    def poisoned(self, name: str) -> None:
+        """A request came that holds the marker of its fault `poison`."""
+        replica = self.replicas[name]
+        effect = replica.faults["poison"]["effect"]
+        before = replica.silent
+        if effect == "crash":
+            self.end_process(name, WATCHDOG_EXIT)
+        elif effect == "kill_loop":
+            replica.loop_ended = True
+            self._perhaps_silent(replica, before=before)
+
+    def _perhaps_silent(self, replica: FakeReplica, *, before: bool) -> None:
+        """Whether deep health has something new to see; every other health check stays green."""
+        if replica.silent and not before and self._hardened:
             replica.generation += 1
             self._miss_beats(replica, self.now_s + STALL_S)
-            self._due(replica, WATCHDOG_S, lambda _: self.end_process(name, WATCHDOG_EXIT))
+            self._due(replica, WATCHDOG_S, lambda _: self.end_process(replica.name, WATCHDOG_EXIT))
 
     def end_fault(self, name: str, fault: str) -> None:
         """It is over."""
@@ -196,7 +184,7 @@ class FakeTarget:
         replica = self.replicas[name]
         replica.exit_reports[replica.pid] = replica.last_exit = "terminated by SIGKILL"
         replica.generation += 1
-        replica.faults, replica.faults_since_s = {}, {}
+        replica.forget()
         self._say("exited", name, report=replica.last_exit, asked_for=True)
         self._miss_beats(replica, self.now_s + BEAT_TIMEOUT_S)
         replica.status = "dead"

@@ -1,7 +1,7 @@
 """A Prometheus beside the local stack, where its program is installed: a witness of the target's own numbers.
 
-The users' record stays the only source of success and recovery. If this one dies or says nothing, the run goes on, and
-what it did not see is a gap in `metrics.jsonl`.
+It has the alert rules of `compose/prometheus/rules`, as that of the container stack has. What it saw is kept by
+`prometheus_witness.py`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,25 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from harness.monitor.canonical import queries
-from harness.monitor.kept import METRICS, write_metrics
-from harness.monitor.scrape import SCRAPE_EVERY_S, command, scrape_config
-from harness.monitor.series import Series
+from harness.monitor.scrape import command, scrape_config
 from harness.record.clock import Clock
 from harness.stack.base import RunContext
 from harness.stack.owned import RUN_LABEL
 from harness.stack.ports import HeldPorts
+from harness.stack.prometheus_witness import PrometheusWitness
 from harness.stack.reference.settings import HOST
+from harness.stack.watched import RULES, Watching
 
-__all__ = ["LocalPrometheus"]
+__all__ = ["LocalPrometheus", "watching"]
 
-READ_WITHIN_S = 5.0  # of all questions together, when the run ends
-ANSWER_WITHIN_S = 1.0
+
+def watching(program: str) -> Watching:
+    """For the plan."""
+    if program and shutil.which(program):
+        return Watching()
+    return Watching(
+        "install prometheus (Debian: apt-get install prometheus), or name its program in HARNESS_PROMETHEUS"
+    )
 
 
 class LocalPrometheus:
@@ -37,11 +42,10 @@ class LocalPrometheus:
         self._folder = run.folder / "stack"
         self._clock = clock
         self._origin_s = run.origin_monotonic_s
-        self._url = ""
+        self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._wall_minus_run_s = 0.0
-        self._kept = False
         self._held: HeldPorts | None = None
+        self._witness: PrometheusWitness | None = None
 
     def start(self, sources: Mapping[str, int]) -> None:
         """`sources`: name -> port on this host. Returns at once; what cannot be started is a line in its log."""
@@ -51,10 +55,10 @@ class LocalPrometheus:
         held = self._held = HeldPorts(1)
         port = held.ports[0]
         config, data = self._folder / "prometheus.json", self._folder / "prometheus"
-        config.write_text(scrape_config({name: f"{HOST}:{port}" for name, port in sources.items()}), encoding="utf-8")
+        addresses = {name: f"{HOST}:{port}" for name, port in sources.items()}
+        config.write_text(scrape_config(addresses, sorted(RULES.glob("*.yml"))), encoding="utf-8")
         shutil.rmtree(data, ignore_errors=True)
-        self._url = f"http://{HOST}:{port}"
-        self._wall_minus_run_s = self._wall_now_minus_run_s()
+        self.url = f"http://{HOST}:{port}"
         held.release()
         with (self._folder / "prometheus.log").open("ab") as log:
             try:
@@ -68,46 +72,18 @@ class LocalPrometheus:
                 )
             except OSError as error:
                 log.write(f"{self._program} was not started: {error}\n".encode())
+                return
+        self._witness = PrometheusWitness(self.url, self._folder, self._clock, self._origin_s)
 
     def keep(self) -> None:
         """Write down what it saw, once. Takes a few seconds at most, and raises nothing that a run should end for."""
-        if self._process is None or self._kept:
-            return
-        self._kept = True
-        # Half a second to import, of which a run has time in its warm-up: see session._import_ahead.
-        from harness.monitor.reader import MonitorError, PrometheusReader
-
-        reader = PrometheusReader(self._url, ANSWER_WITHIN_S)
-        begin_s, end_s = self._wall_minus_run_s, self._clock.wall_s()
-        until_s = self._clock.now() + READ_WITHIN_S
-        found: list[Series] = []
-        missing: dict[str, str] = {}
-        for name, query in queries("target").items():
-            if self._clock.now() > until_s:
-                missing[name] = f"not read within {READ_WITHIN_S:g} s"
-                continue
-            try:
-                rows = [row for row in reader.range(query, begin_s, end_s, SCRAPE_EVERY_S) if row.at_s]
-            except MonitorError as error:
-                missing[name] = str(error)
-                continue
-            if not rows:
-                missing[name] = "no sample"
-            found += [Series(name, row.labels, tuple(at - begin_s for at in row.at_s), row.value) for row in rows]
-        reader.close()
-        head = {
-            "source": "prometheus",
-            "every_s": SCRAPE_EVERY_S,
-            "from_s": 0.0,
-            "to_s": round(end_s - begin_s, 3),
-            "wall_clock_moved_s": round(self._wall_now_minus_run_s() - self._wall_minus_run_s, 3),
-            "missing": missing,
-            "warnings": reader.warnings,
-        }
-        write_metrics(self._folder / METRICS, head, found)
+        if self._witness is not None:
+            self._witness.keep()
+            self._witness = None
 
     def end(self) -> None:
         """Stop it and remove its data. Safe to call at any time, and twice."""
+        self._witness = None
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -115,7 +91,3 @@ class LocalPrometheus:
         if self._held is not None:
             self._held.forget()
         shutil.rmtree(self._folder / "prometheus", ignore_errors=True)
-
-    def _wall_now_minus_run_s(self) -> float:
-        """Wall time at the run's origin, by the clocks as they are now."""
-        return self._clock.wall_s() - (self._clock.now() - self._origin_s)

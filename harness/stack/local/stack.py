@@ -20,7 +20,7 @@ from harness.record.clock import Clock
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.local.check import capabilities_of, check_host
 from harness.stack.local.one_host import OneHost
-from harness.stack.local.prometheus import LocalPrometheus
+from harness.stack.local.prometheus import LocalPrometheus, watching
 from harness.stack.owned import identify
 from harness.stack.ports import HeldPorts
 from harness.stack.reference.held_weights import held_weights
@@ -44,6 +44,7 @@ from harness.stack.supervision.config import stop_wait_s_of
 from harness.stack.supervision.rpc import SupervisorSilent
 from harness.stack.supervision.supervisord import Supervisord
 from harness.stack.target_signals import related
+from harness.stack.watched import Watching
 
 __all__ = ["LocalStack"]
 
@@ -69,6 +70,9 @@ class LocalStack(OneHost):
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"process with its own copy of {self._model}")
+
+    def watching(self) -> Watching:
+        return watching(self._settings.prometheus)
 
     def up(self, run: RunContext) -> None:
         assert self._run is None, "a LocalStack serves one run"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from harness.model.errors import StackError
 from harness.record.clock import Clock
 from harness.stack.http_get import Answer, send_json
-from harness.stack.service import ReplicaSilent
+from harness.stack.service import Parameters, ReplicaSilent
 
 __all__ = ["FaultApi"]
 
@@ -25,7 +24,7 @@ class FaultApi:
         self._token_file = token_file
         self._clock = clock
 
-    def begin(self, fault: str, parameters: Mapping[str, int | float]) -> None:
+    def begin(self, fault: str, parameters: Parameters) -> None:
         """Raises StackError when it is refused, ReplicaSilent when there is no answer."""
         answer = self._send("POST", f"/{fault}", parameters)
         if answer.status != 200:
@@ -45,7 +44,7 @@ class FaultApi:
             raise StackError(f"{self._url}: status {answer.status}: {_words(answer)}")
         return fault in active
 
-    def _send(self, method: str, path: str, body: Mapping[str, int | float] | None = None) -> Answer:
+    def _send(self, method: str, path: str, body: Parameters | None = None) -> Answer:
         try:
             token = self._token_file.read_text(encoding="utf-8").strip()
         except OSError as error:

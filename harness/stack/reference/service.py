@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.record.clock import Clock
@@ -22,7 +22,7 @@ from harness.stack.owned import ProcessId, identify
 from harness.stack.reference.fault_api import FaultApi
 from harness.stack.reference.settings import Ports, private_files
 from harness.stack.reference.usage import spare_mb, usage_of
-from harness.stack.service import Usage, metric
+from harness.stack.service import Parameters, Usage, metric
 
 __all__ = ["LocalService", "make_private", "remove_private"]
 
@@ -69,7 +69,7 @@ class LocalService:
         self._clock = clock
         self._files = private_files(self._folder)
 
-    def begin(self, process: TargetProcess, fault: str, parameters: Mapping[str, int | float]) -> None:
+    def begin(self, process: TargetProcess, fault: str, parameters: Parameters) -> None:
         self._api(process.replica).begin(fault, parameters)
 
     def end(self, process: TargetProcess, fault: str) -> None:

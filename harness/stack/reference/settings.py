@@ -17,6 +17,7 @@ __all__ = ["HOST", "LINKS", "PORTS", "PROXIES", "REPLICAS", "LocalSettings", "Po
 
 HOST = "127.0.0.1"
 PROXIES = "proxies.json"
+LOGS = "logs"  # access, error and performance logs of the target
 REPLICAS = ("primary", "standby")
 LINKS: Mapping[str, str] = {
     "gateway": "from the users to the gateway",
@@ -97,6 +98,7 @@ class LocalSettings:
     proxy_command: tuple[str, ...] = (sys.executable, "-m", "harness.toxics")
     proxy_is_ours: bool = True  # False: the official Toxiproxy, which knows only its own flags and toxics
     service_faults: bool = True  # the replicas take --faults-token-file and @FILE, which holds more options
+    access_logs: bool = True  # replicas and gateway take --log-dir, and write into the run's folder `stack/logs`
     replica_args: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # replica -> more arguments
     gateway_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)  # switches of the target: replicas and gateway
@@ -120,11 +122,12 @@ def target_programs(
     """Replicas, gateway and proxy."""
     wanted = run.target
     normal = wanted.supervision.normal_exit_codes
+    logs = ["--log-dir", str(run.folder / "stack" / LOGS)] if settings.access_logs else []
 
     def replica(name: str) -> list[str]:
         opened, at_start = _faults(settings, name, run)
         placed = _replica(settings, name, ports, models[name])
-        return [*placed, *opened, *options(wanted, wanted.replica), *at_start]
+        return [*placed, *logs, *opened, *options(wanted, wanted.replica), *at_start]
 
     replicas = [
         Program(
@@ -136,7 +139,7 @@ def target_programs(
         for name in ports.replicas
     ]
     routes = [part for name in ports.replicas for part in ("--replica", f"{name}={ports.through(name)}")]
-    gateway = [*settings.gateway_command, "--port", str(ports.gateway), *routes, "--golden", str(golden)]
+    gateway = [*settings.gateway_command, "--port", str(ports.gateway), *routes, "--golden", str(golden), *logs]
     return [
         *replicas,
         Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args, *options(wanted, wanted.gateway)])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from harness.stack.reference.orders import Orders
 from harness.stack.reference.service import LocalService
 from harness.stack.reference.settings import LINKS, Ports
 from harness.stack.reference.witness import Witness
+from harness.stack.switches import switches_in
 from harness.stack.taken_port import TakenPort
 from harness.stack.target_signals import TargetSignals
 from harness.stack.traffic import LocalTraffic
@@ -40,6 +42,10 @@ class OwnTarget:
 
     def prompts(self) -> Mapping[str, tuple[Prompt, ...]]:
         return golden_prompts(self._model)
+
+    def switches(self) -> Mapping[str, str]:
+        """Every program of the target inherits the harness's environment."""
+        return switches_in(os.environ)
 
     @property
     def base_url(self) -> str:

@@ -14,7 +14,7 @@ from harness.record.clock import FakeClock
 from harness.stack.base import RunContext
 from harness.stack.compose import haproxy
 from harness.stack.compose.haproxy import HaproxyStates, behind_haproxy, not_served_by_haproxy, parse_states
-from harness.stack.compose.prometheus import save_targets, with_prometheus
+from harness.stack.compose.prometheus import save_targets, url_of, watching, with_prometheus
 from harness.stack.containers.project import Owner, override
 from harness.stack.http_get import Answer
 from harness.stack.reference.settings import Ports
@@ -90,6 +90,16 @@ def test_prometheus_is_one_more_service_with_the_runs_label_on_loopback() -> Non
     assert service["labels"]["reliability-harness.run"] == "r1"
     (port,) = service["ports"]
     assert port.startswith("127.0.0.1:") and port.endswith(":9090")
+
+
+def test_what_is_read_of_prometheus_is_where_it_is_published_and_a_plan_knows_whether_it_will_be() -> None:
+    made = with_prometheus(parts())
+    (published,) = made["services"]["prometheus"]["ports"]
+    assert url_of(made) == f"http://127.0.0.1:{published.split(':')[1]}"
+    with pytest.raises(KeyError):
+        url_of(parts())
+    assert watching(wanted=True).why_not == ""
+    assert watching(wanted=False).why_not == "set HARNESS_COMPOSE_PROMETHEUS=1, which starts one beside the containers"
 
 
 def test_where_a_run_has_no_prometheus_no_targets_are_written(tmp_path: Path) -> None:

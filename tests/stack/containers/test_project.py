@@ -45,7 +45,7 @@ def test_the_users_link_is_left_to_compose_yaml_which_publishes_it() -> None:
 def test_each_replica_has_its_own_copy_of_the_model_read_only() -> None:
     services = made()["services"]
     for name in ("primary", "standby"):
-        mount, private = services[name]["volumes"]  # type: ignore[misc]
+        mount, _, private = services[name]["volumes"]  # type: ignore[misc]
         assert private["target"] == "/private" and private["read_only"]
         assert mount == {
             "type": "bind",
@@ -67,7 +67,16 @@ def test_replicas_that_cannot_read_the_runs_token_are_not_told_of_it() -> None:
     run = RunContext("r1", Path("/runs/r1"), 0.0, "7", TargetOptions())
     services = override(run, Owner(42, 4711), PORTS, MODELS, opened=False)["services"]
     assert not [word for word in services["primary"]["command"] if "private" in word or "faults" in word]
-    assert [mount["target"] for mount in services["primary"]["volumes"]] == ["/model"]
+    assert [mount["target"] for mount in services["primary"]["volumes"]] == ["/model", "/access"]
+
+
+def test_access_logs_are_written_into_the_runs_folder_unless_the_scenario_says_where() -> None:
+    services = made(TargetOptions(replica={"log_dir": "/logs"}))["services"]
+    for name in ("primary", "standby", "gateway"):
+        (logs,) = [mount for mount in services[name]["volumes"] if mount["target"] == "/access"]  # type: ignore[attr-defined]
+        assert (logs["source"], logs["read_only"]) == ("/runs/r1/stack/logs", False)
+    words = [str(word) for word in services["primary"]["command"]]  # type: ignore[attr-defined]
+    assert words.index("/access") < words.index("/logs")  # of two the later counts
 
 
 def test_the_token_that_opens_fault_endpoints_is_mounted_into_replicas_alone() -> None:

@@ -5,47 +5,41 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.monitor.kept import METRICS, write_metrics
+from harness.monitor.alerts import alert_record
+from harness.monitor.kept import METRICS, read_metrics, write_metrics
 from harness.monitor.reader import PrometheusReader
 from harness.monitor.scrape import scrape_config
 from harness.monitor.series import Series
 from harness.record.clock import SystemClock
+from harness.scenario_files import known_rules
 from harness.stack.base import RunContext
 from harness.stack.local.prometheus import LocalPrometheus
 from harness.stack.owned import owned_processes
+from tests.exposed import served
 
 PROGRAM = shutil.which("prometheus") or ""
 RUN = "prometheus-test"
 
 
-class Exposed(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        data = b"target_running 3\ntarget_finished_total 7\nprocess_open_fds 11\n"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
+EXPOSED = b"""target_running 3
+target_finished_total 7
+process_open_fds 11
+target_generated_tokens_total 5
+system_memory_usage 95
+"""
 
 
 @pytest.fixture
 def exposed() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Exposed) as found:
-        threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
-        yield found.server_port
-        found.shutdown()
+    with served(lambda: EXPOSED) as port:
+        yield port
 
 
 def kept(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -82,6 +76,7 @@ def test_a_program_that_does_not_start_leaves_a_run_without_metrics_and_says_so(
     head, series = kept(tmp_path / "stack")
     assert series == []
     assert "does not answer: no connection" in head["missing"]["up"]
+    assert "does not answer: no connection" in head["missing"]["alert"]
     assert (tmp_path / "stack/prometheus.log").read_text() == "no\n"
 
 
@@ -100,12 +95,13 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     clock = SystemClock()
     witness = witness_of(PROGRAM, tmp_path)
     witness.start({"primary": exposed, "standby": 1})
-    reader, until_s, begin_s = PrometheusReader(witness._url), clock.now() + 30, clock.wall_s()
+    reader, until_s, begin_s = PrometheusReader(witness.url), clock.now() + 30, clock.wall_s()
 
     def seen() -> bool:
         if reader.ready() is not None:
             return False
-        return any(one.at_s for one in reader.range("target_running", begin_s, clock.wall_s(), 1.0))
+        wanted = reader.samples('ALERTS{alertname=~"HighMachineMemory|Watchdog"}', begin_s, clock.wall_s())
+        return len(wanted) == 2
 
     while clock.now() < until_s and not seen():
         time.sleep(0.1)
@@ -122,6 +118,13 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     assert (last["up", "primary"], last["up", "standby"]) == (1, 0)
     assert head["missing"]["cgroup_bytes"] == "no sample"
     assert abs(head["wall_clock_moved_s"]) < 1
+    record = alert_record(read_metrics(tmp_path / "stack" / METRICS))
+    assert record is not None and record.problem == ""
+    assert {rule.name for rule in record.rules} == {rule.name for rule in known_rules()}
+    assert record.evaluated[-1][1] - record.evaluated[0][0] >= 0
+    assert ("HighMachineMemory", "primary", "firing") in {(one.alert, one.source, one.state) for one in record.spans}
+    assert record.absent["HighGpuMemory"] == ("DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_USED")
+    assert "Stalled" not in record.absent, "its metrics are scraped"
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool")

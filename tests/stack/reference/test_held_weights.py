@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 from harness.record.clock import SystemClock
 from harness.stack.base import TargetProcess, Weights
 from harness.stack.reference.held_weights import Replica, held_parts, held_weights
+from tests.answering import answering
 
 SAID: dict[str, tuple[int, dict[str, Any]]] = {}
 BAD = (503, {"ready": False, "detector": "manifest", "reason": "manifest: config.json sha256 differs"})
@@ -22,33 +21,13 @@ LOADING = (503, {"ready": False, "reason": "the model is loading"})
 GOOD = (200, {"ready": True, "detector": None})
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers what SAID says of the path."""
-
-    def do_GET(self) -> None:
-        status, body = SAID.get(self.path, (404, {}))
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def replica(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
     # The process asked about is this one, which may have a model mapped that another test loaded.
     monkeypatch.setattr("harness.stack.reference.held_weights.mapped_weights", lambda pid: [])
     (tmp_path / "golden.json").write_text(json.dumps({"params_sha256": "good"}))
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield Replica("primary", f"http://127.0.0.1:{server.server_port}", tmp_path)
-        server.shutdown()
-        thread.join()
+    with answering(lambda _, path, __: SAID.get(path, (404, {}))) as port:
+        yield Replica("primary", f"http://127.0.0.1:{port}", tmp_path)
 
 
 def held(replica: Replica, weights: tuple[int, dict[str, Any]], ready: tuple[int, dict[str, Any]]) -> Weights:

@@ -76,6 +76,9 @@ class Stub:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        return await self._stream(request)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         while self.mode == "flood":
@@ -83,6 +86,8 @@ class Stub:
         await response.write(b"data: one\n\n")
         if self.mode == "break" and request.transport is not None:
             request.transport.abort()
+            return response
+        if self.mode == "short":
             return response
         await self.release.wait()
         await response.write(b"data: [DONE]\n\n")

@@ -48,6 +48,34 @@ async def test_refusals_in_good_order_never_open_a_breaker_nor_eject(status: int
         assert (await stack.get("/gateway/state"))["retries_total"] == 0
 
 
+async def test_errors_that_a_replica_itself_answers_are_not_counted_as_answered(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path) as stack:
+        primary, retry_after = stack.stubs["primary"], {"Retry-After": "1"}
+        for status, headers in ((200, {}), (500, {}), (503, {}), (503, retry_after), (429, retry_after), (404, {})):
+            primary.status, primary.headers = status, headers
+            assert await stack.served(1) == [(status, "primary")]
+        counted = {"answered": 1, "upstream_error": 2, "upstream_shed": 2, "invalid": 1}
+        state = await stack.get("/gateway/state")
+        assert (state["outcomes"], state["answered_total"]) == (counted, 1)
+        async with stack.client.get(stack.gateway.make_url("/metrics")) as response:
+            said = await response.text()
+        assert 'gateway_requests_total{outcome="upstream_error",traffic="user"} 2.0' in said
+
+
+async def test_a_stream_without_its_end_is_not_counted_as_answered_though_its_status_is_200(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, breaker_failures=1) as stack:
+        primary = stack.stubs["primary"]
+        primary.release.set()
+        for mode in ("stream", "short"):
+            primary.mode = mode
+            async with stack.chat(stream=True) as response:
+                assert response.status == 200
+                assert b"data: one" in await response.read()
+        state = await stack.get("/gateway/state")
+        assert state["outcomes"] == {"answered": 1, "upstream_incomplete": 1}
+        assert state["replicas"]["primary"]["breaker"]["failures"] == 0, "how streams end is for users to say"
+
+
 async def test_when_all_breakers_are_open_the_answer_says_when_to_come_back(tmp_path: Path) -> None:
     async with gateway_before(pair(), tmp_path, breaker_failures=1, breaker_open_s=60.0) as stack:
         for stub in stack.stubs.values():
@@ -56,7 +84,7 @@ async def test_when_all_breakers_are_open_the_answer_says_when_to_come_back(tmp_
         async with stack.chat() as response:
             assert response.status == 503
             assert 55 <= int(response.headers["Retry-After"]) <= 60
-        assert (await stack.get("/gateway/state"))["outcomes"] == {"answered": 2, "breaker_open": 1}
+        assert (await stack.get("/gateway/state"))["outcomes"] == {"upstream_error": 2, "breaker_open": 1}
 
 
 async def test_a_client_that_leaves_says_nothing_of_the_replica(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from target_service.observability.memory import GroupMemory, group_memory, system_memory_share
+from target_service.observability.memory import GroupMemory, group_memory, resident_bytes, system_memory_share
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -49,3 +50,13 @@ def test_where_nothing_can_be_read_nothing_is_said(tmp_path: Path) -> None:
 def test_the_machines_share_is_what_is_not_available(tmp_path: Path) -> None:
     write(tmp_path, {"proc/meminfo": "MemTotal:  1000 kB\nMemFree: 1 kB\nMemAvailable: 250 kB\n"})
     assert system_memory_share(tmp_path) == 0.75
+
+
+def test_the_memory_of_a_process_is_its_resident_set_and_of_one_that_has_ended_unknown(tmp_path: Path) -> None:
+    (tmp_path / "proc/12").mkdir(parents=True)
+    (tmp_path / "proc/12/statm").write_text("9000 250 80 1 0 300 0\n")
+    assert resident_bytes(12, tmp_path) == 250 * os.sysconf("SC_PAGE_SIZE")
+    (tmp_path / "proc/12/statm").write_text("0 0 0 0 0 0 0\n")  # a zombie
+    assert resident_bytes(12, tmp_path) is None
+    assert resident_bytes(13, tmp_path) is None
+    assert (resident_bytes(os.getpid()) or 0) > 2**20

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
@@ -17,18 +14,19 @@ from target_service.model.golden import GOLDEN
 from target_service.releases.__main__ import ROLLED_BACK, main
 from target_service.releases.rollout import link_of
 from target_service.releases.store import CURRENT, PREVIOUS, Store
+from tests.answering import answering
 
 NAMES = ("standby", "primary")
 
 
-class Replica(ThreadingHTTPServer):
+class Replica:
     """Answers "good" of version v1, and whatever its model says of others; each line in its file is a restart."""
 
     def __init__(self, root: Path, name: str) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.restarts = root / f"{name}.restarts"
         self.link = root / link_of(name)
         self.lives, self.serving = -1, Path()
+        self.follow()
 
     def follow(self) -> Path:
         lives = len(self.restarts.read_text()) if self.restarts.exists() else 0
@@ -36,29 +34,12 @@ class Replica(ThreadingHTTPServer):
             self.lives, self.serving = lives, self.link.resolve()
         return self.serving
 
-
-class Handler(BaseHTTPRequestHandler):
-    """What a roll-out looks at."""
-
-    def do_GET(self) -> None:
-        here = cast(Replica, self.server)
-        version = here.follow().name
-        self._send({"ready": True, "incarnation": str(here.lives)} if self.path == "/ready" else {"version": version})
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        text = (cast(Replica, self.server).follow() / "says.txt").read_text()
-        self._send({"choices": [{"message": {"content": text}}]})
-
-    def _send(self, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def __call__(self, method: str, path: str, body: bytes) -> tuple[int, object]:
+        """What a roll-out looks at."""
+        serving = self.follow()
+        if method == "POST":
+            return 200, {"choices": [{"message": {"content": (serving / "says.txt").read_text()}}]}
+        return 200, {"ready": True, "incarnation": str(self.lives)} if path == "/ready" else {"version": serving.name}
 
 
 @pytest.fixture
@@ -81,11 +62,7 @@ def replicas(store: Store) -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         found = {}
         for name in NAMES:
-            server = stack.enter_context(Replica(store.root, name))
-            server.follow()
-            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-            stack.callback(server.shutdown)
-            found[name] = f"127.0.0.1:{server.server_port}"
+            found[name] = f"127.0.0.1:{stack.enter_context(answering(Replica(store.root, name)))}"
         yield found
 
 

@@ -34,8 +34,14 @@ class Scripted:
     bad: dict[str, str] = field(default_factory=dict)  # replica -> what is wrong with v2 there
     bad_from_s: float = 0.0
     restarts: list[tuple[str, str | None]] = field(default_factory=list)
+    isolated: list[tuple[str, int]] = field(default_factory=list)  # with the life that it was in
     serves: dict[str, str | None] = field(default_factory=lambda: dict.fromkeys(NAMES, "v1"))
     lives: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
+
+    def isolate(self, name: str) -> None:
+        self.isolated.append((name, self.lives[name]))
+        if self._wrong(name) == "last":
+            raise ReleaseError("the gateway refused with 409: it is the last admitted replica")
 
     def restart(self, name: str) -> None:
         if self._wrong(name) == "no restart":
@@ -114,6 +120,35 @@ def test_a_failure_late_in_the_observation_of_the_primary_takes_both_back(store:
     assert fleet.serves == {"standby": "v1", "primary": "v1"}
     assert fleet.restarts[2:] == [("primary", "v1"), ("standby", "v1")]
     assert links(store) == ["v1", "v1", "v1"]
+
+
+def test_users_are_taken_away_from_each_replica_before_its_restart(store: Store) -> None:
+    fleet = Scripted(store, Clock())
+    assert run(store, fleet) is None
+    assert fleet.isolated == [("standby", 0), ("primary", 0)]
+
+
+@pytest.mark.parametrize(
+    ("refused", "restarts"), [("standby", []), ("primary", [("standby", "v2"), ("standby", "v1")])]
+)
+def test_a_replica_that_is_not_let_go_is_not_touched_and_those_before_it_go_back(
+    store: Store, refused: str, restarts: list[tuple[str, str]]
+) -> None:
+    fleet = Scripted(store, Clock(), {refused: "last"})
+    problem = run(store, fleet)
+    assert problem is not None
+    assert problem.startswith(f"{refused}: the gateway refused with 409")
+    assert fleet.restarts == restarts
+    assert links(store) == ["v1", "v1", "v1"]
+
+
+def test_a_replica_with_a_bad_version_goes_back_though_nobody_can_take_its_place(store: Store) -> None:
+    fleet = Scripted(store, Clock(), {"standby": "last"}, bad_from_s=50.0)
+    fleet.bad |= {"primary": "answers"}
+    problem = run(store, fleet)
+    assert problem is not None
+    assert problem.endswith("; rolled back")
+    assert fleet.serves == {"standby": "v1", "primary": "v1"}
 
 
 def test_a_replica_that_cannot_be_restarted_is_named_and_its_link_is_back(store: Store) -> None:

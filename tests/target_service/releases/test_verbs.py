@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +15,7 @@ from target_service.model.golden import GOLDEN
 from target_service.releases.__main__ import main
 from target_service.releases.fleet import HttpFleet
 from target_service.releases.store import ReleaseError, Store
+from tests.answering import answering
 from tests.target_service.releases.test_store import model
 
 
@@ -83,40 +81,29 @@ def test_an_address_that_is_none_is_a_usage_error(tmp_path: Path, address: str) 
         call(tmp_path, "roll-out", "v1", "--replica", address, "--restart", "true")
 
 
-class Answers(BaseHTTPRequestHandler):
+class OneAnswer:
     """A replica that knows one thing."""
 
     said = "yes"
 
-    def do_GET(self) -> None:
-        self._send({"ready": True, "incarnation": "i"} if self.path == "/ready" else {"version": "v1"})
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self._send({"choices": [{"message": {"content": Answers.said}}]})
-
-    def _send(self, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def __call__(self, method: str, path: str, body: bytes) -> tuple[int, object]:
+        if method == "POST":
+            return 200, {"choices": [{"message": {"content": self.said}}]}
+        return 200, {"ready": True, "incarnation": "i"} if path == "/ready" else {"version": "v1"}
 
 
 @pytest.fixture
-def replica() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def knowing() -> OneAnswer:
+    return OneAnswer()
 
 
-def test_a_replica_is_asked_over_http(tmp_path: Path, replica: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def replica(knowing: OneAnswer) -> Iterator[str]:
+    with answering(knowing) as port:
+        yield f"127.0.0.1:{port}"
+
+
+def test_a_replica_is_asked_over_http(tmp_path: Path, replica: str, knowing: OneAnswer) -> None:
     source = tmp_path / "m"
     source.mkdir()
     entry = {"messages": [{"role": "user", "content": "Good?"}], "max_tokens": 2, "answer": "yes"}
@@ -129,7 +116,7 @@ def test_a_replica_is_asked_over_http(tmp_path: Path, replica: str, monkeypatch:
     assert (seen.ready, seen.version, seen.incarnation) == (True, "v1", "i")
     assert not fleet.look("gone").ready
     assert fleet.wrong_answer("standby") is None
-    monkeypatch.setattr(Answers, "said", "no")
+    knowing.said = "no"
     assert fleet.wrong_answer("standby") == "'Good?' is answered 'no', not 'yes'"
     fleet.restart("standby")
     for command in ("false", "no-such-program-here"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,14 +14,6 @@ from target_service.replica.settings import HttpSettings
 from tests.target_service.replica.replica import Replica
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture
-async def replica() -> AsyncIterator[Replica]:
-    replica = Replica()
-    await replica.start()
-    yield replica
-    await replica.close()
 
 
 @pytest.mark.parametrize("deep", [True, False])

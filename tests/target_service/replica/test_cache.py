@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.cache import AnswerCache, KnownAnswer, answered_once, cache_key
 from target_service.replica.engine import Begun, Event, Failed, Finished, Piece
 from target_service.replica.settings import parse_arguments
+from target_service.replica.state import ReplicaState, Serving
 
 END = Finished("stop", Usage(1, 2))
 ANSWER = KnownAnswer("ab", END)
@@ -104,6 +106,20 @@ def test_a_full_key_tells_apart_what_a_prompt_only_key_mixes_up(other: ChatReque
 def test_a_full_key_knows_the_model_version_and_not_the_form_of_the_reply() -> None:
     assert cache_key("full", ASKED, "v") != cache_key("full", ASKED, "w")
     assert cache_key("full", ASKED, "v") == cache_key("full", replace(ASKED, stream=True), "v")
+
+
+@pytest.mark.parametrize(("verified", "same"), [(True, True), (None, False), (False, False)])
+def test_a_model_that_nobody_verified_may_be_another_one_after_every_start_of_the_engine(
+    verified: bool | None, *, same: bool
+) -> None:
+    serving = Serving(cast(Any, None), cast(Any, None), verified, "", 0.1)
+    state = ReplicaState("primary", "m", "what its manifest says", serving=serving, engine_starts=1)
+    before = state.model_version
+    assert state.model_version == before
+    state.engine_starts = 2
+    assert (state.model_version == before) is same
+    state.weights_sha256 = "another"
+    assert state.model_version != before
 
 
 def test_an_answer_that_is_drawn_at_random_is_not_kept() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,20 +11,6 @@ import pytest
 from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.engine import Begun, Engine, Event, Failed, Finished, Piece
 from tests.target_service.replica.spelling import FAST, Counting, ask, last
-
-
-@pytest.fixture
-def decoder() -> Counting:
-    return Counting()
-
-
-@pytest.fixture
-def engine(decoder: Counting) -> Iterator[Engine]:
-    engine = Engine(decoder, FAST)
-    engine.start()
-    yield engine
-    decoder.gate.set()
-    engine.stop()
 
 
 def test_events_come_in_order(engine: Engine) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
@@ -19,14 +18,6 @@ from target_service.replica.settings import HttpSettings, parse_arguments
 from tests.target_service.replica.replica import TOKEN, Replica
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture
-async def replica() -> AsyncIterator[Replica]:
-    replica = Replica()
-    await replica.start()
-    yield replica
-    await replica.close()
 
 
 async def test_without_a_token_at_the_start_there_are_no_fault_endpoints() -> None:

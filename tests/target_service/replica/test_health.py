@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from target_service.replica.engine import Engine, Event, Failed
 from target_service.replica.health import EngineHealth, Prober
@@ -16,20 +13,6 @@ from target_service.replica.settings import parse_arguments
 from tests.target_service.replica.spelling import FAST, Counting, ask
 
 STALL_S = 2.0
-
-
-@pytest.fixture
-def decoder() -> Counting:
-    return Counting()
-
-
-@pytest.fixture
-def engine(decoder: Counting) -> Iterator[Engine]:
-    engine = Engine(decoder, FAST)
-    engine.start()
-    yield engine
-    decoder.gate.set()
-    engine.stop()
 
 
 class Probes:

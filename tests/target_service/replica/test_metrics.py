@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from types import SimpleNamespace
@@ -121,6 +122,15 @@ def test_what_cannot_be_known_is_absent_and_not_zero(monkeypatch: pytest.MonkeyP
     assert values["service_uptime"] >= 0
     assert 0 < values["system_memory_usage"] < 100
     assert values["process_resident_memory_bytes"] > 2**20
+
+
+def test_the_engines_memory_is_of_its_process_now_and_absent_without_one() -> None:
+    state = ReplicaState("a", "m")
+    assert "target_engine_resident_bytes" not in told(metrics_of(state=state))
+    state.engine_pid = os.getpid()
+    assert told(metrics_of(state=state))["target_engine_resident_bytes"] > 2**20
+    state.engine_pid = 2**22 + 1  # above what the kernel gives out
+    assert "target_engine_resident_bytes" not in told(metrics_of(state=state))
 
 
 def test_a_gpu_is_told_of_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
