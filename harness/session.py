@@ -76,7 +76,7 @@ def facts(stack: Stack, replay: str = "") -> TargetFacts:
     """What the planner needs to know of a stack; `replay`: more words for the command that repeats the plan."""
     switches = stack.switches() if isinstance(stack, Switched) else {}
     known = (stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links(), replay, switches)
-    return TargetFacts(*known, *rules_of(stack), str(getattr(stack, "because", "")))
+    return TargetFacts(*known, *rules_of(stack), because=str(getattr(stack, "because", "")))
 
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:

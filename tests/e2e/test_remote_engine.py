@@ -96,5 +96,6 @@ def test_a_run_on_another_hosts_engine_breaks_measures_heals_and_leaves_nothing(
         assert findings[check]["outcome"] == "pass", (findings[check], said)
     assert findings["accounting"]["evidence"]["target_received"] > 100, "the load came through, and was counted there"
     assert len(list((run / "stack").glob("*.log"))) >= 6
+    assert list((run / "stack" / "logs").iterdir()), "the target's own logs were fetched"
     assert things_of(run.name) == []
     assert not list((tmp_path / "result" / "state").rglob("*.json")), "nothing is registered as alive"

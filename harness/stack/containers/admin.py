@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from docker.models.containers import Container
@@ -15,6 +18,8 @@ from harness.stack.containers.labelled import Containers
 from harness.stack.containers.plugin import docker_command
 
 __all__ = ["ContainerAdmin"]
+
+FETCH_BYTES = 16 * 1024 * 1024  # more than that goes by way of a file
 
 
 class ContainerAdmin(Containers):
@@ -53,6 +58,16 @@ class ContainerAdmin(Containers):
         """Whether a command in a container ends well."""
         with saying(f"a command in the container of {service} was not run"):
             return bool(self._own(service).exec_run(list(words)).exit_code == 0)
+
+    def fetch(self, service: str, path: str, into: Path) -> None:
+        """Copy a folder of a container, with what is in it, into one here; one that ends in /. without its name."""
+        with saying(f"{path} of {service} was not copied"), tempfile.SpooledTemporaryFile(FETCH_BYTES) as kept:
+            for piece in self._own(service).get_archive(path)[0]:
+                kept.write(piece)
+            kept.seek(0)
+            into.mkdir(parents=True, exist_ok=True)
+            with tarfile.open(fileobj=kept) as archive:
+                archive.extractall(into, filter="data")
 
     def run_inside(self, service: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
         """Start a process in a running container, as its own user; returns when it was started."""

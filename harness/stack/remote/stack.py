@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -27,14 +28,14 @@ from harness.stack.compose.up import Project, bring_up
 from harness.stack.containers.address import where
 from harness.stack.containers.events import ContainerTail
 from harness.stack.containers.plugin import INSTALL, compose_images
-from harness.stack.containers.project import LINK_PORTS, OVERRIDE, override, own, project_name, with_switches
+from harness.stack.containers.project import ACCESS, LINK_PORTS, OVERRIDE, override, own, project_name, with_switches
 from harness.stack.links import Ask, Look
 from harness.stack.load_place import LoadPlace
 from harness.stack.look import BackgroundLook, look_at, request_bytes
 from harness.stack.owned import RUN_LABEL
 from harness.stack.reference.links import LocalLinks
 from harness.stack.reference.model_source import asked
-from harness.stack.reference.settings import REPLICAS, laid_out
+from harness.stack.reference.settings import LOGS, REPLICAS, laid_out
 from harness.stack.reference.witness import Scene, Witness
 from harness.stack.remote.agent_client import AgentClient
 from harness.stack.remote.clock import Offset, ShiftedClock
@@ -43,7 +44,9 @@ from harness.stack.remote.project import (
     LOAD,
     MODEL,
     SIGNALS,
+    WRITTEN,
     code_files,
+    log_files,
     model_files,
     on_another_host,
     servers,
@@ -106,6 +109,9 @@ class RemoteStack(ComposeStack):
         return [*super().final_counters(), *([] if self._agent is None else [self._compared()])]
 
     def down(self) -> None:
+        if self._agent is not None and self._containers is not None:
+            with suppress(StackError, OSError):  # an engine that is gone has no evidence to give
+                self._containers.fetch(LOAD, f"{ACCESS}/{WRITTEN}/.", self._folder / LOGS)
         for end in (self._agent, self._tunnel, self._log):
             if end is not None:
                 end.close()
@@ -172,7 +178,7 @@ class RemoteStack(ComposeStack):
         environ = {"HARNESS_PORT": "0", "HARNESS_MODEL": MODEL, **(self._settings.environ or {})}
         (image,) = compose_images([base], environ, ["primary"])
         names = volumes(run.run_id)
-        contents = {CODE: code_files(self._settings.folder), MODEL: model_files(self._model)}
+        contents = {CODE: code_files(self._settings.folder), MODEL: model_files(self._model), ACCESS: log_files()}
         nowhere = laid_out(range(len(servers())))
         models = dict.fromkeys((*REPLICAS, "gateway"), Path(MODEL))
         switched = with_switches(override(run, own(), nowhere, models, opened=False), switches_in(os.environ))

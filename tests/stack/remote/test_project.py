@@ -11,11 +11,12 @@ from typing import Any
 from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
 from harness.stack.compose.stack import COMPOSE_FOLDER
-from harness.stack.containers.project import Owner, override
+from harness.stack.containers.project import ACCESS, Owner, override
 from harness.stack.reference.settings import laid_out
 from harness.stack.remote.project import (
     LOAD,
     SIGNALS,
+    WRITTEN,
     code_files,
     model_files,
     on_another_host,
@@ -40,17 +41,12 @@ def test_nothing_of_this_host_is_in_it_and_no_port_is_published() -> None:
     assert {mount["type"] for service in parts["services"].values() for mount in service["volumes"]} == {"volume"}
 
 
-def test_no_server_is_told_to_write_logs_into_a_folder_that_it_does_not_have() -> None:
-    commands = [service["command"] for service in made()["services"].values()]
-    assert not [command for command in commands if "--log-dir" in command or "/access" in command]
-    assert [command[command.index("--model") + 1] for command in commands if "--model" in command][:1] == ["/model"]
-
-
 def test_every_mount_of_a_file_of_this_host_in_compose_yaml_is_replaced() -> None:
     """Compose replaces a mount by one with the same place in the container, and keeps the others."""
     parts = made()["services"]
-    assert {mount["target"] for mount in parts["primary"]["volumes"]} == {"/model"}
-    assert {mount["target"] for mount in parts["gateway"]["volumes"]} == {"/model"}
+    for name in ("primary", "gateway"):
+        assert {mount["target"] for mount in parts[name]["volumes"]} == {"/model", ACCESS}
+        assert f"{ACCESS}/{WRITTEN}" in parts[name]["command"] and ACCESS not in parts[name]["command"]
     assert {mount["target"] for mount in parts["toxiproxy"]["volumes"]} == {"/proxies.json"}
     assert "/proxies.json/proxies.json" in parts["toxiproxy"]["command"]
 
@@ -75,7 +71,11 @@ def test_what_is_new_carries_the_runs_label_as_containers_and_as_processes() -> 
 
 
 def test_volumes_are_the_runs_own_by_name_and_are_not_compose_s_to_make() -> None:
-    assert volumes("R1") == {"/code": "harness-r1-code", "/model": "harness-r1-model"}
+    assert volumes("R1") == {
+        "/code": "harness-r1-code",
+        "/model": "harness-r1-model",
+        ACCESS: f"harness-r1-{ACCESS.strip('/')}",
+    }
     assert {one["name"] for one in made()["volumes"].values()} == set(volumes("r1").values())
     assert all(one["external"] for one in made()["volumes"].values())
 
