@@ -56,7 +56,7 @@ def transformers_serve(
     """`transformers serve`, as it comes, on the small model."""
     held = HeldPorts(1)
     port = held.ports[0]
-    held.release()
+    held.forget()
     command = [str(Path(sys.executable).parent / "transformers"), "serve", "--host", "127.0.0.1", "--port", str(port)]
     log = tmp_path_factory.mktemp("serve") / "log"
     with log.open("wb") as file:
@@ -223,7 +223,7 @@ faults:
 def test_the_examples_of_a_service_of_ones_own_and_of_a_url_do_what_they_say(tmp_path: Path) -> None:
     held = HeldPorts(1)
     port = held.ports[0]
-    held.release()
+    held.forget()
     app = subprocess.Popen([sys.executable, str(EXAMPLES / "own-service" / "app.py"), str(port)])
     try:
         endpoint = endpoint_of(f"http://127.0.0.1:{port}")

@@ -38,7 +38,7 @@ def serving(model_folder: Path) -> Iterator[tuple[str, str]]:
     packages = Path(transformers.__file__).parents[1].resolve()
     held = HeldPorts(1)
     port = held.ports[0]
-    held.release()
+    held.forget()
     labels = ["--label", "reliability-harness.target=llm", "--label", MINE]
     life = ["--detach", "--init", "--restart", "unless-stopped", "--publish", f"127.0.0.1:{port}:8000"]
     mounts = ["--volume", f"{packages}:/packages:ro", "--volume", f"{model_folder.resolve()}:/model:ro"]
