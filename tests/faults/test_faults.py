@@ -36,6 +36,8 @@ def test_every_fault_has_parameters_a_doer_and_words(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(set(FAULTS) - {"exec"}))
 def test_every_fault_makes_a_proven_and_valid_episode_and_is_healed(tmp_path: Path, kind: str) -> None:
     head = HEAD.replace("{chat: 1}", "{chat_stream: 1}")
+    if kind == "service.stale_cache":
+        head += "target: {replica: {cache_size: 64, cache_ttl_s: 2}}\n"
     folder = run_fake(
         tmp_path, head=head, text=f"faults:\n  - {{kind: {kind}}}\nobserve:\n  lost_requests: {{max: 1000}}\n"
     )

@@ -15,7 +15,7 @@ import pytest
 from harness.monitor.alerts import alert_record
 from harness.monitor.kept import METRICS, read_metrics, write_metrics
 from harness.monitor.reader import PrometheusReader
-from harness.monitor.scrape import scrape_config
+from harness.monitor.scrape import SCRAPE_EVERY_S, scrape_config
 from harness.monitor.series import Series
 from harness.record.clock import SystemClock
 from harness.scenario_files import known_rules
@@ -100,8 +100,12 @@ def test_a_real_prometheus_sees_the_target_and_leaves_nothing_but_what_it_saw(tm
     def seen() -> bool:
         if reader.ready() is not None:
             return False
-        wanted = reader.samples('ALERTS{alertname=~"HighMachineMemory|Watchdog"}', begin_s, clock.wall_s())
-        return len(wanted) == 2
+        a_step_ago_s = (
+            clock.wall_s() - 2 * SCRAPE_EVERY_S
+        )  # what is read is read in steps: the newest may not be among them
+        wanted = [*reader.samples('ALERTS{alertname=~"HighMachineMemory|Watchdog"}', begin_s, a_step_ago_s)]
+        wanted += reader.samples('target_running{instance="primary"}', begin_s, a_step_ago_s)
+        return sum(bool(row.at_s) for row in wanted) == 3
 
     while clock.now() < until_s and not seen():
         time.sleep(0.1)
