@@ -42,6 +42,8 @@ class Logs:
         self._unqueued = 0
         self._writer: threading.Thread | None = None
         if settings.log_dir is not None:
+            with suppress(OSError):  # the first line that cannot be written tells of it
+                settings.log_dir.mkdir(parents=True, exist_ok=True)
             self._handlers = {log: self._handler(log) for log in LOGS}
         if self._handlers and settings.log_guard:
             self._queue = queue.Queue(WAITING_MAX)

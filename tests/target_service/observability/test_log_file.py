@@ -165,7 +165,6 @@ def test_without_the_guard_files_grow_without_end(tmp_path: Path) -> None:
     sizes = {}
     for guard in (True, False):
         settings = ObservabilitySettings(log_dir=tmp_path / str(guard), log_guard=guard, log_max_mb=0.1)
-        settings.log_dir.mkdir()  # type: ignore[union-attr]
         logs = Logs(settings, "replica-a")
         for number in range(3000):
             logs.write("access", {"number": number})

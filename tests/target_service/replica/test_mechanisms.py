@@ -114,9 +114,10 @@ async def test_without_validation_a_prompt_beyond_the_context_is_answered(model_
 
 @pytest.mark.parametrize("protection", ["fragile", "hardened"])
 async def test_while_nothing_goes_wrong_both_sets_serve_the_same_right_answers(
-    model_folder: Path, protection: str
+    model_folder: Path, protection: str, tmp_path: Path
 ) -> None:
-    replica = Replica(model_folder, "--protection", protection)
+    logs = tmp_path / "not" / "there"  # as a run of the harness names it
+    replica = Replica(model_folder, "--protection", protection, "--log-dir", str(logs))
     try:
         state = await ready(replica)
         assert state["verified"] is (True if protection == "hardened" else None)
@@ -126,6 +127,7 @@ async def test_while_nothing_goes_wrong_both_sets_serve_the_same_right_answers(
     finally:
         code, _ = replica.end()
     assert code == 0
+    assert [path.stat().st_size > 0 for path in logs.glob("*.access.log")] == [True]
 
 
 @pytest.mark.parametrize("batching", ["static", "defective"])
