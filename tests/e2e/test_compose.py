@@ -88,5 +88,5 @@ def test_a_killed_server_is_restarted_by_the_engine_and_its_evidence_is_kept(sta
     assert (one.folder / "stack" / "primary.log").read_text().count("listening on") == 2
     logs = {path.name: path.read_text().splitlines() for path in (one.folder / "stack" / "logs").glob("*.access.log")}
     assert set(logs) >= {"gateway.access.log", "replica-primary.access.log", "replica-standby.access.log"}
-    assert {json.loads(line)["status"] for line in logs["gateway.access.log"]} >= {200}
+    assert 200 in {json.loads(line).get("status") for line in logs["gateway.access.log"]}  # whoever left has none
     assert verdict["log_evidence"]["windows"] > 0, verdict["log_evidence"]

@@ -27,11 +27,11 @@ pytestmark = [
 ]
 FAULTS = (  # its keys, its evidence
     ("process.pause, on: primary, for_s: 3", "is in state T (stopped)"),
-    ("network.latency, on: gateway, at_s: 4, for_s: 2.5, latency_ms: 700", "later than past the proxy"),
-    ("network.partition, on: standby, at_s: 7.5, for_s: 3", "packets that met it, both ways"),
-    ("network.down, on: primary, at_s: 11.5, for_s: 2.5", "a connection was refused"),
-    ("node.down, on: standby, at_s: 15, for_s: 3", "exited with code 137"),
-    ("process.kill, on: primary, at_s: 25", "its supervisor says: terminated by SIGKILL"),
+    ("network.latency, on: gateway, at_s: 4, for_s: 3, latency_ms: 700", "later than past the proxy"),
+    ("network.partition, on: standby, at_s: 7.5, for_s: 8", "packets that met it, both ways"),
+    ("network.down, on: primary, at_s: 16.5, for_s: 4", "a connection was refused"),
+    ("node.down, on: standby, at_s: 22, for_s: 3", "exited with code 137"),
+    ("process.kill, on: primary, at_s: 32", "its supervisor says: terminated by SIGKILL"),
 )
 SCENARIO = """
 name: far-away
