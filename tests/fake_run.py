@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.analysis.judge import judge
 from harness.model.event import Event
 from harness.model.history import History
@@ -51,8 +53,10 @@ def with_events(history: History, change: Callable[[Event], Event | None]) -> Hi
 
 
 def with_column(history: History, name: str, change: Callable[[Any], Any]) -> History:
-    """The same history with one column of the requests changed (a copy of it is given)."""
-    return dataclasses.replace(history, requests={**history.requests, name: change(history.requests[name].copy())})
+    """The same history with one column of the requests changed (a plain copy of it is given)."""
+    column = history.requests[name]
+    plain = np.array(column, dtype=None if isinstance(column, np.ndarray) else object)
+    return dataclasses.replace(history, requests={**history.requests, name: change(plain)})
 
 
 def verdict_of(out: Path, text: str, **how: Any) -> Verdict:

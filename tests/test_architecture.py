@@ -51,7 +51,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "locust": ("harness/load/",),
     "gevent": ("harness/load/",),
     "geventhttpclient": ("harness/load/",),
-    "pandas": ("harness/analysis/", "harness/soak/"),
+    "pandas": ("harness/analysis/", "harness/soak/", "harness/store/requests.py"),
     "scipy": ("harness/analysis/", "harness/soak/"),
     "numba": ("harness/soak/simulator/",),
     "ruptures": ("harness/soak/",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,7 +81,8 @@ def percentile_ms(seconds: Floats, quantile: float) -> float | None:
     known = seconds[~np.isnan(seconds)]
     if known.size == 0:
         return None
-    return round(float(np.quantile(known, quantile, method="inverted_cdf")) * 1000, 3)
+    place = max(math.ceil(quantile * known.size) - 1, 0)  # as numpy.quantile does with "inverted_cdf", in a tenth of it
+    return round(float(np.partition(known, place)[place]) * 1000, 3)
 
 
 def _lane(history: History, words: Mapping[str, Words], lane: Lane) -> pd.DataFrame:
@@ -116,8 +118,10 @@ def _lane(history: History, words: Mapping[str, Words], lane: Lane) -> pd.DataFr
 
 def _words(history: History, name: str) -> Words:
     """A column of words as codes and what they stand for; -1: missing."""
-    codes, words = pd.factorize(np.asarray(history.requests[name], dtype=object))
-    return codes, [str(word) for word in words]
+    column = history.requests[name]
+    if not isinstance(column, pd.Categorical):
+        column = pd.Categorical(np.asarray(column, dtype=object))
+    return column.codes, [str(word) for word in column.categories]
 
 
 def _schedule_begin_s(history: History, users: pd.DataFrame) -> float | None:

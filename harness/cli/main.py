@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import sys
 import tempfile
 import traceback
@@ -11,17 +12,7 @@ from typing import Any
 import click
 
 import harness
-from harness.cli.archive import compare, export, index, prune
-from harness.cli.health import health
-from harness.cli.images import images
-from harness.cli.init import init
-from harness.cli.look import doctor, explain, faults
-from harness.cli.objectives import objectives
-from harness.cli.recovery import clean_up_after_the_dead, stop, undo
-from harness.cli.runs import check, judge, plan, report, run
-from harness.cli.shrink import shrink_run
-from harness.cli.soak import soak
-from harness.cli.watch import watch
+from harness.cli.recovery import clean_up_after_the_dead
 from harness.model.errors import HarnessError
 
 __all__ = ["main"]
@@ -30,11 +21,44 @@ PASS, FAIL, USAGE, INCONCLUSIVE = 0, 1, 2, 3
 SEES_TO_THE_DEAD = ("stop", "undo")  # they say themselves what is to be done about a dead run
 
 
+VERBS = {  # in the order in which a newcomer needs them: where each is, which is loaded when it is asked for
+    "run": "runs:run",
+    "plan": "runs:plan",
+    "check": "runs:check",
+    "faults": "look:faults",
+    "judge": "runs:judge",
+    "report": "runs:report",
+    "explain": "look:explain",
+    "shrink": "shrink:shrink_run",
+    "health": "health:health",
+    "stop": "recovery:stop",
+    "undo": "recovery:undo",
+    "doctor": "look:doctor",
+    "images": "images:images",
+    "init": "init:init",
+    "soak": "soak:soak",
+    "index": "archive:index",
+    "compare": "archive:compare",
+    "prune": "archive:prune",
+    "watch": "watch:watch",
+    "export": "archive:export",
+    "objectives": "objectives:objectives",
+}
+
+
 class Verbs(click.Group):
-    """Suggests a verb for a mistyped one, and shows the verbs in the order in which a newcomer needs them."""
+    """Suggests a verb for a mistyped one, and loads no other verb than the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(f"harness.cli.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -42,7 +66,7 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            close = difflib.get_close_matches(args[0], self.commands, n=1) if args else []
+            close = difflib.get_close_matches(args[0], VERBS, n=1) if args else []
             if close:
                 raise click.UsageError(f"{error.message} Did you mean '{close[0]}'?", ctx) from error
             raise
@@ -65,28 +89,6 @@ def cli(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand not in SEES_TO_THE_DEAD:
         clean_up_after_the_dead()
-
-
-for verb in (
-    run,
-    plan,
-    check,
-    faults,
-    judge,
-    report,
-    explain,
-    shrink_run,
-    health,
-    stop,
-    undo,
-    doctor,
-    images,
-    init,
-    soak,
-):
-    cli.add_command(verb)
-for verb in (index, compare, prune, watch, export, objectives):
-    cli.add_command(verb)
 
 
 def _keep_traceback() -> str:

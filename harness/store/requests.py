@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -177,8 +178,9 @@ def export_requests(path: Path, out: Path, *, csv: bool) -> None:
     os.replace(part, out)
 
 
-def read_requests(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The columns of a Parquet file as arrays: words as objects, numbers that can be missing as floats with NaN."""
+def read_requests(path: Path) -> dict[str, Any]:
+    """The columns of a Parquet file: words as a pandas Categorical, numbers as arrays, as floats with NaN where one can
+    be missing."""
     try:
         table = pq.read_table(path, memory_map=False)
         missing = [name for name in SCHEMA.names if name not in table.column_names]
@@ -188,18 +190,15 @@ def read_requests(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
     columns = {name: _array(table.column(name)) for name in SCHEMA.names}
-    strange = set(columns["outcome"]) - set(Outcome)
+    strange = set(pd.Categorical(columns["outcome"]).categories) - set(Outcome)
     if strange:
         raise ValueError(f"{strange.pop()!r} is not an outcome")
     return columns
 
 
-def _array(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+def _array(column: pa.ChunkedArray) -> np.ndarray[Any, Any] | pd.Categorical:
     if not pa.types.is_dictionary(column.type):
         return np.asarray(column.to_numpy())
-    if len(column) == 0:
-        return np.array([], dtype=object)
     whole = column.unify_dictionaries().combine_chunks()
-    words = np.array([*whole.dictionary.to_pylist(), None], dtype=object)
-    codes = whole.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
-    return np.asarray(words[codes], dtype=object)
+    codes = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return pd.Categorical.from_codes(codes, pd.Index(whole.dictionary.to_pylist(), dtype=object))

@@ -48,6 +48,7 @@ def test_a_sound_run_passes_with_its_stages_and_every_request_accounted_for(kill
     assert verdict.estimates["recovery_s_p95"].value is None
 
 
+@pytest.mark.whole
 def test_more_losses_never_turn_a_fail_into_a_pass(killed: History) -> None:
     rows = users(killed)
     order = {"pass": 2, "inconclusive": 1, "fail": 0}
@@ -57,7 +58,7 @@ def test_more_losses_never_turn_a_fail_into_a_pass(killed: History) -> None:
     later = [i for i, row in enumerate(rows) if killed.requests["scheduled_us"][row] > baseline_end_us]
 
     def lose(which: set[int]) -> str:
-        outcome = killed.requests["outcome"].copy()
+        outcome = np.array(killed.requests["outcome"], dtype=object)
         outcome[rows[sorted(which)]] = "refused"
         return judge(with_column(killed, "outcome", lambda _: outcome)).outcome
 

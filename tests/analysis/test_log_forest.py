@@ -25,6 +25,7 @@ def marked_s(found: LogEvidence, begin_s: float, end_s: float) -> float:
     return sum(max(0.0, min(one.end_s, end_s) - max(one.begin_s, begin_s)) for one in found.marks)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("change", "at_least_s"),
     [
@@ -41,18 +42,21 @@ def test_a_fault_of_ten_seconds_is_marked_where_it_was(change: Change, at_least_
     assert found.marked_windows - marked_s(found, *FAULT_S) <= 2 * found.by_chance
 
 
+@pytest.mark.whole
 def test_without_a_fault_no_more_is_marked_than_by_chance() -> None:
     found = [evidence_of(windows(seed=seed), seed=1) for seed in "abc"]
     assert sum(one.marked_windows for one in found) <= sum(one.by_chance for one in found)
     assert found[0].by_chance == pytest.approx(90 / 31, abs=0.06)
 
 
+@pytest.mark.whole
 def test_the_same_logs_and_seed_give_the_same_marks() -> None:
     assert evidence_of(windows(during(*FAULT_S, 1, 503)), seed=1) == evidence_of(
         windows(during(*FAULT_S, 1, 503)), seed=1
     )
 
 
+@pytest.mark.whole
 def test_each_feature_counts_by_its_weight() -> None:
     """Windows that differ in one feature alone, each equally far within its range: the heavier, the more unusual."""
     low, high = np.array(RANGES).T

@@ -64,6 +64,7 @@ def test_a_look_sees_the_run_s_own_family_by_name(watch: UseWatch, tmp_path: Pat
     assert line["target_disk_mb"] == 0.5 and line["available_mb"] == 2000
 
 
+@pytest.mark.whole
 def test_looks_become_rarer_and_never_end_the_run(watch: UseWatch, tmp_path: Path) -> None:
     told: list[float] = []
     beside = watch.beside(Watcher(print, lambda _, now_s: told.append(now_s), print, lambda: 0))

@@ -16,6 +16,7 @@ from tests.render.parsed import Page
 Pages = Callable[[str], str]
 
 
+@pytest.mark.whole
 def test_every_sample_is_a_well_formed_page_below_two_megabytes(page: str) -> None:
     text = page
     assert Page(text).open == []
@@ -113,6 +114,7 @@ def test_colours_and_fonts_of_charts_are_those_of_the_page(pages: Pages) -> None
         assert f"{variable}:" in text, variable
 
 
+@pytest.mark.whole
 def test_the_largest_report_takes_a_second_of_work_and_a_few_on_a_busy_machine() -> None:
     code = f"""
         import sys, time

@@ -18,6 +18,7 @@ def test_every_file_of_a_run_that_is_made_from_the_verdict_has_its_renderer() ->
     assert list(render.RENDERERS) == ["verdict.json", "report.md", "junit.xml", "report.html"]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", render.RENDERERS)
 def test_rendering_twice_gives_the_same_text_and_the_text_can_be_saved(name: str, sample: Verdict) -> None:
     text = render.RENDERERS[name](sample)

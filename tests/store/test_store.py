@@ -59,6 +59,7 @@ def test_every_scheduled_request_ends_in_exactly_one_outcome(tmp_path: Path) -> 
     assert list(columns["task"]).count("echo") == 1
 
 
+@pytest.mark.whole
 def test_a_log_cut_off_at_any_byte_can_be_read_and_loses_no_scheduled_request(tmp_path: Path) -> None:
     log = whole()
     before = -1
