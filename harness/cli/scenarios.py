@@ -138,14 +138,16 @@ def make_stack(name: str, model: Path, clock: Clock) -> Stack:
             settings = replace(settings, proxy_command=official, proxy_is_ours=False)
         stack = LocalStack(model, settings, clock)
     elif name == "compose":
-        from harness.stack.compose.prometheus import SWITCH
+        from harness.stack.compose.prometheus import wanted
         from harness.stack.compose.stack import ComposeSettings, ComposeStack
         from harness.stack.containers.address import on_this_host, where
 
-        kind = ComposeStack
-        if not on_this_host(where()):
-            from harness.stack.remote.stack import RemoteStack as kind  # noqa: N813  a subclass
-        stack = kind(model, ComposeSettings(prometheus=os.environ.get(SWITCH) == "1"), clock)
+        if on_this_host(where()):
+            stack = ComposeStack(model, ComposeSettings(prometheus=wanted(os.environ)), clock)
+        else:
+            from harness.stack.remote.stack import RemoteStack
+
+            stack = RemoteStack(model, clock=clock)
     else:
         raise StackError(f"there is no stack '{name}'; known: {', '.join(STACKS)}")
     stack.check()

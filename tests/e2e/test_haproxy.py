@@ -29,9 +29,8 @@ observe: {recovery_s: {max: 60}}
 
 
 def test_a_run_behind_haproxy_is_judged_by_what_users_see_and_prometheus_scrapes_every_server(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start,
 ) -> None:
-    monkeypatch.setenv("HARNESS_COMPOSE_PROMETHEUS", "1")
     one = start(SCENARIO, stack="compose")
     assert one.process.wait(timeout=200) in (0, 1, 3), one.said()  # how fast it recovers is the machine's affair
     verdict = json.loads((one.folder / "verdict.json").read_text())

@@ -1,7 +1,6 @@
-"""Prometheus beside a container run: HARNESS_COMPOSE_PROMETHEUS=1 starts it. It scrapes replicas, balancer and proxy.
+"""Prometheus beside a container run: it scrapes replicas, balancer and proxy. HARNESS_COMPOSE_PROMETHEUS=0: none.
 
-It is off by default: it costs the target's host a share of a processor. Success and recovery are never taken from it.
-What it saw is kept as on the local stack, by `prometheus_witness.py`.
+Success and recovery are never taken from it. What it saw is kept as on the local stack, by `prometheus_witness.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from harness.stack.http_get import get_json
 from harness.stack.ports import HeldPorts
 from harness.stack.watched import Watching
 
-__all__ = ["PROMETHEUS", "SWITCH", "TARGETS", "save_targets", "url_of", "watching", "with_prometheus"]
+__all__ = ["PROMETHEUS", "SWITCH", "TARGETS", "save_targets", "url_of", "wanted", "watching", "with_prometheus"]
 
 PROMETHEUS = "prometheus"  # the service, and the profile that it is in
 SWITCH = "HARNESS_COMPOSE_PROMETHEUS"
@@ -26,9 +25,14 @@ INSIDE = 9090
 ANSWER_WITHIN_S = 2.0
 
 
-def watching(*, wanted: bool) -> Watching:
+def wanted(environ: Mapping[str, str]) -> bool:
+    """Whether the user wants one: unless told otherwise, yes."""
+    return environ.get(SWITCH, "1") not in ("", "0")
+
+
+def watching(*, on: bool) -> Watching:
     """For the plan."""
-    return Watching("" if wanted else f"set {SWITCH}=1, which starts one beside the containers")
+    return Watching("" if on else f"{SWITCH} is 0; without it, one is started beside the containers")
 
 
 def with_prometheus(parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class ComposeStack(ContainerHandles):
         return switches_in(os.environ, COMPOSE_VARIABLES)
 
     def watching(self) -> Watching:
-        return watching(wanted=self._settings.prometheus)
+        return watching(on=self._settings.prometheus)
 
     def up(self, run: RunContext) -> None:
         from harness.stack.containers.admin import ContainerAdmin

@@ -55,6 +55,7 @@ from harness.stack.remote.project import (
 from harness.stack.remote.tunnel_client import TunnelClient
 from harness.stack.remote.volumes import fill_volumes
 from harness.stack.switches import switches_in
+from harness.stack.watched import Watching
 
 __all__ = ["REACHES", "RemoteStack", "continue_remotely"]
 
@@ -97,6 +98,9 @@ class RemoteStack(ComposeStack):
                 f"the Docker engine at {where()} cannot read this host's files for a Prometheus; run without"
             )
         super().check()
+
+    def watching(self) -> Watching:
+        return Watching(f"the Docker engine at {where()} cannot read this host's files for one")
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container of the engine at {where()}, with a copy of {self._model} there")

@@ -14,7 +14,7 @@ from harness.record.clock import FakeClock
 from harness.stack.base import RunContext
 from harness.stack.compose import haproxy
 from harness.stack.compose.haproxy import HaproxyStates, behind_haproxy, not_served_by_haproxy, parse_states
-from harness.stack.compose.prometheus import save_targets, url_of, watching, with_prometheus
+from harness.stack.compose.prometheus import save_targets, url_of, wanted, watching, with_prometheus
 from harness.stack.containers.project import Owner, override
 from harness.stack.http_get import Answer
 from harness.stack.reference.settings import Ports
@@ -98,8 +98,13 @@ def test_what_is_read_of_prometheus_is_where_it_is_published_and_a_plan_knows_wh
     assert url_of(made) == f"http://127.0.0.1:{published.split(':')[1]}"
     with pytest.raises(KeyError):
         url_of(parts())
-    assert watching(wanted=True).why_not == ""
-    assert watching(wanted=False).why_not == "set HARNESS_COMPOSE_PROMETHEUS=1, which starts one beside the containers"
+    assert watching(on=True).why_not == ""
+    assert "HARNESS_COMPOSE_PROMETHEUS is 0" in watching(on=False).why_not
+
+
+def test_there_is_a_prometheus_unless_the_user_wants_none() -> None:
+    assert wanted({})
+    assert not wanted({"HARNESS_COMPOSE_PROMETHEUS": "0"}) and not wanted({"HARNESS_COMPOSE_PROMETHEUS": ""})
 
 
 def test_where_a_run_has_no_prometheus_no_targets_are_written(tmp_path: Path) -> None:
