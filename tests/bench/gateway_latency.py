@@ -1,7 +1,9 @@
 """How much latency does the gateway add at 50 requests a second? Hardened, before a stub that costs nothing.
 
-Every 20 ms one request goes through the gateway and, 10 ms later, one to the stub itself, so that what else the machine
-does hits both. The figures are differences of quantiles. `python -m tests.bench.gateway_latency [seconds [name]]`.
+Every 20 ms one request goes through the gateway, then one to the stub itself, and one through a proxy of aiohttp that
+only passes it on, at even distances, so that what else the machine does hits all. The figures are differences of
+quantiles; what the bare proxy adds is said beside them, for a gateway on aiohttp cannot add less.
+`python -m tests.bench.gateway_latency [seconds [name]]`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,26 +38,40 @@ _REQUEST = (
 
 
 def figures() -> list[Figure]:
-    direct_ms, through_ms = measure(SECONDS, "hardened")
-    p50, p99 = (np.percentile(through_ms, q) - np.percentile(direct_ms, q) for q in (50, 99))
-    return [P50.figure(p50, _spread(direct_ms, through_ms, 50)), P99.figure(p99, _spread(direct_ms, through_ms, 99))]
+    seen = measure(SECONDS, "hardened")
+    return [goal.figure(_added(seen, q), _spread(seen, q)) for goal, q in ((P50, 50), (P99, 99))]
 
 
-def measure(seconds: float, protection: str) -> tuple[list[float], list[float]]:
-    """Milliseconds of each request to the stub itself and of each through the gateway."""
-    with serving("tests.bench.trivial_server") as stub, _gateway(stub.port, protection) as port:
-        direct, through = _Client(stub.port), _Client(port)
+@dataclass(frozen=True)
+class Seen:
+    """Milliseconds of each request: to the stub itself, through the gateway, through the bare proxy."""
+
+    direct_ms: list[float] = field(default_factory=list)
+    through_ms: list[float] = field(default_factory=list)
+    bare_ms: list[float] = field(default_factory=list)
+
+
+def measure(seconds: float, protection: str) -> Seen:
+    with (
+        serving("tests.bench.trivial_server") as stub,
+        _gateway(stub.port, protection) as port,
+        _bare_proxy(stub.port) as bare_port,
+    ):
+        seen = Seen()
+        ways = [
+            (_Client(port), seen.through_ms),
+            (_Client(stub.port), seen.direct_ms),
+            (_Client(bare_port), seen.bare_ms),
+        ]
         for _ in range(WARM_UP):
-            direct.ask()
-            through.ask()
-        direct_ms, through_ms = [], []
+            for client, _unused in ways:
+                client.ask()
         begin_s = time.monotonic()
         for number in range(int(RATE_PER_S * seconds)):
-            _sleep_until(begin_s + number / RATE_PER_S)
-            through_ms.append(through.ask())
-            _sleep_until(begin_s + (number + 0.5) / RATE_PER_S)
-            direct_ms.append(direct.ask())
-        return direct_ms, through_ms
+            for place, (client, measured_ms) in enumerate(ways):
+                _sleep_until(begin_s + (number + place / len(ways)) / RATE_PER_S)
+                measured_ms.append(client.ask())
+        return seen
 
 
 class _Client:
@@ -89,14 +106,28 @@ class _Client:
         return some
 
 
-@contextmanager
-def _gateway(stub: int, protection: str) -> Iterator[int]:
+def _gateway(stub: int, protection: str) -> AbstractContextManager[int]:
+    """The port of a gateway before two replicas that are the stub."""
+    replicas = [word for name in ("a", "b") for word in ("--replica", f"{name}=http://127.0.0.1:{stub}")]
+    port = _free_port()
+    return _running(["target_service.gateway", "--port", str(port), *replicas, "--protection", protection], port)
+
+
+def _bare_proxy(stub: int) -> AbstractContextManager[int]:
+    port = _free_port()
+    return _running(["tests.bench.bare_proxy", str(port), f"http://127.0.0.1:{stub}"], port)
+
+
+def _free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
-    replicas = [word for name in ("a", "b") for word in ("--replica", f"{name}=http://127.0.0.1:{stub}")]
-    command = [sys.executable, "-m", "target_service.gateway", "--port", str(port), *replicas]
-    with subprocess.Popen([*command, "--protection", protection], cwd=_ROOT, stderr=subprocess.DEVNULL) as process:
+    return port
+
+
+@contextmanager
+def _running(module: list[str], port: int) -> Iterator[int]:
+    with subprocess.Popen([sys.executable, "-m", *module], cwd=_ROOT, stderr=subprocess.DEVNULL) as process:
         try:
             _until_ready(port)
             yield port
@@ -122,13 +153,18 @@ def _sleep_until(at_s: float) -> None:
     time.sleep(max(0.0, at_s - time.monotonic()))
 
 
-def _spread(direct_ms: list[float], through_ms: list[float], q: int) -> str:
-    with_it, without = (float(np.percentile(each, q)) for each in (through_ms, direct_ms))
-    return f"{with_it:.2f} with, {without:.2f} ms without; {len(through_ms)} requests each"
+def _added(seen: Seen, q: int) -> float:
+    return float(np.percentile(seen.through_ms, q) - np.percentile(seen.direct_ms, q))
+
+
+def _spread(seen: Seen, q: int) -> str:
+    through, direct, bare = (float(np.percentile(each, q)) for each in (seen.through_ms, seen.direct_ms, seen.bare_ms))
+    said = f"{through:.2f} with, {direct:.2f} ms without; a bare aiohttp proxy adds {bare - direct:.2f} ms"
+    return f"{said}; {len(seen.through_ms)} requests each"
 
 
 if __name__ == "__main__":
     _SECONDS, _PROTECTION = [*sys.argv[1:], "10", "hardened"][:2] if len(sys.argv) != 2 else (sys.argv[1], "hardened")
-    _direct_ms, _through_ms = measure(float(_SECONDS), _PROTECTION)
+    _seen = measure(float(_SECONDS), _PROTECTION)
     for _q in (50, 90, 99):
-        print(_q, _spread(_direct_ms, _through_ms, _q))
+        print(_q, _spread(_seen, _q))
