@@ -27,9 +27,9 @@ pytestmark = [
 ]
 FAULTS = (  # its keys, its evidence
     ("process.pause, on: primary, for_s: 3", "is in state T (stopped)"),
-    ("network.latency, on: gateway, at_s: 4, for_s: 3, latency_ms: 700", "later than past the proxy"),
-    ("network.partition, on: standby, at_s: 7.5, for_s: 8", "packets that met it, both ways"),
-    ("network.down, on: primary, at_s: 16.5, for_s: 4", "a connection was refused"),
+    ("network.latency, on: gateway, at_s: 4, for_s: 5, latency_ms: 700", "later than past the proxy"),
+    ("network.partition, on: standby, at_s: 9.5, for_s: 7", "packets that met it, both ways"),
+    ("network.down, on: primary, at_s: 17, for_s: 4.5", "a connection was refused"),
     ("node.down, on: standby, at_s: 22, for_s: 3", "exited with code 137"),
     ("process.kill, on: primary, at_s: 32", "its supervisor says: terminated by SIGKILL"),
 )
