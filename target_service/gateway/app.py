@@ -149,7 +149,7 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     configurations = Configurations(admission, events)
     monitor = Monitor(settings, admission, verifier, dispatcher.readmitted, configurations)
     members = Members(admission, dispatcher, monitor, events, partial(_breaker, settings, events))
-    metrics = GatewayMetrics(admission, members.breakers, traffic, logs)
+    metrics = GatewayMetrics(admission, members.breakers, traffic, logs, access.logins)
     own = _Own(settings, events, admission, members, traffic)
     upstream = Upstream(settings.request_timeout_s, settings.try_timeout_s, only_verified=settings.golden_prompts > 0)
     tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
