@@ -84,7 +84,6 @@ class RemoteStack(ComposeStack):
         super().__init__(model, settings, clock)
         self._opened = False
         self.capabilities = REACHES
-        self.because = f"the Docker engine at {where()} is another host's, where only its API and the network reach"
         self._agent: AgentClient | None = None
         self._tunnel: TunnelClient | None = None
         self._offset = Offset()
@@ -97,6 +96,9 @@ class RemoteStack(ComposeStack):
                 f"the Docker engine at {where()} cannot read this host's files for a Prometheus; run without"
             )
         super().check()
+
+    def why_limited(self) -> str:
+        return f"the Docker engine at {where()} is another host's, where only its API and the network reach"
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container of the engine at {where()}, with a copy of {self._model} there")
