@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -20,7 +23,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from target_service.gateway.events import EventLog
 from target_service.gateway.settings import GatewaySettings
 
-__all__ = ["LastKnown", "StaleRules", "connector", "make_resolver"]
+__all__ = ["LastKnown", "OwnThreads", "StaleRules", "connector", "make_resolver"]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ log = logging.getLogger(__name__)
 FRESH_S = 10
 # Replicas that register may bring a new name each time; the one that was resolved the longest ago is forgotten.
 NAMES_MAX = 1000
+LOOKUPS_MAX = 16
 NO_SUCH_NAME = frozenset({socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY})
 
 _Name = tuple[str, int, socket.AddressFamily]
@@ -117,13 +121,67 @@ class LastKnown(AbstractResolver):
         return found
 
 
+class OwnThreads(AbstractResolver):
+    """Asks the system, each time in a thread that nobody waits for at the end.
+
+    uvloop needs a thread of libuv's pool for every connection that it makes, and the pool has two for what may be slow:
+    two look-ups that get no answer there would stop all new connections for ten seconds.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(LOOKUPS_MAX)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a host, as numbers; raises OSError."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[ResolveResult] | OSError] = loop.create_future()
+
+        def settle(said: list[ResolveResult] | OSError) -> None:
+            if not answer.done():
+                answer.set_result(said)
+
+        def ask() -> None:
+            said = _asked(host, port, family)
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(settle, said)
+
+        async with self._free:
+            threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
+            said = await answer
+        if isinstance(said, OSError):
+            raise said
+        return said
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _asked(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult] | OSError:
+    try:
+        found = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        return [_result(host, port, kind, proto, address) for kind, _, proto, _, address in found]
+    except OSError as error:
+        return error
+    except UnicodeError as error:  # no host can have such a name
+        return socket.gaierror(socket.EAI_NONAME, str(error))
+
+
+def _result(host: str, port: int, family: int, proto: int, address: Any) -> ResolveResult:
+    # With the interface of a link-local address.
+    number, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return ResolveResult(hostname=host, host=number, port=port, family=family, proto=proto, flags=flags)
+
+
 def make_resolver(settings: GatewaySettings, events: EventLog) -> LastKnown | None:
     """None when the settings keep no address; needs a running loop."""
     if not settings.stale_address_s:
         return None
     # Half of a beat's time is left for the beat itself.
     rules = StaleRules(settings.stale_address_s, wait_s=settings.beat_timeout_s / 2)
-    return LastKnown(aiohttp.ThreadedResolver(), rules, events)
+    return LastKnown(OwnThreads(), rules, events)
 
 
 def connector(resolver: AbstractResolver | None, *, force_close: bool = False) -> aiohttp.TCPConnector:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+from typing import Any
 
 import pytest
+import uvloop
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from target_service.gateway import names
 from target_service.gateway.events import EventLog
-from target_service.gateway.names import LastKnown, StaleRules
+from target_service.gateway.names import LastKnown, OwnThreads, StaleRules
 
 UNCLEAR = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 NO_SUCH = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -143,3 +146,47 @@ async def test_closing_gives_up_what_is_being_looked_up() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert not bench.names._under_way
+
+
+async def test_a_name_has_all_its_addresses_as_numbers_and_one_that_is_none_is_no_such_name() -> None:
+    (found,) = await OwnThreads().resolve("localhost", 80, socket.AF_INET)
+    assert (found["hostname"], found["host"], found["port"]) == ("localhost", "127.0.0.1", 80)
+    for none in ("a" * 64 + ".test", ".."):
+        with pytest.raises(socket.gaierror) as error:
+            await OwnThreads().resolve(none)
+        assert error.value.errno in names.NO_SUCH_NAME
+
+
+def test_look_ups_that_get_no_answer_hold_up_no_connection_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, held = threading.Event(), []
+
+    def getaddrinfo(host: str, *_: Any, **__: Any) -> list[Any]:
+        held.append(threading.current_thread())
+        answers.wait(30)
+        raise UNCLEAR
+
+    async def connected_while_names_hang() -> None:
+        resolver = OwnThreads()
+        asking = [asyncio.create_task(resolver.resolve(f"{number}.test")) for number in range(names.LOOKUPS_MAX + 2)]
+        async with asyncio.timeout(20):
+            while len(held) < names.LOOKUPS_MAX:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+            with socket.socket() as client:
+                client.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(client, server.sockets[0].getsockname())
+            server.close()
+        assert len(held) == names.LOOKUPS_MAX, "as many at a time as may be"
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the gateway runs
+            runner.run(connected_while_names_hang())
+        assert all(thread.daemon and thread.is_alive() for thread in held[: names.LOOKUPS_MAX])
+    finally:
+        answers.set()
+        for thread in held:
+            thread.join()
