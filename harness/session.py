@@ -37,7 +37,7 @@ from harness.record.clock import Clock, FakeClock, SystemClock
 from harness.record.journal import Journal, pending
 from harness.record.recorder import Recorder
 from harness.scenario_files import rules_of
-from harness.stack.base import RunContext, Stack
+from harness.stack.base import Limited, RunContext, Stack
 from harness.stack.external.access import Access, Reached
 from harness.stack.fake.stack import FakeStack
 from harness.stack.load_place import CarriesLoad
@@ -76,7 +76,8 @@ def facts(stack: Stack, replay: str = "") -> TargetFacts:
     """What the planner needs to know of a stack; `replay`: more words for the command that repeats the plan."""
     switches = stack.switches() if isinstance(stack, Switched) else {}
     known = (stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links(), replay, switches)
-    return TargetFacts(*known, *rules_of(stack), because=str(getattr(stack, "because", "")))
+    because = stack.why_limited() if isinstance(stack, Limited) else ""
+    return TargetFacts(*known, *rules_of(stack), because=because)
 
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:

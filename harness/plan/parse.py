@@ -29,8 +29,8 @@ from harness.plan.objectives import CLAIMS, OBSERVABLES
 from harness.plan.objectives_from import KEY, in_full
 from harness.plan.resource_clashes import resource_clash, too_small
 from harness.plan.shared_rules import NAME, limit_problems, name_problems, set_by_parser_problems
-from harness.plan.validation import SET_BY_PARSER, Found, adapter, explain, first_comment, suggest
-from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
+from harness.plan.validation import SET_BY_PARSER, Found, adapter, explain, first_comment, read_mapping, suggest
+from harness.plan.yaml_lines import Document, Path
 
 __all__ = ["clashes", "json_schema", "parse_faults", "parse_scenario"]
 
@@ -39,12 +39,7 @@ JUDGED = "can be judged"
 
 def parse_scenario(text: str, file: str) -> Scenario:
     """Read a scenario. Raises ScenarioError with every problem found; `file` is only for the messages."""
-    try:
-        document = read_yaml(text)
-    except YamlProblem as problem:
-        raise ScenarioError([Problem(file, problem.line, problem.message)]) from problem
-    if not isinstance(document.value, dict):
-        raise ScenarioError([Problem(file, 1, "a scenario is a mapping of keys such as name, load and faults")])
+    document = read_mapping(text, file, "a scenario is a mapping of keys such as name, load and faults")
     if "days" in document.value:
         what = f"this is a soak file, not a scenario: use 'harness soak check {file}'"
         raise ScenarioError([Problem(file, document.line(("days",)), what)])

@@ -11,14 +11,26 @@ from typing import Any, TypeVar
 import pydantic
 from pydantic_core import ErrorDetails
 
-from harness.plan.yaml_lines import Document, Path
+from harness.model.errors import Problem, ScenarioError
+from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
-__all__ = ["SET_BY_PARSER", "Found", "adapter", "explain", "first_comment", "suggest"]
+__all__ = ["SET_BY_PARSER", "Found", "adapter", "explain", "first_comment", "read_mapping", "suggest"]
 
 T = TypeVar("T")
 Found = tuple[int, str]  # line and sentence
 SET_BY_PARSER = frozenset({"file", "half", "lines"})  # fields that no file may set
 _ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
+
+
+def read_mapping(text: str, file: str, otherwise: str) -> Document:
+    """A document that is a mapping. Raises ScenarioError: no YAML, or no mapping, which `otherwise` says."""
+    try:
+        document = read_yaml(text)
+    except YamlProblem as problem:
+        raise ScenarioError([Problem(file, problem.line, problem.message)]) from problem
+    if not isinstance(document.value, dict):
+        raise ScenarioError([Problem(file, 1, otherwise)])
+    return document
 
 
 def explain(details: ErrorDetails, root: type, prefix: Path, document: Document) -> Found:

@@ -13,7 +13,7 @@ from harness.model.fault import Fault
 from harness.model.soak import OBJECTIVES, SoakFile
 from harness.plan.parse import clashes, parse_faults
 from harness.plan.shared_rules import limit_problems, name_problems, set_by_parser_problems
-from harness.plan.validation import Found, adapter, explain, first_comment
+from harness.plan.validation import Found, adapter, explain, first_comment, read_mapping
 from harness.plan.yaml_lines import Document, Path, YamlProblem, read_yaml
 
 __all__ = ["is_soak_file", "parse_soak"]
@@ -33,12 +33,7 @@ def is_soak_file(text: str) -> bool:
 
 def parse_soak(text: str, file: str) -> SoakFile:
     """Read a soak file. Raises ScenarioError with every problem found; `file` is only for the messages."""
-    try:
-        document = read_yaml(text)
-    except YamlProblem as problem:
-        raise ScenarioError([Problem(file, problem.line, problem.message)]) from problem
-    if not isinstance(document.value, dict):
-        raise ScenarioError([Problem(file, 1, "a soak file is a mapping of keys such as name, days and faults")])
+    document = read_mapping(text, file, "a soak file is a mapping of keys such as name, days and faults")
     body, injected, problems = _without_injections(document)
     soak: SoakFile | None = None
     try:

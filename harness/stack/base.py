@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.model.capability import Capability
 from harness.model.event import Event
@@ -20,7 +20,7 @@ from harness.stack.resources import Resources
 from harness.stack.service import Service
 from harness.stack.taken_port import Taken
 
-__all__ = ["RunContext", "Stack", "TargetProcess", "Weights"]
+__all__ = ["Limited", "RunContext", "Stack", "TargetProcess", "Weights"]
 
 
 @dataclass(frozen=True)
@@ -165,3 +165,11 @@ class Stack(Protocol):
 
     def held_parts(self, replica: str) -> Mapping[str, str]:
         """Digests of what it made of its other files, as `config` and `tokenizer`; empty: it does not answer or say."""
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A stack that has fewer capabilities here than its kind has elsewhere."""
+
+    def why_limited(self) -> str:
+        """In words, for the refusal of a fault."""

@@ -1,4 +1,5 @@
-"""Blast radius: only a process that carries this run's label can be signalled. Checked here and nowhere else.
+"""Blast radius: only a process that carries this run's label can be signalled. Checked here and nowhere else; of
+containers that opted in, `harness.stack.external.opted_in` says which process is theirs.
 
 Every process of a run is started with the environment variable RELIABILITY_HARNESS_RUN set to the run's id, and its
 children inherit it, so that orphans of dead parents are found as well.
@@ -10,7 +11,7 @@ import contextlib
 import os
 import select
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ __all__ = [
     "owned_processes",
     "process_state",
     "send_signal",
+    "signal_if",
 ]
 
 RUN_LABEL = "RELIABILITY_HARNESS_RUN"
@@ -63,7 +65,19 @@ def process_state(process: ProcessId) -> str | None:
 
 
 def send_signal(process: ProcessId, signum: signal.Signals, run_id: str) -> bool:
-    """Signal a process of this run. False: it has gone. Raises BlastRadiusError when it is not this run's.
+    """Signal a process of this run. False: it has gone. Raises BlastRadiusError when it is not this run's."""
+
+    def of_this_run() -> bool:
+        environ = _environ(process.pid)
+        if environ and _label_in(environ) != run_id:
+            raise BlastRadiusError(f"process {process.pid} does not belong to run {run_id}: it was not signalled")
+        return bool(environ)  # none: it is ending, its memory has gone before it is a zombie
+
+    return signal_if(process, signum, of_this_run)
+
+
+def signal_if(process: ProcessId, signum: signal.Signals, still_there: Callable[[], bool]) -> bool:
+    """Signal a process once `still_there` has looked at it, which raises when it must not be. False: it has gone.
 
     The pidfd is opened before the checks, so the pid cannot be reused between check and signal.
     """
@@ -72,13 +86,8 @@ def send_signal(process: ProcessId, signum: signal.Signals, run_id: str) -> bool
     except ProcessLookupError:
         return False
     try:
-        if process_state(process) in (None, "Z"):
+        if process_state(process) in (None, "Z") or not still_there():
             return False
-        environ = _environ(process.pid)
-        if not environ:
-            return False  # it is ending: its memory has gone before it is a zombie
-        if _label_in(environ) != run_id:
-            raise BlastRadiusError(f"process {process.pid} does not belong to run {run_id}: it was not signalled")
         signal.pidfd_send_signal(pidfd, signum)
     except ProcessLookupError:
         return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
@@ -17,7 +18,7 @@ from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.rate_limit import TokenBucket
 from target_service.protocol.secret import Secrets, bearer, read_secrets
 
-__all__ = ["Access", "Keys", "make_access"]
+__all__ = ["Access", "Keys", "Logins", "make_access"]
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +32,20 @@ class Keys:
     admins: Secrets | None = None
 
 
+@dataclass
+class Logins:
+    """Wrong keys and tokens by who sent them (a missing one is no guess), and how often an address was locked out."""
+
+    failures: Counter[str] = field(default_factory=lambda: Counter(user=0, registrar=0, admin=0))
+    lockouts: int = 0
+
+
 class Access:
     """Lets requests pass that carry a right key or token, and users only as many as the limit allows."""
 
     def __init__(self, events: EventLog, keys: Keys, lockout: Lockout, limit: TokenBucket | None) -> None:
         self.keys = keys
+        self.logins = Logins()
         self._events = events
         self._lockout = lockout
         self._limit = limit
@@ -71,12 +81,19 @@ class Access:
             return None
         if given is None:
             return RequestRejectedError(401, "Authorization: Bearer KEY is missing.", code="unauthorized")
-        self._failed(address, now_s)
+        self._failed(address, now_s, self._caller(secrets))
         return RequestRejectedError(401, "The key is not known.", code="unauthorized")
 
-    def _failed(self, address: str, now_s: float) -> None:
+    def _caller(self, secrets: Secrets) -> str:
+        if secrets is self.keys.users:
+            return "user"
+        return "registrar" if secrets is self.keys.registrars else "admin"
+
+    def _failed(self, address: str, now_s: float, caller: str) -> None:
+        self.logins.failures[caller] += 1
         failures = self._lockout.failed(address, now_s)
         if failures is not None:
+            self.logins.lockouts += 1
             self._events.add("locked_out", None, address=address, failures=failures)
             log.warning("%s is locked out after %s wrong keys", address, failures)
 

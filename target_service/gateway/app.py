@@ -23,6 +23,7 @@ from target_service.gateway.events import EventLog
 from target_service.gateway.members import Members
 from target_service.gateway.metrics import GatewayMetrics
 from target_service.gateway.monitor import Monitor
+from target_service.gateway.names import make_resolver
 from target_service.gateway.outlier import OutlierDetector
 from target_service.gateway.proxy import Proxy
 from target_service.gateway.routing import STRATEGIES
@@ -148,7 +149,7 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     configurations = Configurations(admission, events)
     monitor = Monitor(settings, admission, verifier, dispatcher.readmitted, configurations)
     members = Members(admission, dispatcher, monitor, events, partial(_breaker, settings, events))
-    metrics = GatewayMetrics(admission, members.breakers, traffic, logs)
+    metrics = GatewayMetrics(admission, members.breakers, traffic, logs, access.logins)
     own = _Own(settings, events, admission, members, traffic)
     upstream = Upstream(settings.request_timeout_s, settings.try_timeout_s, only_verified=settings.golden_prompts > 0)
     tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
@@ -170,13 +171,16 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
             response.force_close()
 
     async def connections(_: web.Application) -> AsyncIterator[None]:
-        await upstream.start()
-        await monitor.start()
+        resolver = make_resolver(settings, events)
+        await upstream.start(resolver)
+        await monitor.start(resolver)
         expiry = asyncio.create_task(members.expire_for_ever())
         yield
         expiry.cancel()
         await monitor.close()
         await upstream.close()
+        if resolver is not None:
+            await resolver.close()
 
     app.on_response_prepare.append(sign)
     app.cleanup_ctx.append(connections)

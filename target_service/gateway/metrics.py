@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from target_service.gateway.access import Logins
 from target_service.gateway.admission import Admission
 from target_service.gateway.breaker import Breaker, BreakerState
 from target_service.gateway.traffic import Traffic
@@ -71,11 +72,30 @@ class _Protections:
         yield CounterMetricFamily("gateway_hedges_won", "Of them, answered first", value=self._traffic.hedges_won_total)
 
 
+class _Refusals:
+    """Who tried wrong keys, read when scraped."""
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
+
+    def collect(self) -> Iterator[Metric]:
+        failures = CounterMetricFamily("gateway_login_failures", "Wrong keys and tokens", labels=["caller"])
+        for caller, count in self._logins.failures.items():
+            failures.add_metric([caller], count)
+        yield failures
+        yield CounterMetricFamily("gateway_lockouts", "Addresses that were locked out", value=self._logins.lockouts)
+
+
 class GatewayMetrics:
     """Counters and a histogram of one gateway."""
 
     def __init__(
-        self, admission: Admission, breakers: Mapping[str, Breaker], traffic: Traffic, logs: Logs | None = None
+        self,
+        admission: Admission,
+        breakers: Mapping[str, Breaker],
+        traffic: Traffic,
+        logs: Logs | None = None,
+        logins: Logins | None = None,
     ) -> None:
         self._logs = logs or Logs(ObservabilitySettings(), "gateway")
         self._admission = admission
@@ -84,6 +104,7 @@ class GatewayMetrics:
         self._registry = CollectorRegistry()
         self._registry.register(_Standings(admission))
         self._registry.register(_Protections(breakers, traffic))
+        self._registry.register(_Refusals(logins or Logins()))
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
         self._requests = Counter(

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from target_service.gateway.admission import Admission
 from target_service.gateway.configurations import Configurations
+from target_service.gateway.names import connector
 from target_service.gateway.settings import GatewaySettings, ReplicaAddress
 from target_service.gateway.verification import Verifier
 
@@ -41,11 +43,10 @@ class Monitor:
         self._watched: dict[str, asyncio.Task[None]] = {}
         self._current: dict[str, ReplicaAddress] = {}
 
-    async def start(self) -> None:
-        """Begin beating; needs a running loop."""
+    async def start(self, resolver: AbstractResolver | None = None) -> None:
+        """Begin beating, with names of replicas as the resolver has them; needs a running loop."""
         # A new connection for every beat: it also proves that the replica still accepts.
-        connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        self._session = aiohttp.ClientSession(connector=connector)
+        self._session = aiohttp.ClientSession(connector=connector(resolver, force_close=True))
         for replica in self._settings.replicas:
             self.watch(replica)
 

@@ -18,6 +18,7 @@ PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
         "eject_failures": 0,
         "rate_limit_per_s": 0.0,
         "try_timeout_s": 0.0,
+        "stale_address_s": 0.0,
         "login_failures": 0,
         "drain_s": 0.0,
         # Shorter than clients keep idle connections: they send into ones that are just being closed.
@@ -36,6 +37,8 @@ PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
         "rate_limit_burst": 200,
         # Longer than a hardened replica lets a request wait: overload is answered by shedding, not by trying again.
         "try_timeout_s": 15.0,
+        # The shortest that RFC 8767 (section 5) suggests as a limit.
+        "stale_address_s": 86400.0,
         "login_failures": 5,
         # As long as the longest request may take.
         "drain_s": 30.0,

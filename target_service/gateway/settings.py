@@ -62,6 +62,7 @@ class GatewaySettings:
     seed: int | None = None
     observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
     try_timeout_s: float = 0.0
+    stale_address_s: float = 0.0
     api_keys_file: Path | None = None
     login_failures: int = 5
     login_window_s: float = 60.0
@@ -160,6 +161,7 @@ def _add_protections(parser: argparse.ArgumentParser) -> None:
     add("--drain-s", type=_number(float, 0), help="for open requests to end after SIGTERM")
     add("--keepalive-s", type=_number(float, 0.001), help="a client's idle connection stays open")
     add("--try-timeout-s", type=_number(float, 0), help="for one try, until its answer begins; 0: no limit of its own")
+    add("--stale-address-s", type=_number(float, 0), help="keep an address that cannot be resolved again; 0: do not")
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:

@@ -11,11 +11,13 @@ from functools import lru_cache
 
 import aiohttp
 from aiohttp import web
+from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
 from yarl import URL
 
 from target_service.gateway.dispatch import Slot
 from target_service.gateway.evidence import Evidence, evidence_of_answer, outcome_of_answer
+from target_service.gateway.names import connector
 from target_service.gateway.settings import ReplicaAddress
 from target_service.gateway.stream_end import StreamEnd
 from target_service.protocol.body import read_body
@@ -112,10 +114,10 @@ class Upstream:
         self._try_timeout_s = try_timeout_s
         self._only_verified = only_verified
 
-    async def start(self) -> None:
-        """Open the session; needs a running loop."""
+    async def start(self, resolver: AbstractResolver | None = None) -> None:
+        """Open the session, with names of replicas as the resolver has them; needs a running loop."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=connector(resolver),
             timeout=aiohttp.ClientTimeout(total=None),
             # Bytes pass as they are; a packed body stays packed.
             auto_decompress=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import call
-from tests.stack.stub_engine import StubEngine, serving
+from tests.stack.stub_engine import StubEngine, bare_model, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of the Docker SDK
 VERSION, IMAGES = "*version*) echo 2.26.1;;", "*config*) echo target:1;;"
@@ -30,14 +29,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubEngi
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A model as far as anybody looks before a run begins."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"x")
-    prompt = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "answer": "a"}
-    (folder / "golden.json").write_text(json.dumps({"tasks": {"chat": [prompt]}}))
-    return folder
+    return bare_model(tmp_path / "model")
 
 
 def docker_says(folder: Path, *cases: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +56,19 @@ def labelled() -> Iterator[tuple[int, str]]:
             for item in environ:
                 if item.startswith(prefix):
                     yield int(entry.name), item[len(prefix) :].decode()
+
+
+def until(seen: Callable[[], object], within_s: float) -> None:
+    end_s = time.monotonic() + within_s
+    while not seen():
+        assert time.monotonic() < end_s, "not seen in time"
+        time.sleep(0.05)
+
+
+def events_of(one: Started) -> list[dict[str, object]]:
+    """So far: the last line may be half written, the folder not there yet."""
+    lines = [line for path in one.out.glob("*/events.jsonl") for line in path.read_text().splitlines(keepends=True)]
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from harness.cli.main import call
 from harness.record.clock import SystemClock
 from harness.stack.external.endpoint import endpoint_of
 from harness.stack.ports import HeldPorts
-from tests.e2e.conftest import Start, Started
+from tests.e2e.conftest import Start, events_of, until
 from tests.openai_server import Switches, serving
 
 pytestmark = [pytest.mark.e2e]
@@ -30,19 +29,6 @@ SECRET = "sk-nobody-may-read-this-7f3a"
 @pytest.fixture(autouse=True)
 def _agreed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_YES", "1")
-
-
-def until(seen: Callable[[], object], within_s: float) -> None:
-    end_s = time.monotonic() + within_s
-    while not seen():
-        assert time.monotonic() < end_s, "not seen in time"
-        time.sleep(0.05)
-
-
-def events_of(one: Started) -> list[dict[str, object]]:
-    """So far: the last line may be half written, the folder not there yet."""
-    lines = [line for path in one.out.glob("*/events.jsonl") for line in path.read_text().splitlines(keepends=True)]
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def state_of(pid: int) -> str:

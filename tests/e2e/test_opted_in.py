@@ -10,16 +10,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import call
 from harness.stack.ports import HeldPorts
-from tests.e2e.conftest import Start, Started
+from tests.e2e.conftest import Start, events_of, until
 from tests.e2e.test_compose import MISSING, things_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
@@ -35,18 +34,6 @@ PROXY = {
         }
     }
 }
-
-
-def until(seen: Callable[[], object], within_s: float) -> None:
-    end_s = time.monotonic() + within_s
-    while not seen():
-        assert time.monotonic() < end_s, "not seen in time"
-        time.sleep(0.05)
-
-
-def events_of(one: Started) -> list[dict[str, object]]:
-    lines = [line for path in one.out.glob("*/events.jsonl") for line in path.read_text().splitlines(keepends=True)]
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def first_pid() -> int:

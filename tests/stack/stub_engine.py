@@ -143,3 +143,13 @@ def serving(engine: StubEngine, socket: Path) -> Iterator[str]:
             server.shutdown()
             thread.join()
             socket.unlink(missing_ok=True)
+
+
+def bare_model(folder: Path) -> Path:
+    """A model as far as anybody looks before a run begins."""
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"x")
+    prompt = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "answer": "a"}
+    (folder / "golden.json").write_text(json.dumps({"tasks": {"chat": [prompt]}}))
+    return folder

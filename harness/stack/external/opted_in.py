@@ -7,7 +7,6 @@ armed before anything is paused.
 
 from __future__ import annotations
 
-import os
 import signal as signals
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -21,7 +20,7 @@ from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess
 from harness.stack.containers.events import ContainerTail
-from harness.stack.owned import ProcessId, identify, process_state
+from harness.stack.owned import ProcessId, identify, process_state, signal_if
 from harness.stack.target_signals import SIGNALS, server_below
 
 if TYPE_CHECKING:
@@ -160,25 +159,18 @@ class OptedIn:
 
 def signal_in_container(process: ProcessId, signum: signals.Signals, container_id: str) -> bool:
     """Signal a process of that very container. False: it has gone. Raises BlastRadiusError, or StackError."""
-    try:
-        pidfd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if process_state(process) in (None, "Z"):
-            return False
+
+    def of_the_container() -> bool:
         if not _is_here(process.pid, container_id):
             raise BlastRadiusError(f"process {process.pid} does not belong to container {container_id[:12]}")
-        signals.pidfd_send_signal(pidfd, signum)
-    except ProcessLookupError:
-        return False
+        return True
+
+    try:
+        return signal_if(process, signum, of_the_container)
     except PermissionError as error:
         raise StackError(
             f"process {process.pid} of container {container_id[:12]} may only be signalled by root"
         ) from error
-    finally:
-        os.close(pidfd)
-    return True
 
 
 def continue_in_container(args: Mapping[str, Any]) -> None:

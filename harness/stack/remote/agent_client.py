@@ -21,6 +21,7 @@ from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
 from harness.stack.remote.agent import SILENCE_S
 from harness.stack.remote.clock import Offset, Reading, offset_of
+from harness.stack.remote.far_end import FarEnd
 
 __all__ = ["AgentClient"]
 
@@ -38,15 +39,7 @@ class AgentClient:
         self._lock = threading.Lock()
         self._rest = b""
         self._closing = threading.Event()
-        self._process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=dict(environ),
-            start_new_session=True,
-            bufsize=0,
-        )
+        self._far = FarEnd(command, environ, log)
         try:
             self._ask("now", within_s=FIRST_ANSWER_S)
         except StackError:
@@ -88,14 +81,12 @@ class AgentClient:
         """End it; what it had stopped goes on. May be called again."""
         self._closing.set()
         with suppress(OSError):
-            for stream in (self._process.stdin, self._process.stdout):
-                assert stream is not None
+            for stream in (self._far.to, self._far.back):
                 stream.close()
         try:
-            self._process.wait(1.0)
+            self._far.process.wait(1.0)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._far.kill()
 
     def _ask(self, ask: str, *args: object, within_s: float = ANSWER_S) -> Any:
         with self._lock:
@@ -108,12 +99,11 @@ class AgentClient:
         return said["said"]
 
     def _exchange(self, line: bytes, within_s: float) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(line)
-        out = self._process.stdout
+        self._far.to.write(line)
+        out = self._far.back
         while b"\n" not in self._rest:
             if not select.select([out], [], [], within_s)[0]:
-                self._process.kill()  # a late answer would be taken for that to the next question
+                self._far.process.kill()  # a late answer would be taken for that to the next question
                 raise TimeoutError
             data = os.read(out.fileno(), 65536)
             if not data:

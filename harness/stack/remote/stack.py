@@ -85,7 +85,6 @@ class RemoteStack(ComposeStack):
         super().__init__(model, settings, clock)
         self._opened = False
         self.capabilities = REACHES
-        self.because = f"the Docker engine at {where()} is another host's, where only its API and the network reach"
         self._agent: AgentClient | None = None
         self._tunnel: TunnelClient | None = None
         self._offset = Offset()
@@ -101,6 +100,9 @@ class RemoteStack(ComposeStack):
 
     def watching(self) -> Watching:
         return Watching(f"the Docker engine at {where()} cannot read this host's files for one")
+
+    def why_limited(self) -> str:
+        return f"the Docker engine at {where()} is another host's, where only its API and the network reach"
 
     def describe(self) -> Mapping[str, str]:
         return dict.fromkeys(REPLICAS, f"container of the engine at {where()}, with a copy of {self._model} there")

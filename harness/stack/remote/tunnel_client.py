@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -12,6 +11,7 @@ from concurrent.futures import TimeoutError as Late
 from typing import IO
 
 from harness.model.errors import StackError
+from harness.stack.remote.far_end import FarEnd
 from harness.stack.remote.tunnel import Frame, Mux, over_pipes, reset
 
 __all__ = ["TunnelClient"]
@@ -35,15 +35,7 @@ class TunnelClient:
         self._servers = list(servers)
         self._opened: dict[Peer, Future[Frame]] = {}
         self._up: Future[tuple[int, ...]] = Future()
-        self._process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=dict(environ),
-            start_new_session=True,
-            bufsize=0,
-        )
+        self._far = FarEnd(command, environ, log)
         self._thread = threading.Thread(target=self._work, name="tunnel", daemon=True)
         self._thread.start()
         try:
@@ -72,8 +64,7 @@ class TunnelClient:
 
     def close(self) -> None:
         """End both ends, and every connection. May be called again."""
-        self._process.kill()
-        self._process.wait()
+        self._far.kill()
         self._thread.join(2.0)
 
     def _work(self) -> None:
@@ -86,8 +77,7 @@ class TunnelClient:
     async def _serve(self) -> None:
         listeners: list[asyncio.Server] = []
         made: asyncio.Future[Mux] = asyncio.get_running_loop().create_future()
-        assert self._process.stdin is not None and self._process.stdout is not None
-        running = asyncio.create_task(over_pipes(self._process.stdout, self._process.stdin, made.set_result))
+        running = asyncio.create_task(over_pipes(self._far.back, self._far.to, made.set_result))
         try:
             mux = await made
             for server in self._servers:

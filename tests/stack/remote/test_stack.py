@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from harness.record.clock import SystemClock
 from harness.session import facts
 from harness.stack.compose.stack import ComposeSettings, ComposeStack
 from harness.stack.remote.stack import RemoteStack, continue_remotely
-from tests.stack.stub_engine import StubEngine, serving
+from tests.stack.stub_engine import StubEngine, bare_model, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of the SDK
 FAR = "tcp://10.0.0.7:2375"
@@ -24,14 +23,7 @@ FAR = "tcp://10.0.0.7:2375"
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A model as far as anybody looks before a run begins."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"x")
-    prompt = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "answer": "a"}
-    (folder / "golden.json").write_text(json.dumps({"tasks": {"chat": [prompt]}}))
-    return folder
+    return bare_model(tmp_path / "model")
 
 
 def planned(stack: RemoteStack, faults: str) -> None:

@@ -144,9 +144,9 @@ async def gateway_before(stubs: dict[str, Stub], folder: Path, **changes: Any) -
         stub.server.skip_url_asserts = True
         await stub.server.start_server()
     marks = changes.pop("marks", {})
-    addresses = tuple(
-        ReplicaAddress(n, str(s.server.make_url("")).rstrip("/"), **marks.get(n, {})) for n, s in stubs.items()
-    )
+    hosts = changes.pop("hosts", {})
+    urls = {n: s.server.make_url("").with_host(hosts.get(n, "127.0.0.1")) for n, s in stubs.items()}
+    addresses = tuple(ReplicaAddress(n, str(url).rstrip("/"), **marks.get(n, {})) for n, url in urls.items())
     fast: dict[str, Any] = {"beat_s": 0.05, "beat_timeout_s": 1.0, "request_timeout_s": 3.0}
     settings = GatewaySettings(0, "127.0.0.1", addresses, golden, **(fast | changes))
     gateway = TestServer(make_app(settings))

@@ -68,6 +68,28 @@ async def test_an_address_that_guesses_is_locked_out_even_with_a_right_key(
             assert answers[-1][1]["error"]["code"] == "locked_out"
 
 
+@pytest.mark.parametrize("failures_max", [0, 2])
+async def test_wrong_keys_and_tokens_are_counted_by_who_sends_them_and_missing_ones_are_not(
+    failures_max: int, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("token-of-sixteen-at-least\n")
+    settings = {"api_keys_file": keys(tmp_path), "admin_token_file": token, "login_failures": failures_max}
+    async with gateway_before(pair(), tmp_path, **settings) as stack:
+        for key in (None, KEY, WRONG):
+            await asked(stack, key)
+        for headers in ({}, {"Authorization": f"Bearer {WRONG}"}):
+            url = stack.gateway.make_url("/gateway/replicas/primary/isolate")
+            async with stack.client.post(url, json={}, headers=headers) as response:
+                assert response.status == 401
+        async with stack.client.get(stack.gateway.make_url("/metrics")) as response:
+            lines = (await response.text()).splitlines()
+    told = [line for line in lines if line.startswith(("gateway_login_failures_total", "gateway_lockouts_total"))]
+    counted = [f'gateway_login_failures_total{{caller="{who}"}} {n}' for who, n in
+               (("user", 1.0), ("registrar", 0.0), ("admin", 1.0))]  # fmt: skip
+    assert told == [*counted, f"gateway_lockouts_total {1.0 if failures_max else 0.0}"]
+
+
 async def test_a_lock_ends_and_a_missing_key_is_no_guess(tmp_path: Path) -> None:
     settings = {"api_keys_file": keys(tmp_path), "login_failures": 2, "login_lock_s": 0.2}
     async with gateway_before(pair(), tmp_path, **settings) as stack:

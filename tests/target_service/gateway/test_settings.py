@@ -74,7 +74,7 @@ def test_fragile_turns_every_protection_off() -> None:
 def test_hardened_turns_every_protection_on() -> None:
     hardened = parse_arguments([*LINE, "--protection", "hardened"])
     off = {"golden_prompts", "breaker_failures", "retry_share", "hedge_after_s", "eject_failures", "rate_limit_per_s",
-           "try_timeout_s", "login_failures"}  # fmt: skip
+           "try_timeout_s", "stale_address_s", "login_failures"}  # fmt: skip
     assert all(getattr(hardened, name) > 0 for name in off)
     assert hardened.drain_s >= hardened.request_timeout_s
     assert hardened.keepalive_s > 75
