@@ -78,7 +78,8 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
     due_us = draw_times(scenario.load, duration_s, user_rng)
     baseline_n = bisect_left(due_us, scenario.phases.baseline_s * 1e6)
     problems = [*_unknown_names(scenario, target), *_unfelt(scenario), *refusals(scenario, baseline_n)]
-    problems += option_problems(scenario, list(target.replicas), target.options, target.environment)
+    of_options = option_problems(scenario, list(target.replicas), target.options, target.environment)
+    problems += dict.fromkeys(of_options)  # what is said of every replica is found for each of them
     problems += alert_refusals(scenario, target.rules, target.unwatched)
     if problems:
         raise ScenarioError(

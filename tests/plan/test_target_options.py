@@ -70,6 +70,7 @@ def test_what_the_stack_can_do_is_planned(target: str) -> None:
         (f"{{{WEIGHTED}each: {{primary: {{weight: 0}}}}}}", "target.each.primary.weight: must be a whole number"),
         (f"{{{WEIGHTED}each: {{primary: {{weight: on}}}}}}", "target.each.primary.weight: must be a whole number"),
         ("{each: {primary: {weight: 3}}}", "target.each.primary.weight: nobody looks at it: say strategy: weighted"),
+        ("{replica: {weight: 3}}", "target.replica.weight: nobody looks at it: say strategy: weighted"),
         ("{each: {standby: {backup: 1}}}", "target.each.standby.backup: must be on or off"),
         ("{each: {standby: {register: 'yes'}}}", "target.each.standby.register: must be on or off"),
         ("{gateway: {api_keys: sesame}}", "target.gateway.api_keys: must be on or off; the stack makes a key"),
