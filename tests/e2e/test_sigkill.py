@@ -51,6 +51,7 @@ faults:
 
 SERVICE = """
 name: service
+target: {gateway: {api_keys: on}}
 load: {rate_per_s: 10, mix: {chat_stream: 1}}
 phases: {baseline_s: 3, recovery_s: 3}
 faults:
