@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Recovered", "recover", "sweep"]
 
 LOOKS, LOOK_EVERY_S = 20, 0.3  # at an engine whose run is being cleared away
-OF_THE_STACK = ("model-*", "*/model", "private")  # copies of the model, local and fake; token and start options
+OF_THE_STACK = ("model-*", "*/model", "private", "private-gateway")  # copies of the model, local and fake; secrets
 
 
 @dataclass(frozen=True)

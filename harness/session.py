@@ -37,9 +37,10 @@ from harness.record.clock import Clock, FakeClock, SystemClock
 from harness.record.journal import Journal, pending
 from harness.record.recorder import Recorder
 from harness.scenario_files import rules_of
-from harness.stack.base import Limited, RunContext, Stack
+from harness.stack.base import Configurable, Limited, RunContext, Stack
 from harness.stack.external.access import Access, Reached
 from harness.stack.fake.stack import FakeStack
+from harness.stack.keyed import USER_KEY, Keyed
 from harness.stack.load_place import CarriesLoad
 from harness.stack.owned import RUN_LABEL, identify, owned_processes
 from harness.stack.switches import Switched
@@ -77,7 +78,8 @@ def facts(stack: Stack, replay: str = "") -> TargetFacts:
     switches = stack.switches() if isinstance(stack, Switched) else {}
     known = (stack.name, stack.capabilities, stack.describe(), stack.prompts(), stack.links(), replay, switches)
     because = stack.why_limited() if isinstance(stack, Limited) else ""
-    return TargetFacts(*known, *rules_of(stack), because=because)
+    options = stack.target_options() if isinstance(stack, Configurable) else {}
+    return TargetFacts(*known, *rules_of(stack), because=because, options=options)
 
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
@@ -208,6 +210,7 @@ def _load_factory(
 
     def make_load(base_url: str) -> Load:
         reached = session.stack.access() if isinstance(session.stack, Reached) else None
+        key = session.stack.user_key() if isinstance(session.stack, Keyed) else None
         spec = LoadSpec(
             base_url=base_url,
             log_path=str(folder.request_log),
@@ -220,11 +223,11 @@ def _load_factory(
             retries=load.retries,
             prompt_words=load.prompt_words,
             output_tokens=load.output_tokens,
-            **_how(reached),
+            **(_how(reached) if key is None else {"api_key_env": USER_KEY}),
         )
         if isinstance(session.stack, FakeStack):
             return FakeLoad(spec, session.stack, session.clock, keep_s)
-        environ = {**session.environ, RUN_LABEL: context.run_id}
+        environ = {**session.environ, RUN_LABEL: context.run_id, **({} if key is None else {USER_KEY: key})}
         if isinstance(session.stack, CarriesLoad):
             place = session.stack.load_place()
             return DriverElsewhere(spec, folder.path, session.clock, environ, place, keep_s=keep_s)

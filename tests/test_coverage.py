@@ -94,7 +94,7 @@ def test_each_scenario_can_be_planned_on_some_stack_of_the_harness() -> None:
     fake = FakeStack(FakeClock())
     local = capabilities_of(LocalSettings())
     contained = frozenset(Capability) - {Capability.SUPERVISOR}
-    assert contained == ComposeStack(ROOT).capabilities | {Capability.SERVICE_FAULTS}
+    assert contained == ComposeStack(ROOT).capabilities | {Capability.SERVICE_FAULTS, Capability.SECRETS}
     planned: dict[str, int] = {"local": 0, "compose": 0}
     for path in SCENARIOS:
         scenario = parse_scenario(path.read_text(), shown(path))

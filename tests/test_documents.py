@@ -10,6 +10,9 @@ import pytest
 
 from harness.cli.main import call
 from harness.plan.parse import parse_scenario
+from harness.plan.target_options import option_problems
+from harness.stack.reference.option_names import OPTIONS
+from harness.stack.reference.settings import REPLICAS
 
 pytestmark = pytest.mark.whole
 
@@ -69,6 +72,9 @@ def test_each_path_of_a_document_exists(document: str) -> None:
 
 
 def test_the_scenarios_in_the_readme_are_right() -> None:
-    whole, part = re.findall(r"```yaml\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    whole, part, target = re.findall(r"```yaml\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert parse_scenario(whole, "README.md").hypothesis.startswith("If the primary dies")
     assert len(parse_scenario("name: part\n" + part, "README.md").faults) == 3
+    switched = parse_scenario("name: part\n" + target, "README.md")
+    assert not list(option_problems(switched, REPLICAS, OPTIONS, {}))
+    assert switched.target.secret_options == ("gateway.api_keys", "each.standby.register")

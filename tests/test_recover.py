@@ -27,10 +27,11 @@ def dead_run(tmp_path: Path, run_id: str = "dead-run") -> tuple[LiveRun, Registr
     return run, registry
 
 
-def test_faults_are_healed_and_the_copies_of_the_model_and_the_sockets_are_gone(tmp_path: Path) -> None:
+def test_faults_are_healed_and_the_copies_of_the_model_the_secrets_and_the_sockets_are_gone(tmp_path: Path) -> None:
     run, registry = dead_run(tmp_path, f"dead-{os.getpid()}")
     folder = Path(run.folder)
     copies = [folder / "stack" / "model-primary", folder / "stack" / "primary" / "model", folder / "undo"]
+    copies += [folder / "stack" / "private", folder / "stack" / "private-gateway"]  # secrets
     for copy in copies:
         copy.mkdir(parents=True)
         (copy / "model.safetensors").write_bytes(b"x")

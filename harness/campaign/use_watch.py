@@ -27,7 +27,7 @@ EVERY_S = 2.0
 SPREAD = 1000.0
 MIB = 2**20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_NOT_LOGS = {"prometheus", "private"}  # folders of the stack that the target does not write
+_NOT_LOGS = {"prometheus", "private", "private-gateway"}  # folders of the stack that the target does not write
 
 
 class UseWatch:

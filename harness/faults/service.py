@@ -21,8 +21,8 @@ from harness.stack.base import Stack, TargetProcess
 from harness.stack.links import Ask, Seen
 from harness.stack.service import PLACES, RUNNING, WAITING, ReplicaSilent, Usage, metric
 
-__all__ = ["Crash", "Hang", "KillEngine", "LeakMemory", "LeakSlots", "Spin", "StallStream", "TruncateStream",
-           "engine_gone"]  # fmt: skip
+__all__ = ["Crash", "Hang", "KillEngine", "LeakMemory", "LeakSlots", "PauseEngine", "Spin", "StallStream",
+           "TruncateStream", "engine_gone"]  # fmt: skip
 
 BUSY_SHARE = 0.3  # of a processor: a hung engine needs next to none, one that spins takes what it gets
 GROWTH_SHARE = 0.9  # of a leak that has to be seen, since other memory is given back meanwhile
@@ -61,6 +61,33 @@ class Spin(Hang):
     def evidence(self) -> str | None:
         found = self._starved()
         return found[0] if found and found[1] >= BUSY_SHARE else None
+
+
+class PauseEngine(Hang):
+    """The replica's fault `kill_engine` with the signal that stops, which lasts until the one that continues."""
+
+    engine: TargetProcess
+
+    @property
+    def name(self) -> str:
+        return "kill_engine"
+
+    def prepare(self) -> Inverse:
+        inverse = super().prepare()
+        engine = self.stack.related(self.victim, "engine")
+        if engine is None:
+            raise CannotInject(f"the engine of {self.fault.on} has no process of its own")
+        self.engine = engine
+        return inverse
+
+    def evidence(self) -> str | None:
+        found = self._starved()
+        if found is None or self.stack.state(self.engine) != "stopped":
+            return None
+        return f"process {self.engine.pid}, a child of the server, is in state T (stopped); {found[0]}"
+
+    def healed(self) -> bool:
+        return self.stack.state(self.engine) != "stopped" and super().healed()
 
 
 class KillEngine(ProcessFault):

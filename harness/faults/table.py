@@ -35,7 +35,7 @@ from harness.faults.node import TakeNode
 from harness.faults.partition import CutOff, LoseNames
 from harness.faults.process import KillProcess, PauseProcess, StopProcess
 from harness.faults.resources import FilesLimited, ProcessorsLimited, ReadsSlow, ShmFull, VolumeFull
-from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlots, Spin
+from harness.faults.service import Crash, Hang, KillEngine, LeakMemory, LeakSlots, PauseEngine, Spin
 from harness.faults.service import StallStream as StallOwnStream
 from harness.faults.service import TruncateStream as TruncateOwnStream
 from harness.faults.service_request import Poison, StaleCache
@@ -78,6 +78,7 @@ DOERS: Mapping[str, type[ActiveFault]] = {
     "service.early_ready": EarlyReady,
     "service.hang": Hang,
     "service.kill_engine": KillEngine,
+    "service.pause_engine": PauseEngine,
     "service.leak_memory": LeakMemory,
     "service.leak_slots": LeakSlots,
     "service.poison": Poison,

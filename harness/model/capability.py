@@ -35,6 +35,8 @@ class Capability(StrEnum):
     """The target runs as a user whom the modes of files bind; root reads everything."""
     OPTIONS = "options"
     """A scenario may set up the target: protection, options of gateway and replicas."""
+    SECRETS = "secrets"
+    """Servers of the target can share a secret of the run's own, with one another and with their users."""
     EXEC = "exec"
     """Commands that a scenario names may be run against the target."""
     BALANCER = "balancer"

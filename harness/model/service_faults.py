@@ -6,6 +6,7 @@ A field that is not every fault's is a parameter of the replica's own fault, wit
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -25,6 +26,7 @@ __all__ = [
     "ServiceKillEngine",
     "ServiceLeakMemory",
     "ServiceLeakSlots",
+    "ServicePauseEngine",
     "ServicePoison",
     "ServiceSlowLoad",
     "ServiceSpin",
@@ -89,6 +91,17 @@ class ServiceKillEngine(ServiceFault):
     """SIGKILL to the engine's own process, if it has one; the server before it is expected to notice."""
 
     kind: Literal["service.kill_engine"] = "service.kill_engine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServicePauseEngine(LastingServiceFault):
+    """SIGSTOP to the engine's own process, if it has one, later SIGCONT; the server before it lives and answers."""
+
+    kind: Literal["service.pause_engine"] = "service.pause_engine"
+
+    @property
+    def arguments(self) -> Mapping[str, int | float | str]:
+        return {"signal": int(signal.SIGSTOP)}  # of the replica's own fault kill_engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +189,7 @@ SERVICE_FAULTS: Mapping[str, type[ServiceFault]] = {
     "service.kill_engine": ServiceKillEngine,
     "service.leak_memory": ServiceLeakMemory,
     "service.leak_slots": ServiceLeakSlots,
+    "service.pause_engine": ServicePauseEngine,
     "service.poison": ServicePoison,
     "service.slow_load": ServiceSlowLoad,
     "service.spin": ServiceSpin,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import random
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.model.alerts import AlertRule
@@ -23,6 +23,7 @@ from harness.plan.arrivals import draw_tasks, draw_times, fingerprint
 from harness.plan.clashes import ends_engine
 from harness.plan.environment import in_effect, on_the_command_line
 from harness.plan.resolution import refusals, resolution
+from harness.plan.target_options import option_problems, target_path
 from harness.plan.timeline import steps, windows
 from harness.plan.token_budget import tokens_at_most
 
@@ -46,6 +47,7 @@ class TargetFacts:
     rules: Sequence[AlertRule] = ()  # of the Prometheus that will watch
     unwatched: str = "this stack starts none"  # why none will; empty: one will
     because: str = ""  # why the stack has fewer capabilities here than elsewhere, in words
+    options: Mapping[str, Collection[str]] = field(default_factory=dict)  # of its gateway, of a replica; none: unknown
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
     due_us = draw_times(scenario.load, duration_s, user_rng)
     baseline_n = bisect_left(due_us, scenario.phases.baseline_s * 1e6)
     problems = [*_unknown_names(scenario, target), *_unfelt(scenario), *refusals(scenario, baseline_n)]
+    of_options = option_problems(scenario, list(target.replicas), target.options, target.environment)
+    problems += dict.fromkeys(of_options)  # what is said of every replica is found for each of them
     problems += alert_refusals(scenario, target.rules, target.unwatched)
     if problems:
         raise ScenarioError(
@@ -113,6 +117,7 @@ _OF_THE_TARGET: Mapping[str, Capability] = {
     "target.protection": Capability.OPTIONS,
     "target.gateway": Capability.OPTIONS,
     "target.replica": Capability.OPTIONS,
+    "target.each": Capability.OPTIONS,
 }
 
 
@@ -137,6 +142,8 @@ def lacking(scenario: Scenario, stack: str, capabilities: frozenset[Capability])
     ]
     if scenario.target.balancer != "gateway":
         needs.append(("target.balancer", "target.balancer", Capability.BALANCER))
+    secrets = [f"{target_path(scenario)}.{path}" for path in scenario.target.secret_options]
+    needs += [(path, path, Capability.SECRETS) for path in secrets]
     return [
         f"{_file(scenario)}:{_line(scenario, path)}: {what} needs the capability '{need}', which the stack "
         f"'{stack}' does not have"
@@ -192,7 +199,7 @@ def _unfelt(scenario: Scenario) -> Iterator[tuple[str, str]]:
 
 def _never_stale(scenario: Scenario, index: int, fault: ServiceStaleCache) -> Iterator[tuple[str, str]]:
     """Answers are kept only if the target is told to, and are stale when they should have been forgotten by then."""
-    options = scenario.target.replica
+    options = scenario.target.of_replica(fault.on)
     renewed = any(ends_engine(other) and other.on == fault.on for other in scenario.faults)
     forgotten_s = options.get("cache_ttl_s")
     if not options.get("cache_size"):

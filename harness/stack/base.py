@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -20,7 +20,7 @@ from harness.stack.resources import Resources
 from harness.stack.service import Service
 from harness.stack.taken_port import Taken
 
-__all__ = ["Limited", "RunContext", "Stack", "TargetProcess", "Weights"]
+__all__ = ["Configurable", "Limited", "RunContext", "Stack", "TargetProcess", "Weights"]
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,14 @@ class Stack(Protocol):
 
     def held_parts(self, replica: str) -> Mapping[str, str]:
         """Digests of what it made of its other files, as `config` and `tokenizer`; empty: it does not answer or say."""
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A stack that knows which options its target has."""
+
+    def target_options(self) -> Mapping[str, Collection[str]]:
+        """Of its `gateway`, of a `replica`."""
 
 
 @runtime_checkable

@@ -16,6 +16,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.stack.keyed import USER_KEY, authorization
+
 __all__ = ["main"]
 
 GIVE_UP_S = 10.0
@@ -122,14 +124,15 @@ def request_of(order: dict[str, Any]) -> bytes:
     head = (
         f"POST {place.path.rstrip('/')}/v1/chat/completions HTTP/1.1\r\nHost: {place.netloc}\r\n"
         f"X-Request-Id: {order['request_id']}\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + body
+    shown = "".join(f"{name}: {value}\r\n" for name, value in authorization(order.get("key")).items())
+    return f"{head}{shown}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def main(arguments: list[str]) -> None:
     """Until somebody kills it, or whoever started it has died: then its end of standard input is closed."""
     order = json.loads(arguments[0])
+    order["key"] = os.environ.get(USER_KEY)  # everybody can read a command line
     order["bytes"] = request_of(order)
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     with suppress(KeyboardInterrupt):

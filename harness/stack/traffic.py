@@ -18,6 +18,7 @@ from typing import Protocol, runtime_checkable
 from harness.model.errors import StackError
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
+from harness.stack.keyed import USER_KEY
 from harness.stack.owned import RUN_LABEL, owned_processes, send_signal
 
 __all__ = ["MARK", "HasTraffic", "LocalTraffic", "Strangers", "Traffic", "end_strangers"]
@@ -63,10 +64,11 @@ class HasTraffic(Protocol):
 
 
 class LocalTraffic:
-    """Strangers as a child process of this host."""
+    """Strangers as a child process of this host. `key`: what they show, as all users of that target must."""
 
-    def __init__(self, run_id: str, base_url: str, clock: Clock) -> None:
+    def __init__(self, run_id: str, base_url: str, clock: Clock, key: str | None = None) -> None:
         self._run_id = run_id
+        self._key = {} if key is None else {USER_KEY: key}
         self._base_url = base_url
         self._clock = clock
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -74,7 +76,7 @@ class LocalTraffic:
     def begin(self, who: Strangers) -> None:
         said = {"kind": who.kind, "url": self._base_url, "messages": list(who.messages), "max_tokens": who.max_tokens}
         order = json.dumps({**said, "request_id": f"{self._run_id}-{who.name}", "arguments": dict(who.arguments)})
-        environ = {**os.environ, RUN_LABEL: self._run_id, MARK: who.name}
+        environ = {**os.environ, **self._key, RUN_LABEL: self._run_id, MARK: who.name}
         self._children[who.name] = subprocess.Popen(
             [sys.executable, "-m", "harness.stack.strangers", order],
             stdin=subprocess.PIPE,  # its end tells them that the harness has died

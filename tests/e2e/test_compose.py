@@ -38,7 +38,7 @@ FAULTS = {  # -> what must be among its evidence
 }
 SCENARIO = f"""
 name: contained
-target: {{model_copies: shared}}
+target: {{model_copies: shared, gateway: {{api_keys: on}}, each: {{standby: {{register: on, follow: primary}}}}}}
 load: {{rate_per_s: 10, mix: {{chat_stream: 1, sentiment: 1}}}}
 phases: {{baseline_s: 4, recovery_s: 20}}
 faults: [{", ".join(FAULTS)}]
@@ -70,6 +70,11 @@ def test_each_fault_bites_in_a_container_is_healed_and_leaves_nothing(start: Sta
     seen = re.search(r"came ([\d,]+) ms later", str(proofs[1]["evidence"]))
     assert seen and int(seen[1].replace(",", "")) >= 630, proofs[1]  # nine tenths of what was asked for
     assert {event["fault"] for event in events(one) if event["kind"] == "fault_healed"} == {0, 1, 2}
+    counted = [event for event in events(one) if event["kind"] == "counters" and event["source"] == "gateway"]
+    outcomes, replicas = counted[-1]["outcomes"], counted[-1]["replicas"]
+    assert outcomes["answered"] > 50 and "unauthorized" not in outcomes, counted[-1]  # type: ignore[index,operator]
+    assert replicas["standby"]["lease_left_s"] is not None, counted[-1]  # type: ignore[index]
+    assert not (one.folder / "stack" / "private-gateway").exists()
     assert things_of(one.folder.name) == []
     assert not one.owned()
 

@@ -29,6 +29,7 @@ def test_each_fault_of_the_traffic_is_proven_and_leaves_nothing_open(start: Star
     )
     one = start(f"""
 name: strangers
+target: {{gateway: {{api_keys: on}}}}
 load: {{rate_per_s: 10, mix: {{chat_stream: 1, sentiment: 1}}}}
 phases: {{baseline_s: 4, recovery_s: 4}}
 faults:
@@ -42,6 +43,8 @@ observe: {{lost_requests: {{max: 100000}}}}
         assert proof["proven"] and evidence in proof["evidence"], (kind, proof)
         assert [e for e in events if e["kind"] == "fault_healed" and e["fault"] == number], kind
     assert not [e for e in events if e["kind"] in ("fault_skipped", "fault_lost", "cleanup_failed")]
+    counted = [event for event in events if event["kind"] == "counters" and event["source"] == "gateway"]
+    assert "unauthorized" not in counted[-1]["outcomes"], counted[-1]  # strangers are users, and show their key
     verdict = json.loads((one.folder / "verdict.json").read_text())
     (accounting,) = [one for one in verdict["findings"] if one["check"] == "accounting"]
     assert accounting["outcome"] == "pass", accounting

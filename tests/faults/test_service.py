@@ -9,7 +9,7 @@ import pytest
 
 from harness.faults.base import CannotInject, Where
 from harness.faults.on_demand import OnDemand
-from harness.faults.service import LeakSlots
+from harness.faults.service import LeakSlots, PauseEngine
 from harness.faults.table import activate
 from harness.model.capability import Capability
 from harness.model.errors import CapabilityError, ScenarioError, StackError
@@ -21,6 +21,7 @@ from harness.model.service_faults import (
     ServiceHang,
     ServiceLeakMemory,
     ServiceLeakSlots,
+    ServicePauseEngine,
     ServicePoison,
     ServiceSlowLoad,
     ServiceStallStream,
@@ -316,6 +317,7 @@ def verdict(tmp_path: Path, text: str) -> Verdict:
     [
         ("service.hang", {"timeout"}),
         ("service.spin", {"timeout"}),
+        ("service.pause_engine", {"timeout"}),
         ("service.crash", {"http_error"}),
         ("service.kill_engine", {"http_error"}),
         ("service.crash, where: engine, exit_code: 0", {"http_error"}),
@@ -417,7 +419,9 @@ def test_faults_of_two_replicas_and_of_a_link_may_be_there_at_once() -> None:
 
 
 def test_every_fault_that_a_replica_can_do_to_itself_can_be_asked_for() -> None:
-    assert {kind.removeprefix("service.") for kind in SERVICE_FAULTS} == set(KINDS)
+    own = {kind.removeprefix("service.") for kind in SERVICE_FAULTS}
+    assert own - {"pause_engine"} == set(KINDS)
+    assert ServicePauseEngine().arguments == {"signal": 19}  # of the replica's own kill_engine
 
 
 def planned(text: str, capabilities: frozenset[Capability] = frozenset(Capability)) -> None:
@@ -436,3 +440,31 @@ def test_a_replica_is_told_the_parameters_by_their_names() -> None:
     assert ServicePoison(marker="x").arguments == {"marker": "x", "effect": "crash"}
     assert ServiceLeakMemory(mb=9, kb_per_request=4).arguments == {"mb": 9, "kb_per_request": 4}
     assert ServiceTruncateStream(events=2).arguments == ServiceStallStream(events=2).arguments == {"events": 2}
+
+
+def test_a_paused_engine_is_proven_by_its_state_and_by_users_who_get_nothing(
+    where: Where, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = injected(ServicePauseEngine(), where)
+    assert isinstance(fault, PauseEngine)
+    (words,) = set(proofs(fault, clock))
+    assert f"process {fault.engine.pid}, a child of the server, is in state T (stopped); a chat got no token" in words
+    monkeypatch.setattr(FakeStack, "state", lambda self, process: "running")
+    assert not proofs(fault, clock)  # a hang, of whatever cause
+    monkeypatch.undo()
+    seen_as(monkeypatch, GOOD)
+    assert not proofs(fault, clock)  # stopped, and nobody felt it
+
+
+def test_an_engine_that_stays_stopped_is_not_healed(where: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = injected(ServicePauseEngine(), where)
+    fault.after_inverse()
+    assert fault.healed()
+    monkeypatch.setattr(FakeStack, "state", lambda self, process: "stopped")
+    assert not fault.healed()
+
+
+def test_an_engine_in_the_servers_own_process_is_not_paused(where: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeStack, "related", lambda self, process, of: None)
+    with pytest.raises(CannotInject, match="the engine of primary has no process of its own"):
+        activate(ServicePauseEngine(), where).prepare()

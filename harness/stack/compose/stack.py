@@ -73,7 +73,7 @@ class ComposeStack(ContainerHandles):
     def __init__(self, model: Path, settings: ComposeSettings | None = None, clock: Clock | None = None) -> None:
         self._opened = os.geteuid() == 0  # only root can hand the run's token to the containers' user
         # The engine restarts what dies.
-        lacking = {Capability.SUPERVISOR} | (set() if self._opened else {Capability.SERVICE_FAULTS})
+        lacking = {Capability.SUPERVISOR} | (set() if self._opened else {Capability.SERVICE_FAULTS, Capability.SECRETS})
         self.capabilities = frozenset(Capability) - lacking
         super().__init__(model, clock)
         self._settings = settings or ComposeSettings()
@@ -217,7 +217,8 @@ class ComposeStack(ContainerHandles):
         logs.mkdir(exist_ok=True)
         logs.chmod(0o777)  # the user in the containers writes into it, and is nobody here
         if self._opened:
-            make_private(self._folder, REPLICAS, USER)
+            assert self._run is not None
+            make_private(self._folder, REPLICAS, self._run.target, USER)
         return models
 
     def _start(self, run: RunContext, models: Mapping[str, Path]) -> None:
@@ -228,7 +229,9 @@ class ComposeStack(ContainerHandles):
         self._tail.start()
         with_other_ports(lambda: self._try_to_start(run, models), self._engine.remove)
         assert self._ports is not None
-        self._links = LocalLinks(self._ports, run.run_id, asked(self.prompts(), run.tasks), self._clock)
+        self._links = LocalLinks(
+            self._ports, run.run_id, asked(self.prompts(), run.tasks), self._clock, self.user_key()
+        )
         scene = Scene(self._ports, self._tail.new_events, self._clock, run.origin_monotonic_s)
         self._witness = Witness(watching_haproxy(scene) if self._haproxy else scene)
         self._witness.start()

@@ -15,7 +15,17 @@ from typing import Any
 from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
 from harness.stack.owned import RUN_LABEL, identify
-from harness.stack.reference.settings import LOGS, REPLICAS, Ports, PrivateFiles, options, private_files, proxy_seed
+from harness.stack.reference.settings import (
+    LOGS,
+    REPLICAS,
+    GatewayFiles,
+    Ports,
+    PrivateFiles,
+    gateway_files,
+    private_files,
+    proxy_seed,
+)
+from harness.stack.reference.wiring import Wires, gateway_options, replica_options, routes
 
 __all__ = ["INSIDE", "LINK_PORTS", "OVERRIDE", "OWNER", "RUN", "SERVICES", "USER", "Owner", "override", "own",
            "project_name", "with_switches"]  # fmt: skip
@@ -28,10 +38,20 @@ INSIDE = 8000  # where replicas and gateway listen in their containers
 LINK_PORTS = {"gateway": 9000, **{name: 9001 + number for number, name in enumerate(REPLICAS)}}
 API_PORT = 8474
 ACCESS = "/access"  # in the target's containers: the run's folder of access, error and performance logs
-PRIVATE = "/private"  # in a replica's container: the run's token, options of its next starts
+PRIVATE = "/private"  # in a replica's container: the run's token, options of its next starts; a gateway's: its secrets
 USER = 10001  # and group, of the target's processes in containers
 USERS = "gateway"
 ALL = "0.0.0.0"  # noqa: S104  inside a container, whose ports are published on 127.0.0.1 alone
+
+
+WIRES = Wires(
+    replicas={name: f"http://{name}:{INSIDE}" for name in REPLICAS},
+    links={name: f"http://toxiproxy:{LINK_PORTS[name]}" for name in REPLICAS},
+    gateway=f"http://gateway:{INSIDE}",
+    register_token=str(PrivateFiles(Path(PRIVATE)).register_token),
+    gateway_register_token=str(GatewayFiles(Path(PRIVATE)).register_token),
+    api_keys=str(GatewayFiles(Path(PRIVATE)).api_keys),
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +97,7 @@ def override(
         **shared,
         "command": _gateway(run.target),
         "ports": [_published(ports.gateway, INSIDE)],
-        "volumes": [_folder(models["gateway"], "/model"), logs],
+        "volumes": [_folder(models["gateway"], "/model"), logs, *_secrets(run)],
     }
     published = [_published(ports.proxy_api, API_PORT)]
     # The users' link is published by compose.yaml itself, at HARNESS_PORT: Compose appends ports, it replaces none.
@@ -102,15 +122,21 @@ def _replica(name: str, target: TargetOptions, *, opened: bool) -> list[str]:
     placed = ["--host", ALL, "--port", str(INSIDE), "--name", name, "--model", "/model", "--log-dir", ACCESS]
     command = ["python3", "-m", "target_service.replica", *placed]
     if not opened:
-        return [*command, *options(target, target.replica)]
+        return [*command, *replica_options(target, name, WIRES)]
     token, at_start = ["--faults-token-file", str(files.token)], f"@{files.start_options(name)}"
-    return [*command, *token, *options(target, target.replica), at_start]
+    return [*command, *token, *replica_options(target, name, WIRES), at_start]
 
 
 def _gateway(target: TargetOptions) -> list[str]:
-    routes = [part for name in REPLICAS for part in ("--replica", f"{name}=http://toxiproxy:{LINK_PORTS[name]}")]
-    placed = ["--host", ALL, "--port", str(INSIDE), *routes, "--golden", "/model/golden.json", "--log-dir", ACCESS]
-    return ["python3", "-m", "target_service.gateway", *placed, *options(target, target.gateway)]
+    placed = ["--host", ALL, "--port", str(INSIDE), *routes(target, WIRES), "--golden", "/model/golden.json"]
+    logs = ["--log-dir", ACCESS]
+    return ["python3", "-m", "target_service.gateway", *placed, *logs, *gateway_options(target, WIRES)]
+
+
+def _secrets(run: RunContext) -> list[dict[str, Any]]:
+    """The gateway's own, if it has any."""
+    folder = gateway_files(run.folder / "stack").folder
+    return [_folder(folder, PRIVATE)] if run.target.secret_options else []
 
 
 def _proxy(run: RunContext) -> list[str]:

@@ -47,7 +47,8 @@ class FakeReplica:
     @property
     def silent(self) -> bool:
         """Whether its engine gives nobody a token, while its server answers."""
-        return "hang" in self.faults or "spin" in self.faults or self.loop_ended or self.places == 0
+        no_step = {"hang", "spin", "kill_engine"} & self.faults.keys()  # of the last only the signal that stops stays
+        return bool(no_step) or self.loop_ended or self.places == 0
 
     def effect(self, *, stream: bool) -> Effect:
         """What its own faults do to a user's request that it answers."""

@@ -147,7 +147,8 @@ class FakeStack:
         replica = self.target.replicas[process.replica]
         if replica.pid != abs(process.pid) or replica.status == "dead":
             return "gone"
-        return "stopped" if replica.status == "paused" else "running"
+        paused = "kill_engine" in replica.faults if process.pid < 0 else replica.status == "paused"
+        return "stopped" if paused else "running"
 
     def exit_report(self, process: TargetProcess) -> str | None:
         return self.target.replicas[process.replica].exit_reports.get(process.pid)

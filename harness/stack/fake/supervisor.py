@@ -43,7 +43,7 @@ CACHE = {"cache_size", "cache_ttl_s"}  # of a replica: options that the script h
 
 def refusal(target: TargetOptions) -> str | None:
     """Why the script cannot play a target that is set up like this, in a sentence; None: it can."""
-    single = {*target.gateway, *target.replica} - CACHE
+    single = ({*target.gateway, *target.replica} - CACHE).union(*target.each.values())
     if single:
         knows = f"`protection`, and of replicas {' and '.join(sorted(CACHE))}"
         return f"target: the fake stack is a script and has no option {min(single)}; it knows {knows}"

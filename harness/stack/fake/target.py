@@ -7,6 +7,7 @@ worked out by hand: a beat every 0.25 s, three missed beats isolate, a restart t
 from __future__ import annotations
 
 import heapq
+import signal
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -125,7 +126,9 @@ class FakeTarget:
     def begin_fault(self, name: str, fault: str, arguments: Parameters) -> None:
         """A replica does it to itself, now."""
         replica = self.replicas[name]
-        if fault in ("crash", "kill_engine"):  # a server whose engine has died ends, with the status of its watchdog
+        if fault == "crash" or (
+            fault == "kill_engine" and arguments.get("signal") != signal.SIGSTOP
+        ):  # a server whose engine has died ends, with the status of its watchdog
             of_server = arguments.get("where") == "server"
             self.end_process(name, f"exit status {arguments['exit_code']}" if of_server else WATCHDOG_EXIT)
             return

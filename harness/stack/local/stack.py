@@ -82,7 +82,7 @@ class LocalStack(OneHost):
             self._folder.mkdir(parents=True, exist_ok=True)
             for folder in {self.model_folder(name) for name in REPLICAS}:
                 copy_model(self._model, folder)
-            make_private(self._folder, REPLICAS)
+            make_private(self._folder, REPLICAS, run.target)
             self._start(avoid=())
         except BaseException:
             self.down()
@@ -178,7 +178,7 @@ class LocalStack(OneHost):
         supervisord = Supervisord(self._run.run_id, self._folder, self._clock)
         self._supervisord, self._ports = supervisord, ports
         instance = self._run.run_id if self._settings.proxy_is_ours else None
-        self._links = LocalLinks(ports, instance, asked(self.prompts(), self._run.tasks), self._clock)
+        self._links = LocalLinks(ports, instance, asked(self.prompts(), self._run.tasks), self._clock, self.user_key())
         (self._folder / PROXIES).write_text(json.dumps(proxies(ports)), encoding="utf-8")
         held.release()
         supervisord.start(programs, self._run, replicas=ports.replicas, stop_wait_s=self._settings.stop_wait_s)

@@ -1,7 +1,8 @@
 """The replicas of the local stack: their fault endpoints, their start options, what /proc says of them.
 
 What only this run may know lies in `private/` of the stack's folder, mode 0700: the token that opens the fault
-endpoints, which every replica reads at its start, and a file of more options for each replica's next start.
+endpoints, which every replica reads at its start, and a file of more options for each replica's next start. What only
+the gateway may know beside it, in `private-gateway/`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.model.target import TargetOptions
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.base import TargetProcess
@@ -20,7 +22,7 @@ from harness.stack.http_get import get_json
 from harness.stack.links import Ask, Look
 from harness.stack.owned import ProcessId, identify
 from harness.stack.reference.fault_api import FaultApi
-from harness.stack.reference.settings import Ports, private_files
+from harness.stack.reference.settings import Ports, gateway_files, private_files
 from harness.stack.reference.usage import spare_mb, usage_of
 from harness.stack.service import Parameters, Usage, metric
 
@@ -30,21 +32,32 @@ ANSWER_WITHIN_S = 0.8
 LOAD_S = "target_model_load_seconds"
 
 
-def make_private(stack_folder: Path, replicas: Sequence[str], group: int | None = None) -> None:
-    """A token of this run's own, and no start options yet. `group`: who may read them as well, as root decides."""
-    files = private_files(stack_folder)
-    files.folder.mkdir(mode=0o700)
-    if group is not None:
-        os.chown(files.folder, -1, group)
-        files.folder.chmod(0o750)
+def make_private(stack_folder: Path, replicas: Sequence[str], target: TargetOptions, group: int | None = None) -> None:
+    """Secrets of this run's own, and no start options yet. `group`: who may read them as well, as root decides."""
+    files, gateway = private_files(stack_folder), gateway_files(stack_folder)
+    _make_folder(files.folder, group)
     _write(files.token, secrets.token_hex(32))
     for replica in replicas:
         _write(files.start_options(replica), "")
+    if target.secret_options:
+        _make_folder(gateway.folder, group)
+        _write(gateway.api_keys, secrets.token_hex(32))
+        register_token = secrets.token_hex(32)
+        _write(gateway.register_token, register_token)
+        _write(files.register_token, register_token)
 
 
 def remove_private(stack_folder: Path) -> None:
     """Nothing is left to open when the replicas are gone."""
-    shutil.rmtree(private_files(stack_folder).folder, ignore_errors=True)
+    for files in (private_files(stack_folder), gateway_files(stack_folder)):
+        shutil.rmtree(files.folder, ignore_errors=True)
+
+
+def _make_folder(folder: Path, group: int | None) -> None:
+    folder.mkdir(mode=0o700)
+    if group is not None:
+        os.chown(folder, -1, group)
+        folder.chmod(0o750)
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.model.scenario import TargetOptions
 from harness.stack.base import RunContext
+from harness.stack.reference.wiring import Wires, gateway_options, replica_options, routes
 from harness.stack.supervision.config import Program
 
-__all__ = ["HOST", "LINKS", "PORTS", "PROXIES", "REPLICAS", "LocalSettings", "Ports", "PrivateFiles", "laid_out",
-           "options", "private_files", "proxies", "proxy_seed", "target_programs"]  # fmt: skip
+__all__ = ["HOST", "LINKS", "PORTS", "PROXIES", "REPLICAS", "GatewayFiles", "LocalSettings", "Ports", "PrivateFiles",
+           "gateway_files", "laid_out", "private_files", "proxies", "proxy_seed", "target_programs"]  # fmt: skip
 
 HOST = "127.0.0.1"
 PROXIES = "proxies.json"
@@ -78,10 +78,37 @@ class PrivateFiles:
         """More options for the replica's next start, one a line."""
         return self.folder / f"start-{replica}.args"
 
+    @property
+    def register_token(self) -> Path:
+        """What lets replicas register with the gateway."""
+        return self.folder / "register-token"
+
+
+@dataclass(frozen=True)
+class GatewayFiles:
+    """The same for the gateway, which may not know what opens the replicas' fault endpoints."""
+
+    folder: Path
+
+    @property
+    def register_token(self) -> Path:
+        """What replicas must show."""
+        return self.folder / "register-token"
+
+    @property
+    def api_keys(self) -> Path:
+        """What users must show."""
+        return self.folder / "api-keys"
+
 
 def private_files(stack_folder: Path) -> PrivateFiles:
     """Where they lie in the stack's folder of a run."""
     return PrivateFiles(stack_folder / "private")
+
+
+def gateway_files(stack_folder: Path) -> GatewayFiles:
+    """The gateway's, beside them."""
+    return GatewayFiles(stack_folder / "private-gateway")
 
 
 @dataclass(frozen=True)
@@ -123,11 +150,12 @@ def target_programs(
     wanted = run.target
     normal = wanted.supervision.normal_exit_codes
     logs = ["--log-dir", str(run.folder / "stack" / LOGS)] if settings.access_logs else []
+    wires = _wires(ports, run)
 
     def replica(name: str) -> list[str]:
         opened, at_start = _faults(settings, name, run)
         placed = _replica(settings, name, ports, models[name])
-        return [*placed, *logs, *opened, *options(wanted, wanted.replica), *at_start]
+        return [*placed, *logs, *opened, *replica_options(wanted, name, wires), *at_start]
 
     replicas = [
         Program(
@@ -138,11 +166,11 @@ def target_programs(
         )
         for name in ports.replicas
     ]
-    routes = [part for name in ports.replicas for part in ("--replica", f"{name}={ports.through(name)}")]
-    gateway = [*settings.gateway_command, "--port", str(ports.gateway), *routes, "--golden", str(golden), *logs]
+    placed = ["--port", str(ports.gateway), *routes(wanted, wires), "--golden", str(golden), *logs]
+    gateway = [*settings.gateway_command, *placed, *settings.gateway_args, *gateway_options(wanted, wires)]
     return [
         *replicas,
-        Program("gateway", _as_target(settings, [*gateway, *settings.gateway_args, *options(wanted, wanted.gateway)])),
+        Program("gateway", _as_target(settings, gateway)),
         Program("proxy", _proxy(settings, ports, run)),
     ]
 
@@ -155,13 +183,16 @@ def _faults(settings: LocalSettings, replica: str, run: RunContext) -> tuple[lis
     return ["--faults-token-file", str(files.token)], [f"@{files.start_options(replica)}"]
 
 
-def options(target: TargetOptions, single: Mapping[str, bool | int | float | str]) -> list[str]:
-    """A scenario's words as command line options: {max_queue: 8, nan_guard: on} is --max-queue 8 --nan-guard on."""
-    found = [] if target.protection == "default" else ["--protection", target.protection]
-    for name, value in single.items():
-        word = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
-        found += [f"--{name.replace('_', '-')}", word]
-    return found
+def _wires(ports: Ports, run: RunContext) -> Wires:
+    replicas, gateway = private_files(run.folder / "stack"), gateway_files(run.folder / "stack")
+    return Wires(
+        replicas={name: ports.url(name) for name in ports.replicas},
+        links={name: ports.through(name) for name in ports.replicas},
+        gateway=ports.url("gateway"),
+        register_token=str(replicas.register_token),
+        gateway_register_token=str(gateway.register_token),
+        api_keys=str(gateway.api_keys),
+    )
 
 
 def _proxy(settings: LocalSettings, ports: Ports, run: RunContext) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 
 from harness.model.event import Event
 from harness.model.plan import Prompt
+from harness.model.target import switched
 from harness.record.clock import Clock, SystemClock
 from harness.record.journal import Inverse
 from harness.stack.base import RunContext, TargetProcess
@@ -16,9 +17,10 @@ from harness.stack.links import Links
 from harness.stack.reference.held_weights import Replica, held_parts
 from harness.stack.reference.links import LocalLinks
 from harness.stack.reference.model_source import golden_prompts, model_folder
+from harness.stack.reference.option_names import OPTIONS
 from harness.stack.reference.orders import Orders
 from harness.stack.reference.service import LocalService
-from harness.stack.reference.settings import LINKS, Ports
+from harness.stack.reference.settings import LINKS, Ports, gateway_files
 from harness.stack.reference.witness import Witness
 from harness.stack.switches import switches_in
 from harness.stack.taken_port import TakenPort
@@ -42,6 +44,10 @@ class OwnTarget:
 
     def prompts(self) -> Mapping[str, tuple[Prompt, ...]]:
         return golden_prompts(self._model)
+
+    def target_options(self) -> Mapping[str, Collection[str]]:
+        """What a scenario may set, so that a wrong name is refused when it is planned."""
+        return OPTIONS
 
     def switches(self) -> Mapping[str, str]:
         """Every program of the target inherits the harness's environment."""
@@ -86,7 +92,13 @@ class OwnTarget:
     @cached_property
     def traffic(self) -> LocalTraffic:
         assert self._run is not None, "traffic before up"
-        return LocalTraffic(self._run.run_id, self.base_url, self._clock)
+        return LocalTraffic(self._run.run_id, self.base_url, self._clock, self.user_key())
+
+    def user_key(self) -> str | None:
+        assert self._run is not None, "user_key before up"
+        if not switched(self._run.target.gateway.get("api_keys")):
+            return None
+        return gateway_files(self._folder).api_keys.read_text(encoding="ascii").strip()
 
     def model_folder(self, replica: str) -> Path:
         assert self._run is not None, "the stack is not up"
