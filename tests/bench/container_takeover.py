@@ -1,8 +1,8 @@
 """The primary's server is killed again and again at 50 requests a second, with every protection on.
 
-How soon has the kernel ended it, how soon are users served again, and how many requests were lost? Between two kills the
-container is up for longer than the 10 s within which the engine would delay its next restart. When the engine says that
-a container has ended is told as well: that is a tenth of a second later, in which its own shim reports to it.
+How soon has the kernel ended it, how soon are users served again, and how many requests were lost? Between two kills
+the container is up for longer than the 10 s within which the engine would delay its next restart. When the engine says
+that a container has ended is told as well: a tenth of a second later, in which its own shim reports to it.
 """
 
 from __future__ import annotations
