@@ -44,7 +44,6 @@ MEASURED_BY = {  # name for --only -> module with GOALS and figures(), in the or
     "vanished_clients": "vanished_clients",
     "container_overhead": "container_overhead",
     "container_idle": "container_idle",
-    "container_partition": "container_partition",
     "soak_intervals": "soak_intervals",
     "soak_months": "soak_months",
     "plugin_load": "plugin_load",
