@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 unexport PYTHONDONTWRITEBYTECODE
 
 TEST := HARNESS_TEST_MODEL=$(MODEL) HARNESS_TEST_AUTOGLM=$(AUTOGLM) HARNESS_TEST_CHORD=$(CHORD) \
-    HYPOTHESIS_PROFILE=many $(BIN)/python -m pytest --durations 40
+    HYPOTHESIS_PROFILE=many .ci/test $(BIN)/python
 
 .DEFAULT_GOAL := help
 .PHONY: help demo images test check format lint types fast bench model models clean lock
@@ -57,11 +57,7 @@ images: $(VENV)/.target ## the container stack's images (OFFLINE=1: without a re
 	@$(BIN)/harness images $(if $(OFFLINE),--offline)
 
 test: $(VENV)/.dev $(VENV)/node models ## every test that this machine can run
-	@failed=0; \
-	for pass in "-n 2 -m 'not e2e'" "-n 2 -m 'e2e and not alone'" "-m 'e2e and alone'"; do \
-	    eval $(TEST) $$pass '$(PYTEST_ARGS)' || { code=$$?; \
-	        test $$code -ne 2 || exit 2; test -n '$(PYTEST_ARGS)' -a $$code -eq 5 || failed=$$code; }; \
-	done; exit $$failed # no failure hides another pass's; 2: interrupted, 5: PYTEST_ARGS chose none of these
+	@$(TEST) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## format, lint, types and fast tests, under a minute
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line lint types fast
