@@ -96,11 +96,11 @@ def test_a_project_of_that_name_that_is_somebody_elses_is_refused_and_left_alone
 
 def test_a_container_that_keeps_ending_at_its_start_ends_the_run_with_its_last_words(start: Start) -> None:
     one = start(
-        "name: mistyped\ntarget: {replica: {no_such_option: 1}}\n"
+        "name: mistyped\ntarget: {replica: {health_mode: sideways}}\n"
         "load: {rate_per_s: 5, mix: {sentiment: 1}}\nphases: {baseline_s: 1, recovery_s: 1}\n",
         stack="compose",
     )
     assert one.process.wait(timeout=100) == 2, one.said()
-    assert re.search(r"has ended 3 times( \(exit 2\))?: .*no-such-option", one.said()), one.said()  # or it runs again
+    assert re.search(r"has ended 3 times( \(exit 2\))?: .*health-mode", one.said()), one.said()  # or it runs again
     assert things_of(one.folder.name) == []
     assert not one.owned()
