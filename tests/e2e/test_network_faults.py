@@ -13,7 +13,7 @@ from tests.e2e.conftest import Start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model]
 
-LASTS_S, EVERY_S = 4, 6
+LASTS_S, EVERY_S = 5, 7
 KEYS = {"network.http_status": ", toxicity: 0.5, toxicity_per: request", "network.bandwidth": ", rate_kb_per_s: 50"}
 EVIDENCE = {
     "network.bandwidth": "bytes took",
