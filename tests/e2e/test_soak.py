@@ -42,15 +42,13 @@ def test_a_night_on_real_processes_is_stored_and_projected_and_says_that_its_tri
     store = tmp_path / "reports" / "soak" / "brief"
     (night,), _ = TrialStore(store / "trials.jsonl").read()
     valid = [trial for trial in night.trials if trial.valid]
-    # Beside another test the load may come late, for which a trial is rightly thrown out: it is the machine's affair.
-    proven = [trial for trial in night.trials if trial.valid or "fell behind" in trial.invalid_reason]
-    assert len(proven) >= 3, [trial.invalid_reason for trial in night.trials]
-    assert {trial.fault_type for trial in proven} == {"crash", "cut", "longer-cut"}
-    assert all("exit" in t.proof or "SIG" in t.proof for t in proven if t.fault_type == "crash")
+    assert len(valid) >= 3, [trial.invalid_reason for trial in night.trials]
+    assert {trial.fault_type for trial in valid} == {"crash", "cut", "longer-cut"}
+    assert all("exit" in t.proof or "SIG" in t.proof for t in valid if t.fault_type == "crash")
     free = night.fault_free
     assert free is not None
     assert night.scheduled == free.requests + sum(trial.requests for trial in night.trials)
-    assert sum(trial.lost for trial in proven if trial.fault_type == "cut") > 0
+    assert sum(trial.lost for trial in valid if trial.fault_type == "cut") > 0
     (run,) = (path for path in (tmp_path / "reports").iterdir() if path.name != "soak")
     looks = [json.loads(line) for line in (run / "stack" / "use.jsonl").read_text().splitlines()]
     assert {"harness", "child", "toxics", "gateway", "primary", "standby"} <= set(looks[0]["processes"])
@@ -59,4 +57,4 @@ def test_a_night_on_real_processes_is_stored_and_projected_and_says_that_its_tri
     assert report["outcome"] == "inconclusive"
     assert "too few verified trials" in report["reason"] or report["trials"] == len(valid)
     assert f"projection calibrated on {report['trials']} verified trials" in (store / "report.html").read_text()
-    assert ("MB of files" if night.trusted else "No night of trials can be believed") in report["limits"][0]
+    assert "MB of files" in report["limits"][0]
