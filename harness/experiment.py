@@ -18,12 +18,13 @@ from harness.record.recorder import Recorder
 from harness.stack.base import RunContext, Stack
 from harness.stack.external.access import Reached
 
-__all__ = ["Experiment", "Interrupted", "Load", "LoadFactory", "run_experiment"]
+__all__ = ["Experiment", "Interrupted", "Load", "LoadFactory", "Tenancy", "run_experiment"]
 
 TICK_S = 0.02  # how late a fault may be
 START_UP_S = 120.0  # a real model of a few GB loads in less
 READY_EVERY_S = 0.1
 HEAL_S = 30.0  # how long a fault may take to be seen gone, after the last request: a loaded host starts slowly
+FRAGILE_HEAL_S = 3.0  # with nobody to repair it: what has not come back by itself by then stays as it is
 
 
 class Interrupted(Exception):
@@ -49,12 +50,25 @@ class Load(Protocol):
 LoadFactory = Callable[[str], Load]  # takes the target's base URL, known when the stack is up
 
 
+class Tenancy(Protocol):
+    """How a run comes by its target, and gives it back: one of its own, or one that serves several runs."""
+
+    runs_before: int  # that the target has served
+
+    def up(self, run: RunContext) -> None:
+        """Does not wait for readiness. Raises StackError."""
+
+    def down(self) -> list[str] | None:
+        """The run has ended. Returns what could not be put in order, in words. Safe to call at any time."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """Everything an experiment needs, already built; it builds nothing and judges nothing."""
 
     plan: Plan
     stack: Stack
+    tenancy: Tenancy
     make_load: LoadFactory
     run: RunContext
     clock: Clock
@@ -100,9 +114,9 @@ def run_experiment(it: Experiment) -> None:
 def _bring_up(it: Experiment, clean_up: ExitStack) -> Load:
     """The target and its load, ready; `clean_up` heals the faults first, then ends the load, then the stack."""
     clean_up.callback(_whatever_happens, it.recorder, lambda: _say_down(it))
-    clean_up.callback(_whatever_happens, it.recorder, it.stack.down)
-    it.stack.up(it.run)
-    it.recorder.event("stack_up")
+    clean_up.callback(_whatever_happens, it.recorder, it.tenancy.down)
+    it.tenancy.up(it.run)
+    it.recorder.event("stack_up", **({"runs_before": it.tenancy.runs_before} if it.tenancy.runs_before else {}))
     if isinstance(it.stack, Reached):
         _wait_for_target(
             it, it.clock.now() + START_UP_S
@@ -207,7 +221,8 @@ def _finish(it: Experiment, load: Load) -> None:
     load.stop(0.0)
     for error in it.keeper.heal_all():
         it.recorder.event("cleanup_failed", errors=[error])
-    deadline_s = it.clock.now() + HEAL_S
+    fragile = it.plan.scenario.target.protection == "fragile"
+    deadline_s = it.clock.now() + (FRAGILE_HEAL_S if fragile else HEAL_S)
     while it.keeper.unhealed() and it.clock.now() < deadline_s:
         _stop_if_asked(it)
         it.clock.sleep(READY_EVERY_S)

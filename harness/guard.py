@@ -20,13 +20,19 @@ from typing import Protocol
 from harness.model.errors import RunBroken
 from harness.record.clock import SystemClock
 from harness.recover import Recovered, recover
-from harness.stack.owned import RUN_LABEL, ProcessId, process_state
+from harness.stack.owned import RUN_LABEL, ProcessId, identify, process_state
 from harness.store.registry import LiveRun, Registry
 
-__all__ = ["Guard", "NoGuard", "ProcessGuard"]
+__all__ = ["Guard", "NoGuard", "ProcessGuard", "own_run"]
 
 ARM_S = 10.0  # a loaded host may need seconds to start an interpreter
 AGAIN_S, ENGINE_BACK_S = 1.0, 3600.0  # how often, and how long, an engine that is away is waited for
+
+
+def own_run(run_id: str, folder: Path) -> LiveRun:
+    """A run of this process, as the registry and a guard want to know it."""
+    me = identify(os.getpid())
+    return LiveRun(run_id, str(folder), os.getpid(), 0 if me is None else me.started)
 
 
 class Guard(Protocol):

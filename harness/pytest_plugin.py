@@ -6,6 +6,7 @@ Every session of a user's own loads this file, so it imports nothing but pytest:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ __all__ = ["inject", "load", "stack", "verdict"]
 
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--harness-stack", {"default": "local", "help": "where targets run: local, compose or fake (default: local)"}),
-    ("--harness-seed", {"default": None, "help": "seed of all plans (default: a fresh one each, printed)"}),
+    ("--harness-seed", {"default": None, "help": "seed of all plans (default: a fresh one, printed)"}),
     ("--harness-out", {"default": "reports", "help": "where the runs' folders are made (default: reports)"}),
     (
         "--harness-model",
@@ -34,9 +35,17 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "when what its file says under 'expect' comes out",
         },
     ),
+    (
+        "--harness-fresh",
+        {
+            "action": "store_true",
+            "help": "a new stack for every scenario; otherwise one is kept up for those on equal targets, as long as "
+            "each leaves it as it came up",
+        },
+    ),
 )
 _MARKS = (
-    "fast: scenarios whose schedule takes at most 20 s",
+    "fast: scenarios whose schedule takes at most 13 s",
     "slow: scenarios that take longer",
     "fragile: halves of control pairs without protections",
     "hardened: halves of control pairs with every protection",
@@ -74,6 +83,24 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         collector: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
         return collector
     return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Scenarios on equal targets follow one another; everything else stays where it was."""
+    if "harness.testing.items" in sys.modules:
+        from harness.testing.items import by_target
+
+        by_target(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """No stack is kept beyond it."""
+    if "harness.testing.running" in sys.modules:
+        from harness.testing.running import end_kept_stack
+
+        for problem in end_kept_stack(session.config):
+            print(f"not cleaned up yet: {problem}", file=sys.stderr)  # noqa: T201  the reporter is not there any more
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from typing import Any
 import harness
 from harness.experiment import Experiment, Load, run_experiment
 from harness.faults.keeper import FaultKeeper
-from harness.guard import Guard, NoGuard, ProcessGuard
+from harness.guard import Guard, NoGuard, ProcessGuard, own_run
+from harness.kept_stack import KeptStack, OwnStack
 from harness.load.driver import LoadDriver
 from harness.load.elsewhere import DriverElsewhere
 from harness.load.fake import FakeLoad
@@ -42,10 +43,10 @@ from harness.stack.external.access import Access, Reached
 from harness.stack.fake.stack import FakeStack
 from harness.stack.keyed import USER_KEY, Keyed
 from harness.stack.load_place import CarriesLoad
-from harness.stack.owned import RUN_LABEL, identify, owned_processes
+from harness.stack.owned import RUN_LABEL, owned_processes
 from harness.stack.switches import Switched
 from harness.store.folder import RunFolder
-from harness.store.registry import LiveRun, Registry
+from harness.store.registry import Registry
 
 __all__ = ["Session", "Watcher", "facts", "judge_folder", "make_clock", "render_folder", "run_session"]
 
@@ -71,6 +72,12 @@ class Session:
     out: Path  # run folders are made in here
     registry: Registry
     environ: Mapping[str, str]
+    kept: KeptStack | None = None  # which the stack is of, if it serves other runs too
+
+    @property
+    def home(self) -> Path | None:
+        """Where the stack lives, if it outlives the run."""
+        return None if self.kept is None else self.kept.home.folder
 
 
 def facts(stack: Stack, replay: str = "") -> TargetFacts:
@@ -84,15 +91,14 @@ def facts(stack: Stack, replay: str = "") -> TargetFacts:
 
 def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -> RunFolder:
     """Run a plan. Whatever happens, what was recorded lies in the folder that is returned; a StackError is raised."""
-    folder = RunFolder((session.out / run_id).resolve())
+    folder, clock = RunFolder((session.out / run_id).resolve()), session.clock
     folder.create()
-    clock = session.clock
     origin_s = clock.now()
     header = Header(run_id, harness.__version__, _commit(), _host(), clock.wall(), origin_s)
     longest_s = drawn.plan.duration_s + drawn.plan.scenario.warmup_max_s + 60.0
     lanes = {"user": drawn.user, "warmup": drawn.warmup, "control": control_arrivals(longest_s)}
     folder.write_plan(drawn.plan, header, lanes)
-    run = LiveRun(run_id, str(folder.path), os.getpid(), _own_start())
+    run = own_run(run_id, folder.path)
     real = not isinstance(session.stack, FakeStack)
     if real:
         session.registry.add(run)
@@ -104,13 +110,14 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
     recorder.listen(lambda event: left_behind.append(event) if event.kind == "cleanup_failed" else None)
     recorder.event("run_begin", run_id=run_id)
     context = _context(drawn.plan, folder, run_id, origin_s)
-    keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal))
+    keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal), home=session.home)
     make_load = _load_factory(drawn, session, (folder, context), lanes)
     try:
         run_experiment(
             Experiment(
                 drawn.plan,
                 session.stack,
+                session.kept or OwnStack(session.stack),
                 make_load,
                 context,
                 clock,
@@ -254,11 +261,6 @@ def _how(reached: Access | None) -> dict[str, Any]:
 def make_clock(stack_name: str) -> Clock:
     """Time for a stack: the fake one has its own."""
     return FakeClock() if stack_name == "fake" else SystemClock()
-
-
-def _own_start() -> int:
-    me = identify(os.getpid())
-    return 0 if me is None else me.started
 
 
 def _commit() -> str | None:

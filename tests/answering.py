@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-Answer = Callable[[str, str, bytes], tuple[int, object]]  # status, and what is said as JSON
+Answer = Callable[[str, str, bytes], tuple[int, object]]  # status, and what is said as JSON, or the very bytes
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def answering(answer: Answer) -> Iterator[int]:
         def _do(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             status, said = answer(self.command, self.path, self.rfile.read(length))
-            data = json.dumps(said).encode()
+            data = said if isinstance(said, bytes) else json.dumps(said).encode()
             self.send_response(status)
             if status != 204:
                 self.send_header("Content-Type", "application/json")

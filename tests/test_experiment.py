@@ -136,3 +136,15 @@ def test_a_target_that_never_becomes_ready_ends_the_run_with_the_last_reason_and
     lines = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
     kinds = [json.loads(line)["kind"] for line in lines]
     assert kinds[-3:] == ["stack_down", "broken", "run_end"] and "fault_begin" not in kinds
+
+
+@pytest.mark.parametrize(("protection", "waits_s"), [("fragile", 3.0), ("hardened", 0.0)])
+def test_nobody_waits_long_for_what_a_fragile_target_cannot_repair(
+    tmp_path: Path, protection: str, waits_s: float
+) -> None:
+    text = f"target: {{protection: {protection}}}\nfaults: [{{kind: process.stop}}]\n"
+    history = run_fake(tmp_path, text).read()
+    at_s = {event.kind: event.at_s for event in history.events}
+    after_s = at_s["run_end"] - at_s["schedule_begin"] - history.plan.duration_s
+    assert waits_s <= after_s < waits_s + 3.0
+    assert ("fault_healed" in at_s) is (protection == "hardened")

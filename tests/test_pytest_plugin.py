@@ -74,6 +74,7 @@ def test_a_fail_is_a_failure_and_an_inconclusive_run_is_an_error(
     assert "FAIL: episode 1: users had their service back after" in done.stdout
     assert "no request reached standby" in done.stdout
     assert "Traceback" not in done.stdout
+    assert "raise " not in done.stdout, "lines of our source are no answer"
     cases = {case.get("name"): case for case in ET.parse(scenarios.parent / "junit.xml").iter("testcase")}
     assert cases["unsure"].find("error") is not None
     assert cases["good"].find("failure") is None
@@ -135,6 +136,14 @@ def test_with_pairs_each_half_is_a_test_that_passes_when_it_does_what_its_file_s
     assert "1 failed, 3 passed" in done.stdout, done.stdout
     assert "fragile: it passes without any protection, so the scenario finds nothing" in done.stdout
     assert "--protection fragile" in done.stdout
+
+
+def test_halves_on_equal_targets_follow_one_another_so_that_they_can_share_a_stack(scenarios: Path) -> None:
+    for name in ("one", "two"):
+        (scenarios / f"{name}.yaml").write_text(PAIR.replace("name: pair", f"name: {name}"))
+    done = collect(scenarios.parent, "scenarios", "--harness-pairs", "--collect-only", "-q")
+    collected = [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
+    assert collected == ["one[fragile]", "two[fragile]", "one[hardened]", "two[hardened]"]
 
 
 def test_the_same_seed_gives_the_same_run(scenarios: Path) -> None:

@@ -111,7 +111,10 @@ def _run(history: History, frame: RunFrame) -> dict[str, Any]:
     header = asdict(history.header)
     header.pop("origin_monotonic_s")
     scenario = history.plan.scenario
+    before = [event.fields.get("runs_before") for event in history.events if event.kind == "stack_up"]
+    shared = {"runs_before": before[0]} if before and before[0] else {}
     return header | {
+        **shared,
         "replay": history.plan.replay,
         "schedule_begin_s": frame.begin_s,
         "duration_s": round(frame.end_s - frame.begin_s, 3),

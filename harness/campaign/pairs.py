@@ -12,7 +12,7 @@ from harness.model.expectation import HALVES, Half, expectation
 from harness.model.pairs import HalfResult, PairResult, PairsReport, half_result, not_run
 from harness.model.scenario import Scenario
 from harness.model.verdict import Verdict
-from harness.plan.halves import has_pair, of_half, without_pairs
+from harness.plan.halves import has_pair, in_order_of_targets, of_half, without_pairs
 from harness.plan.make_plan import Drawn
 from harness.record.clock import Clock
 
@@ -45,9 +45,7 @@ class Halves:
         halves = [of_half(one, half) for one, half in order]
         drawn = plan(halves)
         every = [(one, half, plan_) for (one, half), plan_ in zip(order, drawn, strict=True)]
-        targets = [repr(plan_.plan.scenario.target) for _, _, plan_ in every]
-        ranked = sorted(range(len(every)), key=lambda n: (HALVES.index(every[n][1]), targets.index(targets[n]), n))
-        return Halves(stack, seed, scenarios, [every[n] for n in ranked])
+        return Halves(stack, seed, scenarios, [every[place] for place in in_order_of_targets(halves)])
 
 
 def run_pairs(halves: Halves, run_half: RunHalf, clock: Clock, interrupted: Callable[[], int]) -> PairsReport:

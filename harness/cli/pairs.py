@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.campaign.pairs import Halves, run_pairs
+from harness.cli.keeping import ended, keeper_of, kept_session
 from harness.cli.one_run import make_session, run_one
 from harness.cli.scenarios import make_plans, make_stack, new_seed
 from harness.cli.terminal import Terminal, verdict_lines
@@ -23,15 +24,21 @@ __all__ = ["pairs"]
 
 
 def pairs(
-    scenarios: Sequence[Scenario], where: tuple[str, Path], seed: str | None, out: Path, registry: Registry
+    scenarios: Sequence[Scenario],
+    where: tuple[str, Path],
+    seed: str | None,
+    places: tuple[Path, Registry],
+    *,
+    fresh: bool,
 ) -> VerdictOutcome:
-    """Run both halves of each; prints and writes the table."""
+    """Run both halves of each; prints and writes the table. `fresh`: each on a stack of its own."""
     from harness.render.pairs import PAIR_RENDERERS, pairs_lines  # here, since rendering takes time to import
 
     stack = make_stack(where[0], where[1], make_clock(where[0]))
-    chosen = seed or new_seed()
+    chosen, (out, registry) = seed or new_seed(), places
     halves = Halves.of(scenarios, lambda every: make_plans(every, stack, chosen), where[0], chosen)
-    with Interrupts() as interrupts:
+    keeper = None if fresh else keeper_of(where, out, registry)
+    with Interrupts() as interrupts, ended(keeper):
         number = 0
 
         def run_half(drawn: Drawn) -> tuple[Verdict, Path]:
@@ -39,9 +46,12 @@ def pairs(
             number += 1
             click.echo(f"-- on {drawn.plan.scenario.half}")
             terminal = Terminal(drawn.plan, (number, len(halves.drawn)))
-            folder, verdict = run_one(drawn, make_session(where, out, registry), (terminal, interrupts))
+            session = make_session(where, out, registry) if keeper is None else kept_session(keeper, drawn, places)
+            folder, verdict = run_one(drawn, session, (terminal, interrupts))
             for line in verdict_lines(verdict, folder.path):
                 click.echo(line)
+            if keeper is not None and keeper.new_because:
+                click.echo(f"stack     not kept for the next run: {keeper.new_because}")
             return verdict, folder.path
 
         report = run_pairs(halves, run_half, SystemClock(), interrupts.asked)

@@ -29,9 +29,12 @@ def clean_up_after_the_dead() -> None:
 @click.argument("run", required=False)
 def stop(run: str | None) -> int:
     """Ask a live run (default: all of this machine) to heal its target, clean up and judge what it has."""
+    asked: set[int] = set()  # a stack that is kept for several runs is registered beside the run: one owner, asked once
     for live in _chosen(run):
         if _owner_alive(live):
-            os.kill(live.owner_pid, signal.SIGINT)
+            if live.owner_pid not in asked:
+                os.kill(live.owner_pid, signal.SIGINT)
+            asked.add(live.owner_pid)
             click.echo(f"asked {live.run_id} to stop")
         else:
             click.echo(f"{live.run_id} is not running any more: 'harness undo {live.run_id}' cleans up after it")

@@ -110,6 +110,9 @@ def plan(scenarios: tuple[Path, ...], stack_name: str | None, seed: str | None, 
     is_flag=True,
     help="Run each on a fragile and on a hardened target, and say whether it tells them apart.",
 )
+@click.option(
+    "--fresh", is_flag=True, help="With --pairs: a new stack for every run, where one would be kept up for several."
+)
 @click.option("--protection", type=click.Choice(HALVES), help="Run that half of the scenarios' control pairs.")
 def run(  # noqa: PLR0913, PLR0917  one parameter per option
     scenarios: tuple[Path, ...],
@@ -121,6 +124,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter per option
     out: Path,
     as_expected: bool,
     as_pairs: bool,
+    fresh: bool,
     protection: Half | None,
 ) -> int:
     """Run scenarios one after another: break the target under load, measure, judge, report.
@@ -130,12 +134,14 @@ def run(  # noqa: PLR0913, PLR0917  one parameter per option
     """
     if as_pairs and (as_expected or protection):
         raise click.UsageError("--pairs runs both halves as the files say: leave out --as-expected and --protection")
+    if fresh and not as_pairs:
+        raise click.UsageError("--fresh belongs to --pairs: without it every run has a stack of its own")
     where = Where(stack_name, model, url)
     read = load_scenarios(scenarios)
     registry = Registry(registry_folder(os.environ))
     if as_pairs:
         read = _reachable(read, scenarios, Where(stack_name or "local", model), HALVES)
-        return EXIT[pairs(read, (stack_name or "local", model), seed, out, registry)]
+        return EXIT[pairs(read, (stack_name or "local", model), seed, (out, registry), fresh=fresh)]
     read = _reachable([of_half(one, protection) for one in read] if protection else read, scenarios, where)
     prepared = _plans(read, where, seed)
     agree([(drawn.plan, stack) for drawn, stack in prepared], registry.folder.parent / "agreed.json", yes=yes)

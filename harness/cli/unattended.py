@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cli.consent import agree
+from harness.cli.keeping import kept_session
 from harness.cli.scenarios import Where, new_seed, plan_all
 from harness.interrupts import Interrupts
+from harness.kept_stack import KeptStack
 from harness.model.scenario import Scenario
 from harness.model.verdict import Verdict
 from harness.recover import sweep
@@ -34,8 +36,10 @@ def run_id_of(name: str, wall: str) -> str:
     return f"{stamp}-{name}-{secrets.token_hex(2)}"
 
 
-def run_unattended(scenario: Scenario, where: tuple[str, Path], seed: str | None, out: Path) -> Unattended:
-    """Run one scenario on the stack and model of `where`. Raises HarnessError."""
+def run_unattended(
+    scenario: Scenario, where: tuple[str, Path], seed: str | None, out: Path, keeper: KeptStack | None = None
+) -> Unattended:
+    """Run one scenario on the stack and model of `where`, or on one that is kept. Raises HarnessError."""
     registry = Registry(registry_folder(os.environ))
     sweep(registry)
     clock = make_clock(where[0])
@@ -44,6 +48,9 @@ def run_unattended(scenario: Scenario, where: tuple[str, Path], seed: str | None
     half = f"-{scenario.half}" if scenario.half else ""
     with Interrupts() as interrupts:
         watcher = Watcher(lambda _: None, lambda *_: None, lambda _: None, interrupts.asked)
-        session = Session(stack, clock, out, registry, os.environ)
+        if keeper is None:
+            session = Session(stack, clock, out, registry, os.environ)
+        else:
+            session = kept_session(keeper, drawn, (out, registry))
         folder = run_session(drawn, session, run_id_of(f"{scenario.name}{half}", clock.wall()), watcher)
         return Unattended(folder.path, judge_folder(folder), interrupts.asked() > 0)

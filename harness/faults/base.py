@@ -34,6 +34,12 @@ class Where:
     run_id: str
     run_folder: Path
     seed: str  # of this fault in this episode
+    home: Path | None = None  # of a stack that outlives the run
+
+    @property
+    def own_folder(self) -> Path:
+        """All files of the target that may be touched lie below it."""
+        return self.home or self.run_folder
 
 
 class ActiveFault(ABC):

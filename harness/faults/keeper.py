@@ -40,11 +40,21 @@ class _Live:
 class FaultKeeper:
     """Injects, proves and heals; after `heal_all` nothing of what it did is left."""
 
-    def __init__(self, plan: Plan, stack: Stack, recorder: Recorder, where: tuple[str, Path, Journal]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        stack: Stack,
+        recorder: Recorder,
+        where: tuple[str, Path, Journal],
+        *,
+        home: Path | None = None,
+    ) -> None:
+        """`home`: of a stack that outlives the run, whose files may be touched."""
         self._plan = plan
         self._stack = stack
         self._recorder = recorder
         self._run_id, self._folder, self._journal = where
+        self._home = home
         self._live: list[_Live] = []
 
     def act(self, step: Step) -> None:
@@ -108,7 +118,8 @@ class FaultKeeper:
 
     def _inject(self, step: Step) -> None:
         spec = self._plan.scenario.faults[step.fault]
-        where = Where(self._stack, self._run_id, self._folder, f"{self._plan.seed}/{step.episode}/{step.fault}")
+        seed = f"{self._plan.seed}/{step.episode}/{step.fault}"
+        where = Where(self._stack, self._run_id, self._folder, seed, self._home)
         fault = activate(spec, where)
         try:
             if any(

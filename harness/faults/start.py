@@ -129,7 +129,7 @@ class EmptyModel(_StartObstacle):
     aside: Path
 
     def inverse(self) -> Inverse:
-        root = self.where.run_folder
+        root = self.where.own_folder
         self.folder = self.stack.model_folder(self.fault.on)
         if not self.folder.resolve().is_relative_to(root.resolve()) or not any(self.folder.iterdir()):
             raise CannotInject(f"{self.folder} is not this run's own copy of the model")
@@ -145,5 +145,5 @@ class EmptyModel(_StartObstacle):
         return f"somebody put files into {self.folder}" if any(self.folder.iterdir()) else None
 
     def after_inverse(self) -> None:
-        refill_folder({"folder": self.folder, "aside": self.aside, "root": self.where.run_folder})
+        refill_folder({"folder": self.folder, "aside": self.aside, "root": self.where.own_folder})
         super().after_inverse()

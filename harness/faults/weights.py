@@ -32,7 +32,7 @@ class WeightsDamage(ActiveFault):
         digest = sha256_of(self.path)
         snapshot = self.where.run_folder / SNAPSHOTS / f"{self.fault.on}-{digest[:12]}-{self.path.name}"
         _snapshot(self.path, snapshot)
-        root = str(self.where.run_folder)
+        root = str(self.where.own_folder)
         return Inverse(
             "file.restore", {"path": str(self.path), "snapshot": str(snapshot), "sha256": digest, "root": root}
         )
@@ -40,7 +40,7 @@ class WeightsDamage(ActiveFault):
     def find(self) -> None:
         """The file, and the process that serves from it. Raises CannotInject."""
         self.path = self.file_to_damage(self.stack.model_folder(self.fault.on))
-        if not self.path.resolve().is_relative_to(self.where.run_folder.resolve()):
+        if not self.path.resolve().is_relative_to(self.where.own_folder.resolve()):
             raise CannotInject(f"{self.path} is not this run's own copy of the model")
         before = self.stack.process(self.fault.on)
         if before is None:
@@ -144,7 +144,7 @@ class ForbidReading(WeightsDamage):
     def prepare(self) -> Inverse:
         self.find()
         mode = stat.S_IMODE(self.path.stat().st_mode)
-        return Inverse("file.mode", {"path": str(self.path), "mode": mode, "root": str(self.where.run_folder)})
+        return Inverse("file.mode", {"path": str(self.path), "mode": mode, "root": str(self.where.own_folder)})
 
     def apply(self) -> None:
         self.path.chmod(0)

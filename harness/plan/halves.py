@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
+from harness.model.capability import Capability
 from harness.model.errors import Problem, ScenarioError
 from harness.model.expectation import HALVES, Expected, Half, expectation
 from harness.model.scenario import Scenario
 from harness.model.target import TargetOptions
 
-__all__ = ["has_pair", "of_half", "without_pairs"]
+__all__ = ["has_pair", "in_order_of_targets", "of_half", "without_pairs"]
+
+
+TRACELESS = {Capability.NETWORK, Capability.INFERENCE_TOXICS, Capability.TRAFFIC, Capability.PAUSE}
+TRACELESS_KINDS = {
+    f"service.{name}"
+    for name in ("hang", "spin", "leak_slots", "pause_engine", "stall_stream", "truncate_stream", "leak_memory")
+}
 
 
 def has_pair(scenario: Scenario) -> bool:
@@ -39,6 +48,28 @@ def of_half(scenario: Scenario, half: Half) -> Scenario:
     assert isinstance(scenario.expect, Expected)
     target = known.target or _pinned(scenario.target)
     return dataclasses.replace(scenario, target=dataclasses.replace(target, protection=half), half=half)
+
+
+def in_order_of_targets(scenarios: Sequence[Scenario]) -> list[int]:
+    """Places of scenarios in an order in which those on equal targets follow one another, fragile halves first.
+
+    Of equal targets those come last that end processes or touch files: no other run can begin where they ended.
+    """
+    targets = [repr(one.target) for one in scenarios]
+    halves = [HALVES.index(one.half) if one.half else -1 for one in scenarios]
+
+    def rank(place: int) -> tuple[int, int, bool, int]:
+        return halves[place], targets.index(targets[place]), _leaves_traces(scenarios[place]), place
+
+    return sorted(range(len(scenarios)), key=rank)
+
+
+def _leaves_traces(scenario: Scenario) -> bool:
+    """A guess, for the order alone: whether a stack can be kept is looked at when the run has ended."""
+    kinds = {fault.kind for fault in scenario.faults}
+    needs = {need for fault in scenario.faults for need in fault.capabilities}
+    unrepaired = scenario.target.protection == "fragile"  # others end an engine that hangs
+    return not (needs <= TRACELESS or (unrepaired and kinds <= TRACELESS_KINDS))
 
 
 def _pinned(target: TargetOptions) -> TargetOptions:

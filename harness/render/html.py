@@ -24,6 +24,7 @@ _RUN_WORDS = {
     "commit": "commit",
     "host": "host",
     "deadline_s": "deadline",
+    "runs_before": "runs that this target had served before, and left as it came up",
 }
 ADVICE_SHOWN = 6  # the rest would be no first minute any more
 _TONES = {VerdictOutcome.PASS: "pass", VerdictOutcome.FAIL: "fail", VerdictOutcome.INCONCLUSIVE: "inconclusive"}

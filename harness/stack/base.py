@@ -20,12 +20,20 @@ from harness.stack.resources import Resources
 from harness.stack.service import Service
 from harness.stack.taken_port import Taken
 
-__all__ = ["Configurable", "Limited", "RunContext", "Stack", "TargetProcess", "Weights"]
+__all__ = ["Configurable", "Home", "Limited", "Reusable", "RunContext", "Stack", "TargetProcess", "Weights"]
+
+
+@dataclass(frozen=True)
+class Home:
+    """Whose a stack is that serves one run after the other: registered and guarded like a run."""
+
+    run_id: str
+    folder: Path
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a stack needs to know of the run. Everything it starts carries the run's label."""
+    """What a stack needs to know of the run. Everything it starts carries its label."""
 
     run_id: str
     folder: Path  # of the run; logs and configuration go into folder/"stack"
@@ -34,6 +42,17 @@ class RunContext:
     target: TargetOptions = field(default_factory=TargetOptions)
     tasks: tuple[str, ...] = ()  # of the load's mix
     needs: Mapping[str, frozenset[Capability]] = field(default_factory=dict)  # by what its faults are on
+    home: Home | None = None  # of a stack that outlives this run
+
+    @property
+    def label(self) -> str:
+        """What everything of the target carries: this run's id, or that of its stack's home."""
+        return self.run_id if self.home is None else self.home.run_id
+
+    @property
+    def stack_folder(self) -> Path:
+        """Where the target's programs have their files and logs."""
+        return (self.folder if self.home is None else self.home.folder) / "stack"
 
 
 @dataclass(frozen=True)
@@ -165,6 +184,17 @@ class Stack(Protocol):
 
     def held_parts(self, replica: str) -> Mapping[str, str]:
         """Digests of what it made of its other files, as `config` and `tokenizer`; empty: it does not answer or say."""
+
+
+@runtime_checkable
+class Reusable(Protocol):
+    """A stack that can serve one run after the other, since it can tell whether one has left it as it came up."""
+
+    def serve(self, run: RunContext) -> None:
+        """What is up serves this run from now on. What remembers users starts anew; does not wait for readiness."""
+
+    def release(self) -> str | None:
+        """The run is over, and its part of the logs in its folder. None: all is as it came up; else what is not."""
 
 
 @runtime_checkable

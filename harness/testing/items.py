@@ -14,14 +14,14 @@ from harness.model.expectation import HALVES, expectation
 from harness.model.pairs import half_result
 from harness.model.scenario import Scenario
 from harness.model.verdict import VerdictOutcome
-from harness.plan.halves import has_pair, of_half
+from harness.plan.halves import has_pair, in_order_of_targets, of_half
 from harness.plan.timeline import windows
 from harness.scenario_files import read_scenario
 from harness.testing.running import ScenarioFailed, ScenarioInconclusive, TestedRun, run_as_test, sentence
 
-__all__ = ["FAST_S_MAX", "BrokenItem", "ScenarioFile", "ScenarioItem"]
+__all__ = ["FAST_S_MAX", "BrokenItem", "ScenarioFile", "ScenarioItem", "by_target"]
 
-FAST_S_MAX = 20.0  # of the schedule, without start and warm-up: what is marked fast
+FAST_S_MAX = 13.0  # of the schedule, without start and warm-up: what is marked fast
 
 
 class ScenarioFile(pytest.File):
@@ -44,6 +44,15 @@ class ScenarioFile(pytest.File):
                 yield ScenarioItem.from_parent(self, name=f"{scenario.name}[{half}]", scenario=one)
 
 
+def by_target(items: list[pytest.Item]) -> None:
+    """Reorder in place: the places that scenarios have are taken by them in the order of their targets."""
+    places = [place for place, item in enumerate(items) if isinstance(item, ScenarioItem)]
+    runs = [item for item in items if isinstance(item, ScenarioItem)]
+    order = in_order_of_targets([run.scenario for run in runs])
+    for place, index in zip(places, order, strict=True):
+        items[place] = runs[index]
+
+
 class BrokenItem(pytest.Item):
     """A file that is no scenario: every problem of it."""
 
@@ -52,7 +61,7 @@ class BrokenItem(pytest.Item):
         self._said = said
 
     def setup(self) -> None:
-        raise HarnessError(self._said)
+        pytest.fail(self._said, pytrace=False)
 
     def runtest(self) -> None:
         """Never reached."""
@@ -77,6 +86,13 @@ class ScenarioItem(pytest.Item):
             self._mark(name)
 
     def setup(self) -> None:
+        """Pytest shows a traceback of what a set-up raises, except for this: a sentence is all there is to say."""
+        try:
+            self._run()
+        except (HarnessError, ScenarioInconclusive) as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def _run(self) -> None:
         try:
             self.done = run_as_test(self.scenario, self.config)
         except CapabilityError as error:

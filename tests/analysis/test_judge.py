@@ -128,6 +128,16 @@ def test_a_run_killed_at_any_event_is_judged_without_a_traceback_and_never_passe
         assert all(renderer(verdict) for renderer in RENDERERS.values()) if length % 35 == 0 else True
 
 
+def test_a_report_says_how_many_runs_its_target_had_served_before(killed: History) -> None:
+    def third(event: Event) -> Event:
+        return Event(event.at_s, event.kind, {"runs_before": 2}) if event.kind == "stack_up" else event
+
+    assert "runs_before" not in judge(killed).run
+    verdict = judge(with_events(killed, third))
+    assert verdict.run["runs_before"] == 2
+    assert "runs that this target had served before, and left as it came up" in RENDERERS["report.html"](verdict)
+
+
 def test_a_run_without_any_request_is_judged_and_inconclusive(killed: History) -> None:
     import dataclasses
 

@@ -53,6 +53,7 @@ ON_REQUEST = {  # each takes minutes to hours, and the default set no more than 
     "container_takeover": "container_takeover",
     "log_marks": "log_marks",
     "same_seed": "same_seed",
+    "fast_subset": "fast_subset",
     "container_kills": "container_kill_points",
     "soak_trials": "soak_trials",
     "soak_run": "soak_run",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import call
+from harness.guard import own_run
 from harness.record.journal import Inverse, Journal, pending
 from harness.store.registry import LiveRun, Registry, registry_folder
 
@@ -56,3 +57,15 @@ def test_undo_and_stop_say_themselves_what_is_to_be_done_about_it(
     assert "is not running any more" in capsys.readouterr().out
     assert call(["undo"]) == 0
     assert "dead-run: faults healed" in capsys.readouterr().out
+
+
+def test_who_owns_a_run_and_the_stack_that_is_kept_for_it_is_asked_to_stop_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("harness.cli.recovery.os.kill", lambda pid, _: asked.append(pid))
+    for name in ("run", "run-stack"):
+        Registry(registry_folder(os.environ)).add(own_run(name, tmp_path / name))
+    assert call(["stop"]) == 0
+    assert asked == [os.getpid()]  # twice would be an order to leave at once
+    assert sorted(capsys.readouterr().out.splitlines()) == ["asked run to stop", "asked run-stack to stop"]

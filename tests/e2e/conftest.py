@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,8 @@ class Started:
 
     def owned(self) -> list[int]:
         """Processes that carry the label of a run of this harness."""
-        return [pid for pid, label in labelled() if (self.out / label).exists()]
+        homes = (self.out, self.out / ".kept")
+        return [pid for pid, label in labelled() if any((home / label).exists() for home in homes)]
 
 
 Start = Callable[..., Started]
@@ -87,7 +88,9 @@ def start(tmp_path: Path, model_folder: Path) -> Iterator[Start]:
     """Start `harness run` on the text of a scenario; what is left of it is ended afterwards."""
     running: list[Started] = []
 
-    def begin(text: str, name: str = "run", *, state: Path | None = None, stack: str = "local") -> Started:
+    def begin(
+        text: str, name: str = "run", *, state: Path | None = None, stack: str = "local", more: Sequence[str] = ()
+    ) -> Started:
         scenario = tmp_path / f"{name}.yaml"
         scenario.write_text(text)
         out, home, log = tmp_path / name, state or tmp_path / "state", tmp_path / f"{name}.log"
@@ -95,7 +98,7 @@ def start(tmp_path: Path, model_folder: Path) -> Iterator[Start]:
         command = [sys.executable, "-m", "harness.cli", "run", str(scenario), "--out", str(out)]
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [*command, "--model", str(model_folder), "--seed", "1", "--stack", stack],
+                [*command, "--model", str(model_folder), "--seed", "1", "--stack", stack, *more],
                 cwd=ROOT,
                 env={**os.environ, "XDG_STATE_HOME": str(home)},
                 stdin=subprocess.DEVNULL,

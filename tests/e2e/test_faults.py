@@ -50,7 +50,7 @@ def test_every_fault_is_tried_here_or_with_those_of_other_families() -> None:
 
 @pytest.mark.parametrize("kinds", PAIRS, ids=" ".join)
 def test_each_fault_is_proven_by_evidence_from_outside_and_is_healed(start: Start, kinds: Sequence[str]) -> None:
-    lasting = {kind: "" if kind in ("process.kill", "process.stop") else ", for_s: 10" for kind in kinds}
+    lasting = {kind: "" if kind in ("process.kill", "process.stop") else ", for_s: 14" for kind in kinds}
     asked = [f"{{kind: {kind}, on: {on}{lasting[kind]}}}" for kind, on in zip(kinds, REPLICAS, strict=False)]
     one = start(f"""
 name: bite

@@ -30,7 +30,7 @@ CLOCK = SystemClock()
 INCARNATION = uuid.uuid4().hex[:8]
 ACTIVE: dict[str, Any] = {}
 ENGINE: list[subprocess.Popen[bytes]] = []
-Route = Callable[[dict[str, str]], tuple[int, dict[str, Any]]]
+Route = Callable[[dict[str, str]], tuple[int, dict[str, Any] | str]]
 
 
 class Server(ThreadingHTTPServer):
@@ -69,7 +69,7 @@ def serve(port: int, routes: dict[str, Route], token: str | None = None) -> None
                 return
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
             status, body = routes[parts.path](query) if parts.path in routes else (404, {})
-            self.reply(status, json.dumps(body).encode())
+            self.reply(status, (body if isinstance(body, str) else json.dumps(body)).encode())
 
         def do_POST(self) -> None:
             self.faults("POST")
@@ -128,6 +128,7 @@ class Replica:
             "/version": lambda _: (200, {"pid": os.getpid(), "incarnation": INCARNATION}),
             "/counters": lambda _: (200, {"incarnation": INCARNATION, "answered": self.answered}),
             "/weights": lambda _: (200, {"params_sha256": hashlib.sha256(self.held).hexdigest()}),
+            "/metrics": lambda _: (200, "target_running 0\ntarget_queue_depth 0\n"),
             "/answer": self.answer,
         }
 

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from harness.model.errors import StackError
@@ -21,8 +22,10 @@ from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.local.check import capabilities_of, check_host
 from harness.stack.local.one_host import OneHost
 from harness.stack.local.prometheus import LocalPrometheus, watching
+from harness.stack.log_slices import copy_since, sizes
 from harness.stack.owned import identify
 from harness.stack.ports import HeldPorts
+from harness.stack.reference.as_it_came_up import Fingerprint, fingerprint, renewed, still_busy, what_differs
 from harness.stack.reference.held_weights import held_weights
 from harness.stack.reference.links import LocalLinks
 from harness.stack.reference.model_source import asked, check_model, copy_model
@@ -36,10 +39,11 @@ from harness.stack.reference.settings import (
     LocalSettings,
     Ports,
     laid_out,
+    private_files,
     proxies,
     target_programs,
 )
-from harness.stack.reference.witness import Scene, SupervisionTail, Witness
+from harness.stack.reference.witness import Scene, SupervisionTail, Witness, counted
 from harness.stack.supervision.config import stop_wait_s_of
 from harness.stack.supervision.rpc import SupervisorSilent
 from harness.stack.supervision.supervisord import Supervisord
@@ -47,6 +51,9 @@ from harness.stack.target_signals import related
 from harness.stack.watched import Watching
 
 __all__ = ["LocalStack"]
+
+FORGETFUL = ("gateway", "proxy")  # started anew for each run: breakers, ejections, drawn toxics; quick to start
+ORDERS_END_S = 5.0
 
 
 class LocalStack(OneHost):
@@ -63,6 +70,10 @@ class LocalStack(OneHost):
         self._was_ready = False
         self._second_try = False
         self._held: list[HeldPorts] = []
+        self._attended = False
+        self._came_up: Fingerprint | None = None  # what the next run must find, if there is to be one
+        self._renew: tuple[str, ...] = ()  # replicas that must be started again for the next run
+        self._logs_before: Mapping[str, int] = {}
 
     def check(self) -> None:
         check_model(self._model)
@@ -75,9 +86,8 @@ class LocalStack(OneHost):
         return watching(self._settings.prometheus)
 
     def up(self, run: RunContext) -> None:
-        assert self._run is None, "a LocalStack serves one run"
-        self._run = replace(run, folder=run.folder.resolve())
-        self._orders = Orders(self._clock, run.origin_monotonic_s)
+        assert self._run is None, "a LocalStack comes up once"
+        self._begin(run)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for folder in {self.model_folder(name) for name in REPLICAS}:
@@ -98,22 +108,41 @@ class LocalStack(OneHost):
         if not self._was_ready:
             supervisord, ports = self._away_from_taken_port(supervisord, ports)
         ordered = self._orders.under_way() if self._orders else []
+        if not ordered and not self._attended:
+            self._attend(supervisord, ports)
         reason = f"{ordered[0]}: being started again" if ordered else missing(supervisord, ports, self._clock)
         self._was_ready = self._was_ready or reason is None
+        assert self._run is not None
+        if reason is None and self._came_up is None and self._run.home is not None:
+            self._came_up = self._fingerprint()
         return reason
 
     def poll(self) -> list[Event]:
         failures = self._orders.failures() if self._orders else []
         return failures + (self._witness.take() if self._witness else [])
 
+    def serve(self, run: RunContext) -> None:
+        self._begin(run)
+        self._logs_before = sizes(self._folder)
+        if self._renew:
+            self._came_up = None
+        stop_s = self._settings.stop_wait_s + 3.0
+        for program in (*FORGETFUL, *self._renew):
+            self._up_orders.give(program, partial(self._up.restart, program, stop_within_s=stop_s))
+
+    def release(self) -> str | None:
+        if self._run is None or self._orders is None:
+            return "it never came up"
+        self._orders.wait(ORDERS_END_S)
+        self._leave()
+        different = self._what_differs()
+        copy_since(self._folder, self._logs_before, self._run.folder / "stack")
+        return different
+
     def down(self) -> None:
         if self._orders is not None:
             self._orders.close()
-        if self._witness is not None:
-            self._witness.stop()
-        if self._prometheus is not None:
-            self._prometheus.keep()
-            self._prometheus.end()
+        self._leave()
         if self._supervisord is not None:
             self._supervisord.end()
         for held in self._held:
@@ -163,6 +192,46 @@ class LocalStack(OneHost):
 
     # -- internal
 
+    def _begin(self, run: RunContext) -> None:
+        """What is up, or will be, belongs to this run."""
+        self._run = replace(run, folder=run.folder.resolve())
+        self._orders = Orders(self._clock, run.origin_monotonic_s)
+        self.__dict__.pop("traffic", None)  # it names the run
+        (self._run.folder / "stack").mkdir(parents=True, exist_ok=True)
+
+    def _leave(self) -> None:
+        """Nobody watches for the run any more. Safe to call twice."""
+        if self._witness is not None:
+            self._witness.stop()
+        if self._prometheus is not None:
+            self._prometheus.keep()
+            self._prometheus.end()
+        self._witness, self._prometheus, self._attended = None, None, False
+
+    def _fingerprint(self) -> Fingerprint:
+        folders = {*(self.model_folder(name) for name in REPLICAS), private_files(self._folder).folder}
+        return fingerprint({name: self.process(name) for name in REPLICAS}, folders, self.held_parts)
+
+    def _what_differs(self) -> str | None:
+        """From when it came up."""
+        try:
+            if self._came_up is None:
+                return "it never was ready"
+            if name := self._up.disturbed(REPLICAS):
+                return f"{name} ended by itself, and its supervisor remembers that"
+            weights = {name: self.held_weights(name) for name in REPLICAS}
+            now = self._fingerprint()
+            if different := what_differs(self._came_up, now, weights):
+                return different
+            self._renew = renewed(self._came_up, now)
+            for name in set(REPLICAS) - set(self._renew):
+                active = self.service.active(name) if self._settings.service_faults else ()
+                if busy := still_busy(name, self._replica(name).url, active, self._clock):
+                    return busy
+        except (StackError, OSError) as error:
+            return str(error)
+        return None
+
     @property
     def _up(self) -> Supervisord:
         assert self._supervisord is not None, "the stack is not up"
@@ -175,21 +244,30 @@ class LocalStack(OneHost):
         ports = laid_out(held.ports)
         models = {name: self.model_folder(name) for name in REPLICAS}
         programs = target_programs(self._settings, ports, models, self._model / "golden.json", self._run)
-        supervisord = Supervisord(self._run.run_id, self._folder, self._clock)
+        supervisord = Supervisord(self._run.label, self._folder, self._clock)
         self._supervisord, self._ports = supervisord, ports
-        instance = self._run.run_id if self._settings.proxy_is_ours else None
-        self._links = LocalLinks(ports, instance, asked(self.prompts(), self._run.tasks), self._clock, self.user_key())
         (self._folder / PROXIES).write_text(json.dumps(proxies(ports)), encoding="utf-8")
         held.release()
         supervisord.start(programs, self._run, replicas=ports.replicas, stop_wait_s=self._settings.stop_wait_s)
-        origin_s = self._run.origin_monotonic_s
+        self._attend(supervisord, ports)
+        return supervisord, ports
+
+    def _attend(self, supervisord: Supervisord, ports: Ports) -> None:
+        """Who watches and looks for the run. What others have seen and counted before is not the run's."""
+        assert self._run is not None
+        origin_s, again = self._run.origin_monotonic_s, self._was_ready
+        instance = self._run.label if self._settings.proxy_is_ours else None
+        self._links = LocalLinks(ports, instance, asked(self.prompts(), self._run.tasks), self._clock, self.user_key())
         told = (supervisord.supervision, (*ports.servers, "proxy"), supervisord.exit_reports)
         tail = SupervisionTail(*told, origin_s)
-        self._witness = Witness(Scene(ports, tail.new_events, self._clock, origin_s))
+        if again:
+            tail.new_events()
+        before = counted(ports, self._clock) if again else {}
+        self._witness = Witness(Scene(ports, tail.new_events, self._clock, origin_s, before))
         self._witness.start()
         self._prometheus = self._prometheus or LocalPrometheus(self._settings.prometheus, self._run, self._clock)
         self._prometheus.start(ports.servers)
-        return supervisord, ports
+        self._attended = True
 
     def _away_from_taken_port(self, supervisord: Supervisord, ports: Ports) -> tuple[Supervisord, Ports]:
         """Between our release of a port and the server's bind somebody else may take it: start over, once."""

@@ -38,11 +38,15 @@ class FaultApi:
 
     def has(self, fault: str) -> bool:
         """Whether it acts now, as the replica says."""
+        return fault in self.active()
+
+    def active(self) -> frozenset[str]:
+        """All that act now, as the replica says. Raises StackError."""
         answer = self._send("GET", "")
         active = answer.body.get("active")
         if answer.status != 200 or not isinstance(active, dict):
             raise StackError(f"{self._url}: status {answer.status}: {_words(answer)}")
-        return fault in active
+        return frozenset(active)
 
     def _send(self, method: str, path: str, body: Parameters | None = None) -> Answer:
         try:

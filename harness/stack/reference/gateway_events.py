@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.model.event import Event
 
-__all__ = ["counters", "gateway_events", "supervision_event"]
+__all__ = ["counters", "gateway_events", "since", "supervision_event"]
 
 TIMES = frozenset(
     {"last_routed_s", "beat_begin_s", "monotonic_s", "detected_s"}
@@ -28,6 +28,7 @@ DECISIONS = {
     "RECOVERY_FAILED": "recovery_failed",
 }
 """What a supervisor decided -> the event's kind, without `target.`."""
+NO_SUMS = frozenset({"open", "incarnation"})
 OF_THE_ROW = frozenset({"at_monotonic_s", "program", "state", "came_from", "expected", "pid"})
 
 
@@ -45,6 +46,17 @@ def gateway_events(rows: Iterable[Mapping[str, Any]], origin_s: float, incarnati
 def counters(source: str, body: Mapping[str, Any], at_s: float, origin_s: float) -> Event:
     """What a server has counted so far; a new incarnation counts from 0."""
     return Event(at_s, "counters", {"source": source, **_relative(body, origin_s)})
+
+
+def since(body: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a server has counted beyond what the same incarnation had counted `before`."""
+    if body.get("incarnation") != before.get("incarnation"):
+        return body
+    return {key: value - before[key] if _counts(key, value, before) else value for key, value in body.items()}
+
+
+def _counts(key: str, value: object, before: Mapping[str, Any]) -> bool:
+    return type(value) is int and type(before.get(key)) is int and key not in NO_SUMS
 
 
 def supervision_event(row: Mapping[str, Any], origin_s: float, how: str | None) -> Event | None:

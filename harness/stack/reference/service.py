@@ -92,6 +92,10 @@ class LocalService:
     def has(self, process: TargetProcess, fault: str) -> bool:
         return _lives(process) and self._api(process.replica).has(fault)
 
+    def active(self, replica: str) -> frozenset[str]:
+        """All faults that a replica says it has. Raises StackError when it cannot be asked."""
+        return self._api(replica).active()
+
     def inverse(self, process: TargetProcess, fault: str) -> Inverse:
         return Inverse(
             "service.end",

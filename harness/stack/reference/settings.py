@@ -149,7 +149,7 @@ def target_programs(
     """Replicas, gateway and proxy."""
     wanted = run.target
     normal = wanted.supervision.normal_exit_codes
-    logs = ["--log-dir", str(run.folder / "stack" / LOGS)] if settings.access_logs else []
+    logs = ["--log-dir", str(run.stack_folder / LOGS)] if settings.access_logs else []
     wires = _wires(ports, run)
 
     def replica(name: str) -> list[str]:
@@ -179,12 +179,12 @@ def _faults(settings: LocalSettings, replica: str, run: RunContext) -> tuple[lis
     """What opens its fault endpoints, by a file since everybody can read a command line; and what its starts add."""
     if not settings.service_faults:
         return [], []
-    files = private_files(run.folder / "stack")
+    files = private_files(run.stack_folder)
     return ["--faults-token-file", str(files.token)], [f"@{files.start_options(replica)}"]
 
 
 def _wires(ports: Ports, run: RunContext) -> Wires:
-    replicas, gateway = private_files(run.folder / "stack"), gateway_files(run.folder / "stack")
+    replicas, gateway = private_files(run.stack_folder), gateway_files(run.stack_folder)
     return Wires(
         replicas={name: ports.url(name) for name in ports.replicas},
         links={name: ports.through(name) for name in ports.replicas},
@@ -200,13 +200,13 @@ def _proxy(settings: LocalSettings, ports: Ports, run: RunContext) -> tuple[str,
     seed = proxy_seed(run.seed)
     common = (*settings.proxy_command, "-host", HOST, "-port", str(ports.proxy_api), "-seed", seed)
     if not settings.proxy_is_ours:
-        return (*common, "-config", str(run.folder / "stack" / PROXIES))
+        return (*common, "-config", str(run.stack_folder / PROXIES))
     made = [
         part
         for one in proxies(ports)
         for part in ("--proxy", str(one["name"]), str(one["listen"]), str(one["upstream"]))
     ]
-    return (*common, "-instance", run.run_id, *made)
+    return (*common, "-instance", run.label, *made)
 
 
 def proxy_seed(seed: str) -> str:

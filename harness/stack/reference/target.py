@@ -87,7 +87,7 @@ class OwnTarget:
     def service(self) -> LocalService:
         assert self._run is not None and self._ports is not None and self._links is not None, "service before up"
         look = partial(self._links.look, past=True)
-        return LocalService((self._run.run_id, self._folder), self._ports, look, self._clock)
+        return LocalService((self._run.label, self._folder), self._ports, look, self._clock)
 
     @cached_property
     def traffic(self) -> LocalTraffic:
@@ -119,9 +119,9 @@ class OwnTarget:
     @property
     def _signals(self) -> TargetSignals:
         assert self._run is not None, "the stack is not up"
-        return TargetSignals(self._run.run_id)
+        return TargetSignals(self._run.label)
 
     @property
     def _folder(self) -> Path:
         assert self._run is not None, "the stack is not up"
-        return self._run.folder / "stack"
+        return self._run.stack_folder

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Container
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.model.event import Event
 from harness.record.clock import Clock
 from harness.stack.http_get import Answer, get_json
-from harness.stack.reference.gateway_events import counters, gateway_events, supervision_event
+from harness.stack.reference.gateway_events import counters, gateway_events, since, supervision_event
 from harness.stack.reference.settings import Ports
 
-__all__ = ["SupervisionTail", "Witness"]
+__all__ = ["SupervisionTail", "Witness", "counted"]
 
 EVENTS_EVERY_S = 0.2
 COUNTERS_EVERY_S = 1.0
@@ -35,6 +36,7 @@ class Scene:
     supervision: Callable[[], list[Event]]  # what is new of starts and ends, as whoever supervises the target says
     clock: Clock
     origin_s: float
+    before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what each server had counted for others
     balancer: Callable[[], list[Event]] | None = None  # what is new of a balancer that is not our gateway
 
 
@@ -94,7 +96,8 @@ class Witness:
         answer = get_json(url, clock=self._scene.clock, total_s=within_s)
         if answer is not None and answer.status == 200 and answer.body:
             at_s = self._scene.clock.now() - self._scene.origin_s
-            found.append(counters(source, answer.body, at_s, self._scene.origin_s))
+            body = since(answer.body, self._scene.before.get(source, {}))
+            found.append(counters(source, body, at_s, self._scene.origin_s))
 
     def _repeat(self, duty: Callable[[], list[Event]], every_s: float) -> None:
         while not self._stopping.is_set():
@@ -102,6 +105,13 @@ class Witness:
             with self._lock:
                 self._collected += events
             self._stopping.wait(every_s)
+
+
+def counted(ports: Ports, clock: Clock) -> dict[str, Mapping[str, Any]]:
+    """What each replica has counted by now; one that does not answer has no entry."""
+    urls = {name: f"{ports.url(name)}/counters" for name in ports.replicas}
+    answers = {name: get_json(url, clock=clock, total_s=ANSWER_WITHIN_S) for name, url in urls.items()}
+    return {name: answer.body for name, answer in answers.items() if answer is not None and answer.status == 200}
 
 
 class GatewaySequence:

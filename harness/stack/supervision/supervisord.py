@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import xmlrpc.client
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from harness.model.errors import StackError
+from harness.record.append import read_lines
 from harness.record.clock import Clock
 from harness.stack.base import RunContext
 from harness.stack.owned import RUN_LABEL, kill_owned, owned_processes, process_state, send_signal
@@ -28,6 +29,7 @@ __all__ = ["Supervisord"]
 SOCKET_PATH_BYTES_MAX = 100  # the kernel allows 107
 SHUTDOWN_S = 2.0
 STARTABLE = frozenset({"FATAL", "STOPPED", "EXITED"})
+BY_ORDER = frozenset({"STARTING", "RUNNING", "STOPPING", "STOPPED"})
 
 
 class Supervisord:
@@ -97,6 +99,16 @@ class Supervisord:
     def newest_end(self, program: str) -> str | None:
         """How its newest process ended; None while supervisord has not logged it."""
         return newest_end(self._log(), program)
+
+    def disturbed(self, programs: Collection[str]) -> str | None:
+        """One of the programs that was not merely started and stopped by order, if there is one: it ended by itself,
+        or something was decided about it."""
+        try:
+            rows = [row for _, row in read_lines(self.supervision) if isinstance(row, dict)]
+        except OSError:
+            return None
+        told = ((row.get("program"), row.get("state")) for row in rows)
+        return next((name for name, state in told if name in programs and state not in BY_ORDER), None)
 
     def _log(self) -> str:
         try:

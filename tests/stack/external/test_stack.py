@@ -141,7 +141,7 @@ def test_three_probes_are_three_and_a_wrong_answer_reddens_only_the_golden_one(
 
 
 def test_a_watch_tells_changes_only(switches: Switches, endpoint: Endpoint) -> None:
-    watch = ProbeWatch((page_probe("health", "/health", 0.02, (endpoint, CLOCK)),), CLOCK, CLOCK.now())
+    watch = ProbeWatch((page_probe("health", "/health", 0.5, (endpoint, CLOCK)),), CLOCK, CLOCK.now())
     seen = []
 
     def wait_for(kind: str) -> None:

@@ -64,6 +64,10 @@ def test_down_before_up_does_nothing(stub_model: Path) -> None:
     stack.down()
 
 
+def test_one_that_never_came_up_is_not_kept_for_another_run(stub_model: Path) -> None:
+    assert LocalStack(stub_model).release() == "it never came up"
+
+
 # -- a running stack
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from harness.model.event import Event
-from harness.stack.reference.gateway_events import counters, gateway_events, supervision_event
+from harness.stack.reference.gateway_events import counters, gateway_events, since, supervision_event
 
 
 def test_events_of_the_gateway_are_moved_to_the_clock_of_the_run() -> None:
@@ -48,3 +48,15 @@ def test_a_stop_between_two_tries_ends_no_process() -> None:
 def test_a_program_that_was_given_up_is_reported() -> None:
     row = {"at_monotonic_s": 105.0, "program": "primary", "state": "GIVEN_UP"}
     assert supervision_event(row, 100.0, None) == Event(5.0, "target.given_up", {"replica": "primary"})
+
+
+def test_what_a_server_had_counted_before_is_taken_off_as_long_as_it_is_the_same_one() -> None:
+    before = {"incarnation": "a", "received": 5, "open": 1}
+    assert since({"incarnation": "a", "received": 7, "open": 2, "new": 1}, before) == {
+        "incarnation": "a",
+        "received": 2,
+        "open": 2,  # no sum
+        "new": 1,
+    }
+    assert since({"incarnation": "b", "received": 7}, before) == {"incarnation": "b", "received": 7}
+    assert since({"received": 7}, {}) == {"received": 7}
