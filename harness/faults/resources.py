@@ -201,10 +201,13 @@ class ReadsSlow(ActiveFault):
         if ready is None:
             return None
         self._ready = None
-        if ready.status != 503 or reads[0] < self.bytes_per_s:
+        # A server may read its model before it listens: then nobody is there yet.
+        refused = ready.status is None and (ready.refused or ready.reset)
+        if (ready.status != 503 and not refused) or reads[0] < self.bytes_per_s:
             return None
         asked = f"{self.fault.on} asked for {reads[0] // KIB} KiB of its disk"
-        return Proof(True, f"{asked} with at most {self.bytes_per_s // KIB} KiB/s, while GET /ready answered 503")
+        waits = "nobody listened for GET /ready yet" if refused else "GET /ready answered 503"
+        return Proof(True, f"{asked} with at most {self.bytes_per_s // KIB} KiB/s, while {waits}")
 
     def lost(self) -> str | None:
         reads = self.stack.resources.reads(self.fault.on)

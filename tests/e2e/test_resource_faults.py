@@ -20,7 +20,7 @@ FAULTS = (  # kind, where, when, its other keys, its evidence
     ("clock.jump", "standby", 0, "for_s: 5, by_s: -86400", "dates its answers -86"),
     ("resources.cpu", "primary", 6, "for_s: 5", "may use 0.1 processors, before 1.5; its quota was used up in "),
     ("memory.pressure", "primary", 0, "for_s: 6", "no OOM kill"),
-    ("storage.slow", "standby", 6, "for_s: 16", "with at most 256 KiB/s, while GET /ready answered 503"),
+    ("storage.slow", "standby", 6, "for_s: 16", "with at most 256 KiB/s, while "),
     ("resources.fd", "primary", 12, "for_s: 4", "a new connection to it got no answer"),
     ("memory.oom", "primary", 18, "within_s: 12", "its supervisor says: terminated by SIGKILL"),
     (

@@ -29,7 +29,7 @@ from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
 from harness.session import facts, needs_of
 from harness.stack.base import RunContext
-from harness.stack.fake.links import GOOD
+from harness.stack.fake.links import GOOD, Over
 from harness.stack.fake.resources import FakeResources
 from harness.stack.fake.stack import FakeStack
 from harness.stack.links import Ask, Seen
@@ -231,6 +231,17 @@ def test_slow_reads_of_a_replica_that_is_ready_are_no_proof(where: Where, clock:
     fault = injected(StorageSlow(kb_per_s=1024), where)
     clock.sleep(10)  # loaded
     assert proof_of(fault, clock, looks=4) is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "proven"), [(Seen(False, refused=True), True), (Seen(True, reset=True), True), (Seen(True), False)]
+)
+def test_slow_reads_before_anybody_listens_are_proven_and_silence_is_not(
+    where: Where, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, seen: Seen, proven: bool
+) -> None:
+    fault = injected(StorageSlow(), where)
+    monkeypatch.setattr(FakeResources, "look", lambda *_: Over(seen))
+    assert ("nobody listened for GET /ready yet" in str(proof_of(fault, clock))) == proven
 
 
 @pytest.mark.parametrize("kind", sorted(RESOURCE_FAULTS))
