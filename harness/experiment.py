@@ -24,7 +24,7 @@ TICK_S = 0.02  # how late a fault may be
 START_UP_S = 120.0  # a real model of a few GB loads in less
 READY_EVERY_S = 0.1
 HEAL_S = 30.0  # how long a fault may take to be seen gone, after the last request: a loaded host starts slowly
-FRAGILE_HEAL_S = 3.0  # with nobody to repair it: what has not come back by itself by then stays as it is
+FRAGILE_HEAL_S = 3.0  # since the last step, with nobody to repair it: what is not back by then stays as it is
 
 
 class Interrupted(Exception):
@@ -212,17 +212,18 @@ def _walk(it: Experiment, load: Load, begin_s: float) -> str:
             load.stop(0.0)
             return "stopped"
         it.clock.sleep(TICK_S)
-    _finish(it, load)
+    _finish(it, load, begin_s)
     return "complete"
 
 
-def _finish(it: Experiment, load: Load) -> None:
+def _finish(it: Experiment, load: Load, begin_s: float) -> None:
     """Close the books: the last faults healed and seen healed, the target's own counters read once more."""
     load.stop(0.0)
     for error in it.keeper.heal_all():
         it.recorder.event("cleanup_failed", errors=[error])
-    fragile = it.plan.scenario.target.protection == "fragile"
-    deadline_s = it.clock.now() + (FRAGILE_HEAL_S if fragile else HEAL_S)
+    deadline_s = it.clock.now() + HEAL_S
+    if it.plan.scenario.target.protection == "fragile":
+        deadline_s = begin_s + max((step.at_s for step in it.plan.steps), default=0.0) + FRAGILE_HEAL_S
     while it.keeper.unhealed() and it.clock.now() < deadline_s:
         _stop_if_asked(it)
         it.clock.sleep(READY_EVERY_S)

@@ -16,7 +16,7 @@ from harness.record.clock import FakeClock
 from harness.record.journal import pending
 from harness.stack.fake.stack import PRISTINE, FakeStack
 from harness.store.folder import RunFolder
-from tests.fake_run import run_fake, verdict_of
+from tests.fake_run import HEAD, run_fake, verdict_of
 
 pytestmark = pytest.mark.whole
 
@@ -138,13 +138,17 @@ def test_a_target_that_never_becomes_ready_ends_the_run_with_the_last_reason_and
     assert kinds[-3:] == ["stack_down", "broken", "run_end"] and "fault_begin" not in kinds
 
 
-@pytest.mark.parametrize(("protection", "waits_s"), [("fragile", 3.0), ("hardened", 0.0)])
+@pytest.mark.parametrize(
+    ("protection", "recovery_s", "waits_s"), [("fragile", 1, 2.0), ("fragile", 8, 0.0), ("hardened", 8, 0.0)]
+)
 def test_nobody_waits_long_for_what_a_fragile_target_cannot_repair(
-    tmp_path: Path, protection: str, waits_s: float
+    tmp_path: Path, protection: str, recovery_s: float, waits_s: float
 ) -> None:
+    """Three seconds from its last step on: a recovery phase of that length is the wait."""
     text = f"target: {{protection: {protection}}}\nfaults: [{{kind: process.stop}}]\n"
-    history = run_fake(tmp_path, text).read()
+    head = HEAD.replace("recovery_s: 10", f"recovery_s: {recovery_s}")
+    history = run_fake(tmp_path, text, head=head).read()
     at_s = {event.kind: event.at_s for event in history.events}
     after_s = at_s["run_end"] - at_s["schedule_begin"] - history.plan.duration_s
-    assert waits_s <= after_s < waits_s + 3.0
+    assert waits_s <= after_s < waits_s + 1.0
     assert ("fault_healed" in at_s) is (protection == "hardened")
