@@ -3,7 +3,8 @@
 A first request pays for connections, caches and lazy loading, so latency falls during the warm-up and then stays. Two
 medians are called alike within 25 % or 10 ms: the median of a handful of requests of a healthy CPU service varies by
 10 to 20 % on a shared machine, and below 10 ms the difference is the machine's scheduling, not the target. Cold starts
-are slower by factors, so neither bound hides one. Fewer than three requests have no median worth the name.
+are slower by factors, so neither bound hides one. Fewer than five requests have no median worth the name, so a window
+is as long as the rate asks for: at 20 requests a second half a second, at 2 a second four.
 """
 
 from __future__ import annotations
@@ -15,18 +16,25 @@ from harness.model.request import Lane
 
 __all__ = ["settled"]
 
-_LEAST = 3
+_LEAST = 5
+_WINDOWS_S = (0.5, 1.0, 2.0, 4.0)
 _RATIO = 0.25
 _SLACK_S = 0.010
 
 
-def settled(progress: Progress, now_s: float, window_s: float = 1.0) -> bool:
-    """Do the last two windows of the warm-up lane agree, with every request good? Seconds from the run's origin."""
-    medians: list[float] = []
-    for end_s in (now_s - window_s, now_s):
-        requests = list(progress.finished(Lane.WARMUP, end_s, window_s))
-        if len(requests) < _LEAST or not all(request.ok for request in requests):
-            return False
-        medians.append(median(request.latency_s for request in requests))
-    before, after = medians
-    return abs(after - before) <= max(_SLACK_S, _RATIO * max(before, after))
+def settled(progress: Progress, now_s: float) -> bool:
+    """Do the last two windows of the warm-up lane agree, with every request good? Seconds from the run's origin.
+
+    Of the lengths the shortest counts that holds enough requests in the last window; the one before needs as many.
+    """
+    for window_s in _WINDOWS_S:
+        after = list(progress.finished(Lane.WARMUP, now_s, window_s))
+        if len(after) >= _LEAST:
+            break
+    else:
+        return False
+    before = list(progress.finished(Lane.WARMUP, now_s - window_s, window_s))
+    if len(before) < _LEAST or not all(request.ok for request in (*before, *after)):
+        return False
+    was_s, is_s = (median(request.latency_s for request in window) for window in (before, after))
+    return abs(is_s - was_s) <= max(_SLACK_S, _RATIO * max(was_s, is_s))

@@ -63,25 +63,32 @@ def test_a_window_longer_than_what_is_kept_is_refused() -> None:
         progress.success_rate("user", 9.0, 3.0)
 
 
-def warm(before: Sequence[float], after: Sequence[float], bad: Outcome | None = None) -> bool:
-    """Latencies in seconds of the windows that end at 1.0 and 2.0; optionally one more that went wrong."""
-    early = [done(i, 0.5, latency_s=s, lane="warmup") for i, s in enumerate(before)]
-    late = [done(i, 1.5, latency_s=s, lane="warmup") for i, s in enumerate(after)]
-    extra = [done(99, 1.6, bad, lane="warmup")] if bad else []
-    return settled(Progress().add([*early, *late, *extra]), 2.0)
+def warm(before: Sequence[float], after: Sequence[float], bad: Outcome | None = None, window_s: float = 1.0) -> bool:
+    """Latencies in seconds of the requests in the last two windows; optionally one more that went wrong."""
+    early = [done(i, 8.0 - 1.5 * window_s, latency_s=s, lane="warmup") for i, s in enumerate(before)]
+    late = [done(i, 8.0 - window_s / 2, latency_s=s, lane="warmup") for i, s in enumerate(after)]
+    extra = [done(99, 8.0 - window_s / 4, bad, lane="warmup")] if bad else []
+    return settled(Progress().add([*early, *late, *extra]), 8.0)
 
 
 def test_a_target_is_warm_when_two_windows_agree() -> None:
-    assert warm([0.1] * 3, [0.11] * 3)
-    assert warm([0.001] * 3, [0.010] * 3)  # within 10 ms
-    assert warm([0.5, 0.1, 0.1], [0.1] * 3)  # medians: one slow request does not count
+    assert warm([0.1] * 5, [0.11] * 5)
+    assert warm([0.001] * 5, [0.010] * 5)  # within 10 ms
+    assert warm([0.5, 0.5, 0.1, 0.1, 0.1], [0.1] * 5)  # medians: two slow requests do not count
 
 
 def test_a_target_is_not_warm_while_latency_falls_or_requests_fail() -> None:
-    assert not warm([0.2] * 3, [0.1] * 3)
-    assert not warm([0.1] * 3, [0.1] * 3, Outcome.HTTP_ERROR)
+    assert not warm([0.2] * 5, [0.1] * 5)
+    assert not warm([0.1] * 5, [0.1] * 5, Outcome.HTTP_ERROR)
+
+
+@pytest.mark.parametrize("window_s", [0.5, 1.0, 2.0, 4.0])
+def test_a_window_is_as_long_as_five_requests_take(window_s: float) -> None:
+    assert warm([0.1] * 5, [0.1] * 5, window_s=window_s)
+    assert not warm([0.2] * 5, [0.1] * 5, window_s=window_s)
 
 
 def test_too_few_requests_say_nothing() -> None:
-    assert not warm([0.1] * 2, [0.1] * 3)
+    assert not warm([0.1] * 4, [0.1] * 5)
+    assert not warm([0.1] * 5, [0.1] * 4)
     assert not warm([], [])

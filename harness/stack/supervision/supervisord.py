@@ -161,8 +161,15 @@ class Supervisord:
             self.rpc.call("shutdown", timeout_s=0.5)  # a signal would be noticed up to a second later
         except (SupervisorSilent, xmlrpc.client.Fault):
             self._process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # what is left is killed
-            self._process.wait(SHUTDOWN_S)
+        wait_until(self._has_ended, SHUTDOWN_S, self._clock)  # what is left is killed
+
+    def _has_ended(self) -> bool:
+        """It looks after the dead once a second, or when somebody asks it something."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            with contextlib.suppress(SupervisorSilent, xmlrpc.client.Fault):
+                self.rpc.call("getState", timeout_s=0.1)
+        return self._process.poll() is not None
 
     def _resume_stopped(self) -> None:
         """A stopped process would not see SIGTERM."""
