@@ -64,7 +64,7 @@ class KeptStack:
 
     def for_plan(self, plan: Plan) -> Stack:
         """The stack that is up, if it serves a target like the plan's and its guard lives; else a new one."""
-        key = (plan.scenario.target, plan.seed, tuple(sorted(plan.environment.items())))
+        key = (plan.scenario.target.in_effect, plan.seed, tuple(sorted(plan.environment.items())))
         if self._is_up and key != self._key:
             self._end("the next run wants another target")
         elif self._is_up and not self._guard_of_it.alive():

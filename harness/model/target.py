@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, TypeAlias
 
 from harness.model.fault import STRICT
@@ -48,6 +48,11 @@ class TargetOptions:
     def supervised_by(self) -> Supervisor:
         """The supervisor, named or by default."""
         return self.supervisor or ("unexpected" if self.protection == "fragile" else "budget")
+
+    @property
+    def in_effect(self) -> TargetOptions:
+        """Equal for targets that are set up in the same way, whether their files name a default or leave it out."""
+        return replace(self, supervisor=self.supervised_by)
 
     def of_replica(self, name: str) -> dict[str, Option]:
         """The options of that replica."""

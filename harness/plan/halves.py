@@ -55,7 +55,7 @@ def in_order_of_targets(scenarios: Sequence[Scenario]) -> list[int]:
 
     Of equal targets those come last that end processes or touch files: no other run can begin where they ended.
     """
-    targets = [repr(one.target) for one in scenarios]
+    targets = [repr(one.target.in_effect) for one in scenarios]
     halves = [HALVES.index(one.half) if one.half else -1 for one in scenarios]
 
     def rank(place: int) -> tuple[int, int, bool, int]:

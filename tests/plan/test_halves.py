@@ -32,6 +32,14 @@ def test_equal_targets_follow_one_another_and_fragile_halves_come_first() -> Non
     assert in_order(halves) == ["a fragile", "c fragile", "b fragile", "a hardened", "c hardened", "b hardened"]
 
 
+def test_a_default_that_is_named_makes_no_other_target() -> None:
+    options = "target: {{gateway: {{missed_beats: {beats}}}, supervisor: unexpected}}"
+    named = PAIR.replace("because: recovery_s", f"because: recovery_s, {options}")
+    texts = {"a": PAIR, "b": PAIR.replace("beats: {beats}", "beats: 60"), "c": named}
+    scenarios = [parse_scenario(text.format(name=name, fault=DOWN, beats=3), name) for name, text in texts.items()]
+    assert in_order([of_half(one, "fragile") for one in scenarios]) == ["a fragile", "c fragile", "b fragile"]
+
+
 def test_of_equal_targets_those_come_last_that_another_run_could_not_begin_on() -> None:
     scenarios = [of_half(pair(*one), "fragile") for one in (("kill", KILL), ("hang", HANG), ("down", DOWN))]
     assert in_order(scenarios) == ["hang fragile", "down fragile", "kill fragile"]
