@@ -31,10 +31,10 @@ PRIMARY = (  # kind, its other keys, when, its evidence
     ("process.crash_loop", "for_s: 15", 46, "one after the other"),
 )
 STANDBY = (
-    ("weights.permissions", "for_s: 16", 0, "the damaged file was refused"),
+    ("weights.permissions", "for_s: 10", 0, "the damaged file was refused"),
     ("node.down", "for_s: 4", 20, "exited with code 137"),
     ("process.stop", "", 28, "is gone; its supervisor says: "),
-    ("start.model_missing", "for_s: 14", 32, "is empty"),
+    ("start.model_missing", "for_s: 8", 32, "is empty"),
     ("start.dependency_missing", "for_s: 15", 48, "cannot be fetched from http://127.0.0.1:9"),
 )
 GATEWAY = (("network.dns", "for_s: 4", 20, "got none ([Errno -3] Temporary failure in name resolution)"),)

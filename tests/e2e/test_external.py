@@ -45,11 +45,13 @@ def transformers_serve(
     held.forget()
     command = [str(Path(sys.executable).parent / "transformers"), "serve", "--host", "127.0.0.1", "--port", str(port)]
     log = tmp_path_factory.mktemp("serve") / "log"
+    home = tmp_path_factory.mktemp("huggingface")
+    (home / "hub").mkdir()  # where nothing was ever downloaded, its /v1/models answers 500
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*command, "--device", "cpu", str(model_folder)],
             stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
     try:
         endpoint = endpoint_of(f"http://127.0.0.1:{port}")

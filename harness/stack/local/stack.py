@@ -210,7 +210,8 @@ class LocalStack(OneHost):
 
     def _fingerprint(self) -> Fingerprint:
         folders = {*(self.model_folder(name) for name in REPLICAS), private_files(self._folder).folder}
-        return fingerprint({name: self.process(name) for name in REPLICAS}, folders, self.held_parts)
+        processes = {name: self.process(name) for name in REPLICAS}
+        return fingerprint(processes, folders, self.held_parts, since=self._came_up)
 
     def _what_differs(self) -> str | None:
         """From when it came up."""
@@ -219,9 +220,8 @@ class LocalStack(OneHost):
                 return "it never was ready"
             if name := self._up.disturbed(REPLICAS):
                 return f"{name} ended by itself, and its supervisor remembers that"
-            weights = {name: self.held_weights(name) for name in REPLICAS}
             now = self._fingerprint()
-            if different := what_differs(self._came_up, now, weights):
+            if different := what_differs(self._came_up, now, self.held_weights):
                 return different
             self._renew = renewed(self._came_up, now)
             for name in set(REPLICAS) - set(self._renew):

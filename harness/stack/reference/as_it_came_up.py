@@ -38,14 +38,19 @@ def fingerprint(
     processes: Mapping[str, TargetProcess | None],
     folders: Iterable[Path],
     parts_of: Callable[[str], Mapping[str, str]],
+    since: Fingerprint | None = None,
 ) -> Fingerprint:
-    """Of replicas that are up. `folders`: all that their next start would read."""
+    """Of replicas that are up. `folders`: all that their next start would read.
+
+    Only processes that were there `since` are asked for their parts: one with a dead engine would let us wait.
+    """
     members = {}
     for name, process in processes.items():
         usage = None if process is None else usage_of(ProcessId(process.pid, process.started))
         members[name] = frozenset() if usage is None else usage.members
     files = {str(path): _stamp(path) for folder in folders for path in folder.rglob("*")}
-    return Fingerprint(members, files, {name: parts_of(name) for name in processes})
+    asked = [name for name in processes if since is None or members[name] == since.members[name]]
+    return Fingerprint(members, files, {name: parts_of(name) for name in asked})
 
 
 def renewed(before: Fingerprint, now: Fingerprint) -> tuple[str, ...]:
@@ -53,7 +58,7 @@ def renewed(before: Fingerprint, now: Fingerprint) -> tuple[str, ...]:
     return tuple(name for name, members in before.members.items() if now.members[name] not in (frozenset(), members))
 
 
-def what_differs(before: Fingerprint, now: Fingerprint, weights: Mapping[str, Weights]) -> str | None:
+def what_differs(before: Fingerprint, now: Fingerprint, weights_of: Callable[[str], Weights]) -> str | None:
     """Beside replicas that are `renewed`, in words; None: nothing."""
     for name, members in before.members.items():
         if not now.members[name]:
@@ -62,8 +67,8 @@ def what_differs(before: Fingerprint, now: Fingerprint, weights: Mapping[str, We
             continue
         if now.parts[name] != before.parts[name]:
             return f"{name} holds another configuration or tokenizer"
-        if weights[name].altered is not False:
-            return f"{name} may hold altered weights ({weights[name].source})"
+        if (weights := weights_of(name)).altered is not False:
+            return f"{name} may hold altered weights ({weights.source})"
     for path in sorted({*before.files, *now.files}):
         if before.files.get(path) != now.files.get(path):
             return f"{path} was touched"

@@ -81,7 +81,8 @@ def test_the_cron_script_finds_a_dead_server_at_its_next_pass(tmp_path: Path) ->
 def test_the_cron_script_never_restarts_a_server_that_hangs(tmp_path: Path) -> None:
     seen = decisions(tmp_path, of("cron-script", period_s=7) + HANG)
     assert {event.kind for event in seen} == {"target.check_hangs"}
-    assert [event.fields["checks"] for event in seen] == [1, 2, 3][: len(seen)]
+    assert len(seen) >= 3
+    assert [event.fields["checks"] for event in seen] == list(range(1, len(seen) + 1))
 
 
 def test_liveness_kills_and_restarts_a_server_that_hangs(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ from harness.stack.owned import identify
 from harness.stack.reference.as_it_came_up import Fingerprint, fingerprint, renewed, still_busy, what_differs
 from tests.answering import answering
 
-PRISTINE = {"primary": Weights(False, "memory of process 7, mapped file")}
+
+def pristine(_: str) -> Weights:
+    return Weights(False, "memory of process 7, mapped file")
+
+
+def never(name: str) -> Any:
+    raise AssertionError(f"{name} was asked")
 
 
 def of(folder: Path, parts: dict[str, str] | None = None) -> Fingerprint:
@@ -33,7 +39,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_nothing_differs_when_nothing_was_done(model: Path) -> None:
     (model / "weights").read_bytes()
-    assert what_differs(of(model), of(model), PRISTINE) is None
+    assert what_differs(of(model), of(model), pristine) is None
 
 
 def test_a_file_that_was_changed_and_put_back_was_touched(model: Path) -> None:
@@ -41,16 +47,16 @@ def test_a_file_that_was_changed_and_put_back_was_touched(model: Path) -> None:
     (model / "weights").write_bytes(b"9999")
     (model / "weights").write_bytes(b"1234")
     os.utime(model / "weights", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert what_differs(before, of(model), PRISTINE) == f"{model / 'weights'} was touched"
+    assert what_differs(before, of(model), pristine) == f"{model / 'weights'} was touched"
 
 
 def test_a_file_more_or_less_is_seen(model: Path) -> None:
     before = of(model)
     (model / "more").touch()
-    assert what_differs(before, of(model), PRISTINE) == f"{model / 'more'} was touched"
+    assert what_differs(before, of(model), pristine) == f"{model / 'more'} was touched"
     (model / "more").unlink()
     (model / "weights").unlink()
-    assert what_differs(before, of(model), PRISTINE) == f"{model / 'weights'} was touched"
+    assert what_differs(before, of(model), pristine) == f"{model / 'weights'} was touched"
 
 
 def test_another_process_or_another_engine_below_it_is_another_replica(model: Path) -> None:
@@ -58,21 +64,24 @@ def test_another_process_or_another_engine_below_it_is_another_replica(model: Pa
     other = replace(before, members={"primary": before.members["primary"] | {(1, 1)}})
     assert renewed(before, before) == ()
     assert renewed(before, other) == ("primary",)
-    assert what_differs(before, other, {"primary": Weights(None, "no process")}) is None  # it will be started again
-    down = fingerprint({"primary": None}, [model], lambda _: {"config": "c1"})
+    assert what_differs(before, other, never) is None  # it will be started again
+    down = fingerprint({"primary": None}, [model], never, since=before)
     assert renewed(before, down) == ()
-    assert what_differs(before, down, PRISTINE) == "primary is down"
+    assert what_differs(before, down, pristine) == "primary is down"
 
 
 def test_altered_weights_are_seen_and_so_are_those_of_which_nothing_is_known(model: Path) -> None:
     now = of(model)
     for altered in (True, None):
-        said = what_differs(now, now, {"primary": Weights(altered, "GET /weights")})
-        assert said == "primary may hold altered weights (GET /weights)"
+        weights = Weights(altered, "GET /weights")
+        assert (
+            what_differs(now, now, {"primary": weights}.__getitem__)
+            == "primary may hold altered weights (GET /weights)"
+        )
 
 
 def test_another_tokenizer_in_memory_is_seen(model: Path) -> None:
-    said = what_differs(of(model), of(model, {"config": "c2"}), PRISTINE)
+    said = what_differs(of(model), of(model, {"config": "c2"}), pristine)
     assert said == "primary holds another configuration or tokenizer"
 
 
