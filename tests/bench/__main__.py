@@ -55,6 +55,7 @@ ON_REQUEST = {  # each takes minutes to hours, and the default set no more than 
     "same_seed": "same_seed",
     "fast_subset": "fast_subset",
     "container_kills": "container_kill_points",
+    "container_catalogue": "container_catalogue",
     "soak_trials": "soak_trials",
     "soak_run": "soak_run",
     "fault_free": "fault_free",
