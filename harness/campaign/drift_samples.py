@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.campaign.use_watch import USE
+from harness.campaign.use_watch import PROMETHEUS, USE
 from harness.monitor.kept import METRICS, Kept, read_metrics
 from harness.monitor.series import Series
 from harness.record.append import read_lines
@@ -21,7 +21,7 @@ __all__ = ["sampled_in"]
 MIB = 2**20
 # Processes of a run that are not the target's, by the names of their modules.
 INSTRUMENT = {"harness", "child", "echo", "guard", "strangers", "supervisord", "restart_budget", "recovery_script"}
-INSTRUMENT |= {"toxics"}
+INSTRUMENT |= {"toxics", PROMETHEUS}
 CACHE = ("cache_hits_total", "cache_lookups_total")
 
 

@@ -20,14 +20,15 @@ from harness.record.append import AppendLog
 from harness.session import Watcher
 from harness.stack.reference.usage import spare_mb
 
-__all__ = ["USE", "UseWatch"]
+__all__ = ["PROMETHEUS", "USE", "UseWatch"]
 
 USE = "use.jsonl"  # in the stack's folder of a run: target and harness alike
 EVERY_S = 2.0
 SPREAD = 1000.0
 MIB = 2**20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_NOT_LOGS = {"prometheus", "private", "private-gateway"}  # folders of the stack that the target does not write
+PROMETHEUS = "prometheus"  # grows for hours until it first compacts, which is not the harness's own memory
+_NOT_LOGS = {PROMETHEUS, "private", "private-gateway"}  # folders of the stack that the target does not write
 
 
 class UseWatch:
@@ -113,6 +114,8 @@ def _name(process: Path) -> str | None:
         words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:
         return None
+    if Path(words[0]).name == PROMETHEUS:
+        return PROMETHEUS
     if "-m" not in words[:-1]:
         return None
     if "--name" in words[:-1]:

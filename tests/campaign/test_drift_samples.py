@@ -41,6 +41,7 @@ def watch(tmp_path: Path) -> UseWatch:
     process(proc, 900002, me, "python -m supervisor.supervisord -n")
     process(proc, 900003, 900002, "python -m target_service.replica --port 1 --name primary", (1024, 7))
     process(proc, 900004, 900003, "python -c spawn_main", (2048, 4))
+    process(proc, 900006, me, "/usr/bin/prometheus --config.file=x", (256, 5))
     process(proc, 900005, 1, "python -m target_service.replica --name somebody-elses")
     (proc / "meminfo").write_text("MemTotal: 1 kB\nMemAvailable: 2048000 kB\n")
     return UseWatch(tmp_path / "run", proc)
@@ -59,6 +60,7 @@ def test_a_look_sees_the_run_s_own_family_by_name(watch: UseWatch, tmp_path: Pat
         "harness": [me, 1.0, 3, 1024],
         "child": [900001, 2.0, 3, 1024],
         "supervisord": [900002, 1.0, 3, 1024],
+        "prometheus": [900006, 1.0, 5, 1024],
         "primary": [900003 + 900004, 12.0, 7, 1024],  # with its engine, a process of its own
     }
     assert line["target_disk_mb"] == 0.5 and line["available_mb"] == 2000
