@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,15 @@ def test_what_is_no_number_is_written_as_null(tmp_path: Path) -> None:
     assert (head, row["at_s"], row["value"]) == ({"missing": {}}, [1.0, 2.0], [None, 0.5])
 
 
-def test_a_program_that_does_not_start_leaves_a_run_without_metrics_and_says_so(tmp_path: Path) -> None:
+def test_a_program_that_does_not_start_leaves_a_run_without_metrics_and_says_so(
+    tmp_path: Path, eventually: Callable[..., object]
+) -> None:
     program = tmp_path / "prometheus"
     program.write_text("#!/bin/sh\necho no >&2\nexit 1\n")
     program.chmod(0o755)
     witness = witness_of(str(program), tmp_path)
     witness.start({"primary": 1})
+    eventually((tmp_path / "stack/prometheus.log").read_text)  # its last words, before it would be ended
     witness.keep()
     witness.end()
     head, series = kept(tmp_path / "stack")
