@@ -4,7 +4,7 @@ A first request pays for connections, caches and lazy loading, so latency falls 
 medians are called alike within 25 % or 10 ms: the median of a handful of requests of a healthy CPU service varies by
 10 to 20 % on a shared machine, and below 10 ms the difference is the machine's scheduling, not the target. Cold starts
 are slower by factors, so neither bound hides one. Fewer than five requests have no median worth the name, so a window
-is as long as the rate asks for: at 20 requests a second half a second, at 2 a second four.
+is as long as the rate asks for: at 40 requests a second a quarter of a second, at 2 a second four.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.model.request import Lane
 __all__ = ["settled"]
 
 _LEAST = 5
-_WINDOWS_S = (0.5, 1.0, 2.0, 4.0)
+_WINDOWS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 _RATIO = 0.25
 _SLACK_S = 0.010
 

@@ -82,7 +82,7 @@ def test_a_target_is_not_warm_while_latency_falls_or_requests_fail() -> None:
     assert not warm([0.1] * 5, [0.1] * 5, Outcome.HTTP_ERROR)
 
 
-@pytest.mark.parametrize("window_s", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("window_s", [0.25, 0.5, 1.0, 2.0, 4.0])
 def test_a_window_is_as_long_as_five_requests_take(window_s: float) -> None:
     assert warm([0.1] * 5, [0.1] * 5, window_s=window_s)
     assert not warm([0.2] * 5, [0.1] * 5, window_s=window_s)
