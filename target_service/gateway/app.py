@@ -151,7 +151,7 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     members = Members(admission, dispatcher, monitor, events, partial(_breaker, settings, events))
     metrics = GatewayMetrics(admission, members.breakers, traffic, logs, access.logins)
     own = _Own(settings, events, admission, members, traffic)
-    upstream = Upstream(settings.request_timeout_s, settings.try_timeout_s, only_verified=settings.golden_prompts > 0)
+    upstream = Upstream(settings)
     tries = Tries(settings, dispatcher, upstream, traffic, random.Random(settings.seed))
     proxy = Proxy(access, dispatcher, tries, traffic, metrics)
     app = web.Application(middlewares=[access_log(logs), with_error_bodies], client_max_size=BODY_MAX_BYTES)

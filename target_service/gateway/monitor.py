@@ -45,8 +45,9 @@ class Monitor:
 
     async def start(self, resolver: AbstractResolver | None = None) -> None:
         """Begin beating, with names of replicas as the resolver has them; needs a running loop."""
-        # A new connection for every beat: it also proves that the replica still accepts.
-        self._session = aiohttp.ClientSession(connector=connector(resolver, force_close=True))
+        # A new connection for every beat, unless told otherwise: it also proves that the replica still accepts.
+        anew = self._settings.reuse_connections not in ("beats", "all")
+        self._session = aiohttp.ClientSession(connector=connector(resolver, force_close=anew))
         for replica in self._settings.replicas:
             self.watch(replica)
 

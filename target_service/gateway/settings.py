@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from target_service.gateway.protection import PROTECTIONS
 from target_service.gateway.routing import STRATEGIES
@@ -15,6 +15,8 @@ from target_service.observability.settings import ObservabilitySettings, add_opt
 from target_service.protocol.environment import Repeated, parse_with_environment
 
 __all__ = ["GatewaySettings", "ReplicaAddress", "parse_arguments"]
+
+Reuse = Literal["none", "users", "beats", "all"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class GatewaySettings:
     observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
     try_timeout_s: float = 0.0
     stale_address_s: float = 0.0
+    reuse_connections: Reuse = "users"
     api_keys_file: Path | None = None
     login_failures: int = 5
     login_window_s: float = 60.0
@@ -161,6 +164,7 @@ def _add_protections(parser: argparse.ArgumentParser) -> None:
     add("--drain-s", type=_number(float, 0), help="for open requests to end after SIGTERM")
     add("--keepalive-s", type=_number(float, 0.001), help="a client's idle connection stays open")
     add("--try-timeout-s", type=_number(float, 0), help="for one try, until its answer begins; 0: no limit of its own")
+    add("--reuse-connections", choices=get_args(Reuse), help="whose connections to replicas serve more than once")
     add("--stale-address-s", type=_number(float, 0), help="keep an address that cannot be resolved again; 0: do not")
 
 

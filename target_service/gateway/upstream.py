@@ -18,7 +18,7 @@ from yarl import URL
 from target_service.gateway.dispatch import Slot
 from target_service.gateway.evidence import Evidence, evidence_of_answer, outcome_of_answer
 from target_service.gateway.names import connector
-from target_service.gateway.settings import ReplicaAddress
+from target_service.gateway.settings import GatewaySettings, ReplicaAddress
 from target_service.gateway.stream_end import StreamEnd
 from target_service.protocol.body import read_body
 from target_service.protocol.errors import RequestRejectedError
@@ -107,17 +107,19 @@ def _is_utf8(value: str) -> bool:
 
 
 class Upstream:
-    """The connections to all replicas; `only_verified`: answers of a process that nobody verified are dropped."""
+    """The connections to all replicas."""
 
-    def __init__(self, timeout_s: float, try_timeout_s: float, *, only_verified: bool) -> None:
-        self._timeout_s = timeout_s
-        self._try_timeout_s = try_timeout_s
-        self._only_verified = only_verified
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._timeout_s = settings.request_timeout_s
+        self._try_timeout_s = settings.try_timeout_s
+        # Else answers of a process that nobody verified are dropped.
+        self._only_verified = settings.golden_prompts > 0
+        self._reuse = settings.reuse_connections in ("users", "all")
 
     async def start(self, resolver: AbstractResolver | None = None) -> None:
         """Open the session, with names of replicas as the resolver has them; needs a running loop."""
         self._session = aiohttp.ClientSession(
-            connector=connector(resolver),
+            connector=connector(resolver, force_close=not self._reuse),
             timeout=aiohttp.ClientTimeout(total=None),
             # Bytes pass as they are; a packed body stays packed.
             auto_decompress=False,

@@ -95,7 +95,8 @@ class Logs:
             if self._writer.is_alive():
                 return
         for handler in self._handlers.values():
-            handler.close()
+            with suppress(OSError):  # a last line for a disk that is full
+                handler.close()
 
     def _handler(self, log: LogName) -> logging.Handler:
         settings = self.settings
@@ -103,7 +104,7 @@ class Logs:
         path = settings.log_dir / f"{re.sub(r'[^A-Za-z0-9._-]', '_', self._program)}.{log}.log"
         if not settings.log_guard:
             # What most services do: no limit, and whoever logs waits for the disk, or fails with it.
-            return logging.FileHandler(path, encoding="utf-8", delay=True)
+            return _Unguarded(path, encoding="utf-8", delay=True)
         share_bytes = int(settings.log_max_mb * 2**20) // len(LOGS)
         return CappedFileHandler(path, share_bytes, settings.log_keep_days)
 
@@ -125,6 +126,14 @@ class Logs:
     def _emit(self, log: LogName, line: str) -> None:
         # Not through a logger: a program's log level is about words, not about what was measured.
         self._handlers[log].handle(logging.makeLogRecord({"msg": line, "levelno": logging.INFO}))
+
+
+class _Unguarded(logging.FileHandler):
+    """Whoever logs fails with the disk, as in services that write their access log themselves."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the standard library's name
+        """Called while the error is handled, which the standard library would print and forget."""
+        raise  # noqa: PLE0704
 
 
 class _ErrorLog(logging.Handler):

@@ -85,6 +85,7 @@ def _add_health(group: argparse._ArgumentGroup) -> None:
     add("--health-probe-s", type=float, default=0.5, help="from one deep probe's begin to the next one's")
     add("--health-stall-s", type=float, default=2.0, help="no progress for this long is not healthy")
     add("--watchdog-s", type=float, default=0.0, help="work and no step for this long ends the process; 0: never")
+    add("--watchdog-clock", choices=("monotonic", "wall"), default="monotonic", help="wall: a defect, it can be set")
     add("--engine-death-exit-code", type=int, default=70, help="of that end; 0: no supervisor restarts it")
     add("--verify-weights", choices=("off", "start", "periodic"), default="start", help="by manifest, finite, golden")
     add("--verify-every-s", type=float, default=10.0, help="with periodic: from a check's end to the next one's begin")

@@ -166,7 +166,8 @@ class _Server:
     def _watch(self, serving: Serving) -> None:
         watchdog, health = self._settings.watchdog, self._settings.health
         if watchdog.limit_s > 0:
-            self._watchdog = Watchdog(serving.engine, watchdog.limit_s, self._host.trip)
+            clock = time.time if watchdog.clock == "wall" else time.monotonic
+            self._watchdog = Watchdog(serving.engine, watchdog.limit_s, self._host.trip, clock)
             self._watchdog.start()
         if serving.verified:
             self._state.verification.good(time.monotonic() - serving.load_s)

@@ -25,6 +25,7 @@ __all__ = ["BatchingMode", "CacheKeyKind", "EngineSettings", "HealthSettings", "
            "ReplicaSettings", "WatchdogSettings", "parse_arguments"]  # fmt: skip
 
 CacheKeyKind = Literal["full", "prompt-only"]
+WatchdogClock = Literal["monotonic", "wall"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,14 @@ class EngineSettings:
 
 @dataclass(frozen=True)
 class WatchdogSettings:
-    """How long the engine may stand still with work before the process ends; `limit_s` 0: for ever."""
+    """How long the engine may stand still with work before the process ends; `limit_s` 0: for ever.
+
+    `clock`: what the time is counted by; `wall` is a defect, for it can be set.
+    """
 
     limit_s: float = 0.0
     exit_code: int = 70
+    clock: WatchdogClock = "monotonic"
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = 
         slow_load_s=args.slow_load_s,
         service=args.service,
         engine=_engine(args),
-        watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code),
+        watchdog=WatchdogSettings(args.watchdog_s, args.engine_death_exit_code, args.watchdog_clock),
         health=HealthSettings(args.health_mode == "deep", args.health_probe_s, args.health_stall_s),
         http=HttpSettings(
             faults_token=_faults_token(parser, args),

@@ -56,12 +56,18 @@ class ProgressWatch:
 
 
 class Watchdog:
-    """Looks at the engine from a thread of its own, so that no loop that hangs can stop it."""
+    """Looks at the engine from a thread of its own, so that no loop that hangs can stop it.
 
-    def __init__(self, engine: _Works, limit_s: float, trip: Callable[[], None]) -> None:
+    `clock` in seconds; by one that is set back an hour, an engine may stand still for an hour more.
+    """
+
+    def __init__(
+        self, engine: _Works, limit_s: float, trip: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._engine = engine
         self._limit_s = limit_s
         self._trip = trip
+        self._clock = clock
         self._look_s = min(limit_s / LOOKS_PER_LIMIT, LOOK_S_MAX)
         self._watch = ProgressWatch(2 * self._look_s)
         self._stopped = threading.Event()
@@ -88,7 +94,7 @@ class Watchdog:
         return True
 
     def _run(self) -> None:
-        while not self.look(time.monotonic()):
+        while not self.look(self._clock()):
             if self._stopped.wait(self._look_s):
                 return
 

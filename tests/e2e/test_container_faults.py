@@ -37,7 +37,10 @@ STANDBY = (
     ("start.model_missing", "for_s: 8", 32, "is empty"),
     ("start.dependency_missing", "for_s: 15", 48, "cannot be fetched from http://127.0.0.1:9"),
 )
-GATEWAY = (("network.dns", "for_s: 4", 20, "got none ([Errno -3] Temporary failure in name resolution)"),)
+GATEWAY = (
+    ("network.dns", "for_s: 4", 20, "got none ([Errno -3] Temporary failure in name resolution)"),
+    ("network.down", "for_s: 3", 56, "a connection was refused"),
+)
 
 
 def test_each_fault_of_a_container_is_proven_and_is_healed_and_leaves_nothing(start: Start) -> None:

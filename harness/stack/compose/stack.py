@@ -23,6 +23,7 @@ from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.compose.clocks import with_clocks
 from harness.stack.compose.handles import ContainerHandles
 from harness.stack.compose.haproxy import HAPROXY, behind_haproxy, not_served_by_haproxy, watching_haproxy
+from harness.stack.compose.links import PublishedLinks
 from harness.stack.compose.prometheus import save_targets, url_of, watching, with_prometheus
 from harness.stack.compose.up import Project, bring_up, check_engine, with_other_ports
 from harness.stack.containers.address import known_again
@@ -32,7 +33,6 @@ from harness.stack.owned import identify, kill_owned
 from harness.stack.ports import HeldPorts
 from harness.stack.prometheus_witness import PrometheusWitness
 from harness.stack.reference.held_weights import held_weights
-from harness.stack.reference.links import LocalLinks
 from harness.stack.reference.model_source import asked, check_model, copy_model
 from harness.stack.reference.orders import Orders
 from harness.stack.reference.readiness import not_served
@@ -229,7 +229,7 @@ class ComposeStack(ContainerHandles):
         self._tail.start()
         with_other_ports(lambda: self._try_to_start(run, models), self._engine.remove)
         assert self._ports is not None
-        self._links = LocalLinks(
+        self._links = PublishedLinks(
             self._ports, run.run_id, asked(self.prompts(), run.tasks), self._clock, self.user_key()
         )
         scene = Scene(self._ports, self._tail.new_events, self._clock, run.origin_monotonic_s)

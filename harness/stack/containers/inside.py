@@ -22,6 +22,7 @@ STEP_S = 0.05
 STEP_CHUNKS = 16  # so that it soon hears when it is told to end
 POPULATE = 0x8000  # MAP_POPULATE of Linux: the pages are there at once, not when they are first written to
 MOST_KILLABLE = 1000  # of oom_score_adj: chosen before whoever has less, whatever its size (man 5 proc)
+LISTENS = "0A"  # of the states in /proc/net/tcp
 ROOT = Path("/sys/fs/cgroup")
 FILES = (  # limit, in use, and what the kernel can drop of it: cgroup version 1, then 2
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
@@ -107,10 +108,33 @@ def fill(folder: str, until: Until) -> None:
             return
 
 
+def accepted(pid: int) -> list[int]:
+    """The descriptors of connections that others have opened to the process."""
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    ports = {row[1].rpartition(":")[2] for row in rows if row[3] == LISTENS}
+    theirs = {f"socket:[{row[9]}]" for row in rows if row[3] != LISTENS and row[1].rpartition(":")[2] in ports}
+    return [int(name) for name in os.listdir(f"/proc/{pid}/fd") if link_of(f"/proc/{pid}/fd/{name}") in theirs]
+
+
+def link_of(path: str) -> str:
+    """Where a link leads; nowhere when it has just gone."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
 def limit_files(pid: int, started: int, until: Until, spare: int) -> None:
-    """Let the server have no more descriptors than it has, and `spare`; what it closes meanwhile is not given back."""
+    """Let the server have no more descriptors than it has, and `spare`; what it closes meanwhile is not given back.
+
+    With none to spare, connections that clients have now are served to their end and make no room for others either.
+    """
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    lowest = before[0]
+    lowest = before[0] if spare else min((before[0], *accepted(pid)))
     try:
         while alive(pid, started):
             used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
 from harness.stack.keyed import authorization
-from harness.stack.links import Ask, Look
+from harness.stack.links import Ask, Look, Seen
 from harness.stack.look import Addressed, BackgroundLook, look_at, request_bytes
 from harness.stack.proxy_links import ProxyLinks
 from harness.stack.reference.settings import HOST, Ports
@@ -35,4 +35,8 @@ class LocalLinks(ProxyLinks):
     def look(self, link: str, ask: Ask, *, past: bool) -> Look:
         port = self._ports.servers[link] if past else self._ports.links[link]
         request = request_bytes(ask, self._prompt, self._of_users if link == "gateway" else None)
-        return BackgroundLook(lambda: look_at(port, ask, request, self._clock))
+        return BackgroundLook(lambda: self.seen(port, ask, request))
+
+    def seen(self, port: int, ask: Ask, request: bytes) -> Seen:
+        """One look, from begin to end."""
+        return look_at(port, ask, request, self._clock)

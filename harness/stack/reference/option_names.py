@@ -14,7 +14,7 @@ admin_token_file api_keys_file beat_s beat_timeout_s breaker_failures breaker_op
 eject_failures failback fingerprint_texts golden golden_prompts hedge_after_s host keepalive_s log_dir log_guard
 log_keep_days log_max_mb log_prompts login_failures login_lock_s login_window_s metric_names missed_beats port
 protection rate_limit_burst rate_limit_per_s register_token_file replica request_timeout_s retry_backoff_s retry_max
-retry_share seed slow_request_s stale_address_s strategy try_timeout_s
+retry_share reuse_connections seed slow_request_s stale_address_s strategy try_timeout_s
 """
 _REPLICA = """
 advertise_url batch_max batch_wait_ms batching cache_key cache_size cache_ttl_s cancel_on_disconnect disable_mmap
@@ -24,7 +24,8 @@ keepalive_s lease_s log_dir log_guard log_keep_days log_max_mb log_prompts max_a
 mem_exit_code mem_look_s mem_patience_s mem_soft_limit_mb mem_soft_limit_share metric_names model model_source
 monitor_engine name nan_guard on_bad_model orphan_engine port protection qps_limit queue_timeout_s
 register_token_file register_with restart_engine run_timeout_s service slow_load_s slow_request_s sse_heartbeat_s
-stream_error_event threads token_cost_ms validate verify_every_s verify_weights warmup_tokens watchdog_s
+stream_error_event threads token_cost_ms validate verify_every_s verify_weights warmup_tokens watchdog_clock
+watchdog_s
 """
 GATEWAY = frozenset(_GATEWAY.split())
 REPLICA = frozenset(_REPLICA.split())

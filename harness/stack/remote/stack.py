@@ -29,9 +29,9 @@ from harness.stack.containers.address import where
 from harness.stack.containers.events import ContainerTail
 from harness.stack.containers.plugin import INSTALL, compose_images
 from harness.stack.containers.project import ACCESS, LINK_PORTS, OVERRIDE, override, own, project_name, with_switches
-from harness.stack.links import Ask, Look
+from harness.stack.links import Ask, Seen
 from harness.stack.load_place import LoadPlace
-from harness.stack.look import BackgroundLook, look_at, request_bytes
+from harness.stack.look import look_at
 from harness.stack.owned import RUN_LABEL
 from harness.stack.reference.links import LocalLinks
 from harness.stack.reference.model_source import asked
@@ -233,10 +233,8 @@ class RemoteLinks(LocalLinks):
 
     tunnel: TunnelClient
 
-    def look(self, link: str, ask: Ask, *, past: bool) -> Look:
-        port = self._ports.servers[link] if past else self._ports.links[link]
-        request = request_bytes(ask, self._prompt)
-        return BackgroundLook(lambda: look_at(partial(self.tunnel.dial, port), ask, request, self._clock))
+    def seen(self, port: int, ask: Ask, request: bytes) -> Seen:
+        return look_at(partial(self.tunnel.dial, port), ask, request, self._clock)
 
 
 def continue_remotely(args: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -117,6 +117,16 @@ def test_a_folder_that_cannot_be_made_loses_lines_only_with_the_guard(tmp_path: 
     fragile = Logs(ObservabilitySettings(log_dir=tmp_path / "file" / "logs", log_guard=False), "replica-a")
     with pytest.raises(OSError, match="Not a directory"):
         fragile.write("access", {"status": 200})
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_a_full_disk_fails_only_who_logs_without_the_guard(tmp_path: Path, *, guard: bool) -> None:
+    (tmp_path / "replica-a.access.log").symlink_to("/dev/full")
+    logs = Logs(ObservabilitySettings(log_dir=tmp_path, log_guard=guard), "replica-a")
+    with nullcontext() if guard else pytest.raises(OSError, match="No space left"):
+        logs.write("access", {"status": 200})
+    logs.close()
+    assert logs.dropped_total == (1 if guard else 0)
 
 
 @pytest.mark.process

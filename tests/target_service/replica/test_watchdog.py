@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +69,28 @@ def test_a_process_that_was_paused_has_not_stalled() -> None:
     watch.look(0.25, 7, busy=True)
     # Nothing looked for a minute, so nothing ran for a minute, the engine neither.
     assert watch.look(60.0, 7, busy=True) == pytest.approx(0.75)
+
+
+def test_by_a_clock_that_is_set_back_it_waits_for_as_much_longer() -> None:
+    watchdog, tripped = looks(Engine(), 3)
+    for quarter in range(4 * 3590):
+        assert not watchdog.look(103 - 3600 + quarter / 4)
+    assert tripped == []
+
+
+@pytest.mark.process
+def test_it_looks_by_the_clock_that_it_was_given() -> None:
+    tripped = threading.Event()
+    watchdog = Watchdog(Engine(), 5.0, tripped.set, itertools.count(100).__next__)
+    watchdog._look_s = 0.001
+    watchdog.start()
+    assert tripped.wait(10), "ten looks are ten seconds by that clock"
+
+
+def test_it_counts_by_a_clock_that_nobody_can_set_unless_told_otherwise() -> None:
+    needed = ["--model", "m", "--port", "1"]
+    assert parse_arguments(needed).watchdog.clock == "monotonic"
+    assert parse_arguments([*needed, "--watchdog-clock", "wall"]).watchdog.clock == "wall"
 
 
 def test_it_is_off_by_default_and_exits_70() -> None:
