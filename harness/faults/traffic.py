@@ -57,9 +57,11 @@ class MoreRequests(ActiveFault):
 
     def proof(self) -> Proof | None:
         seen = self._seen()
-        number = None if seen is None else self._number(seen)
-        if number is None:
+        if seen is None:
             return None
+        number = self._number(seen)
+        if number is None:
+            return None if self._first is None else self.unanswered(seen)
         if self._first is None:
             self._first = number
             return None
@@ -74,6 +76,10 @@ class MoreRequests(ActiveFault):
     def evidence(self, more: float) -> str:
         """In words."""
         return f"the gateway counted {more:,.0f} requests of strangers beside the users'"
+
+    def unanswered(self, seen: Seen) -> Proof | None:
+        """What it says that nothing can be counted any more; it could before they came."""
+        return None
 
     def lost(self) -> str | None:
         return None if self.traffic.there(self.who) else "the strangers ended before their time"
@@ -100,7 +106,7 @@ class MoreRequests(ActiveFault):
 
 
 class IdleConnections(MoreRequests):
-    """Open files of the gateway's process are the evidence: a connection is one."""
+    """Open files of the gateway's process are the evidence: a connection is one. Where none is left, nobody can ask."""
 
     page = "/metrics"
 
@@ -113,3 +119,10 @@ class IdleConnections(MoreRequests):
 
     def evidence(self, more: float) -> str:
         return f"the gateway's process has {more:,.0f} more files open than before the connections came"
+
+    def unanswered(self, seen: Seen) -> Proof | None:
+        if not seen.connected or seen.data:
+            return None  # nobody listens, or somebody serves: neither is what a lack of files looks like
+        # asyncio leaves them waiting, libuv takes them and hangs up.
+        how = "hung up on a new one" if seen.reset or seen.closed_s is not None else "left a new one unanswered"
+        return Proof(True, f"the gateway answered until the connections came, and then {how}")

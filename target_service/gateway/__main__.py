@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import sys
 
@@ -37,9 +38,18 @@ async def _run(settings: GatewaySettings, logs: Logs) -> None:
     await runner.cleanup()
 
 
+def _allow_open_files(wanted: int) -> None:
+    """Shells and init systems give 1024, which some hundred users take; up to a point more is there for the asking."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def main() -> int:
     """Run until a signal; return the exit code."""
     settings = parse_arguments()
+    _allow_open_files(settings.open_files)
     log_to_stderr("gateway")
     logs = Logs(settings.observability, "gateway")
     logs.attach(logging.getLogger())

@@ -166,6 +166,13 @@ class Admission:
             standing.ticket += 1
             self._isolate(name, f"a request met incarnation {seen}, not {verified}")
 
+    def refused(self, name: str, incarnation: str | None) -> None:
+        """A request was told that the replica is not ready, sooner than a beat was."""
+        standing = self.standings[name]
+        if standing.admitted and standing.incarnation == incarnation:
+            standing.ticket += 1
+            self._isolate(name, "a request was told that it is not ready")
+
     def eject(self, name: str, failures: int) -> bool:
         """Isolate a replica that fails its users; the last one stays, for it is all that they have."""
         standing = self.standings[name]

@@ -143,9 +143,7 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     access = make_access(settings, events)
     admission = _admission(settings, events)
     dispatcher = _dispatcher(settings, events, admission)
-    verifier = Verifier(
-        settings.golden, settings.golden_prompts, settings.golden_timeout_s, texts=settings.fingerprint_texts
-    )
+    verifier = _verifier(settings)
     configurations = Configurations(admission, events)
     monitor = Monitor(settings, admission, verifier, dispatcher.readmitted, configurations)
     members = Members(admission, dispatcher, monitor, events, partial(_breaker, settings, events))
@@ -185,6 +183,11 @@ def make_app(settings: GatewaySettings, logs: Logs | None = None) -> web.Applica
     app.on_response_prepare.append(sign)
     app.cleanup_ctx.append(connections)
     return app
+
+
+def _verifier(settings: GatewaySettings) -> Verifier:
+    texts, streams = settings.fingerprint_texts, settings.golden_streams
+    return Verifier(settings.golden, settings.golden_prompts, settings.golden_timeout_s, texts=texts, streams=streams)
 
 
 def _left_s(until_s: float | None, now_s: float) -> float | None:

@@ -101,6 +101,11 @@ class Dispatcher:
         if self._replicas.get(slot.replica) is slot.address:
             self._admission.restarted(slot.replica, slot.incarnation, incarnation)
 
+    def not_ready(self, slot: Slot) -> None:
+        """It says itself that it takes no users."""
+        if self._replicas.get(slot.replica) is slot.address:
+            self._admission.refused(slot.replica, slot.incarnation)
+
     def readmitted(self, name: str) -> None:
         """Golden answers are better evidence than what was counted before them."""
         self._terms[name] = next(self._numbers)

@@ -19,6 +19,9 @@ PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
         "rate_limit_per_s": 0.0,
         "try_timeout_s": 0.0,
         "stale_address_s": 0.0,
+        "stream_stall_s": 0.0,
+        "golden_streams": "off",
+        "open_files": 0,
         "login_failures": 0,
         "drain_s": 0.0,
         # Shorter than clients keep idle connections: they send into ones that are just being closed.
@@ -39,6 +42,11 @@ PROTECTIONS: Mapping[str, Mapping[str, float | str]] = {
         "try_timeout_s": 15.0,
         # The shortest that RFC 8767 (section 5) suggests as a limit.
         "stale_address_s": 86400.0,
+        # Twice a hardened replica's heartbeat, which says that it computes, and is no token.
+        "stream_stall_s": 10.0,
+        "golden_streams": "on",
+        # What the kernel gives one process at most, unless it is told otherwise (fs.nr_open).
+        "open_files": 1048576,
         "login_failures": 5,
         # As long as the longest request may take.
         "drain_s": 30.0,

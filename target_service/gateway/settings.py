@@ -66,6 +66,9 @@ class GatewaySettings:
     try_timeout_s: float = 0.0
     stale_address_s: float = 0.0
     reuse_connections: Reuse = "users"
+    stream_stall_s: float = 0.0
+    golden_streams: bool = False
+    open_files: int = 0
     api_keys_file: Path | None = None
     login_failures: int = 5
     login_window_s: float = 60.0
@@ -85,7 +88,8 @@ def parse_arguments(argv: list[str] | None = None, environ: Mapping[str, str] = 
         parser.error("--replica is required, unless replicas register themselves (--register-token-file)")
     del values["protection"]
     values["replicas"] = tuple(values["replicas"])
-    values["failback"] = values["failback"] == "on"
+    for switch in ("failback", "golden_streams"):
+        values[switch] = values[switch] == "on"
     values["observability"] = take_settings(values)
     return GatewaySettings(**values)
 
@@ -137,13 +141,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--request-timeout-s", type=float, help="total time for one user request, retries included")
     add("--failback", choices=("on", "off"), help="on: back to the preferred one (active-standby)")
     add("--golden-prompts", type=_number(int, 0), help="right answers before re-admission; 0: a green beat will do")
+    add("--golden-streams", choices=("on", "off"), help="on: golden answers must come as whole streams")
     add("--fingerprint-texts", type=_number(int, 0), help="of fingerprint.json beside --golden, also right; 0: none")
     add("--seed", type=int, help="of the retries' jitter")
     _add_protections(parser)
     _add_access(parser)
     add_options(parser.add_argument_group("logs and metrics"))
     defaults = {each.name: each.default for each in fields(GatewaySettings) if each.default is not MISSING}
-    parser.set_defaults(**{**defaults, "failback": "on"})
+    parser.set_defaults(**{**defaults, "failback": "on", "golden_streams": "off"})
     return parser
 
 
@@ -164,6 +169,8 @@ def _add_protections(parser: argparse.ArgumentParser) -> None:
     add("--drain-s", type=_number(float, 0), help="for open requests to end after SIGTERM")
     add("--keepalive-s", type=_number(float, 0.001), help="a client's idle connection stays open")
     add("--try-timeout-s", type=_number(float, 0), help="for one try, until its answer begins; 0: no limit of its own")
+    add("--stream-stall-s", type=_number(float, 0), help="a stream without a token for so long is ended; 0: it may be")
+    add("--open-files", type=_number(int, 0), help="at once, as far as the host allows; 0: as many as it was given")
     add("--reuse-connections", choices=get_args(Reuse), help="whose connections to replicas serve more than once")
     add("--stale-address-s", type=_number(float, 0), help="keep an address that cannot be resolved again; 0: do not")
 

@@ -48,7 +48,7 @@ class Tries:
         tried: set[str] = set()
         attempt = await self._try(request, outgoing, tried)
         # Nothing was asked of who was verified: this costs no retry, and ends as each of them is isolated now.
-        while attempt is not None and attempt.restarted_as is not None:
+        while attempt is not None and attempt.not_begun:
             attempt = await self._try(request, outgoing, tried)
         retry = 1
         while attempt is not None and attempt.unanswered and await self._may_retry(outgoing, retry):
@@ -123,6 +123,8 @@ class Tries:
             attempt = await send(outgoing, slot)
             if attempt.restarted_as is not None:
                 self._dispatcher.restarted(slot, attempt.restarted_as)
+            if attempt.not_ready:
+                self._dispatcher.not_ready(slot)
             # A harness that probes is not a user who suffers.
             if not outgoing.probe:
                 evidence = attempt.evidence

@@ -23,11 +23,12 @@ from target_service.gateway.stream_end import StreamEnd
 from target_service.protocol.body import read_body
 from target_service.protocol.errors import RequestRejectedError
 from target_service.protocol.paths import USER_PATHS
-from target_service.protocol.web import INCARNATION, REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
+from target_service.protocol.web import INCARNATION, NOT_READY, REQUEST_ID, SERVED_BY, error_reply, is_probe, request_id
 
 __all__ = ["Attempt", "Outgoing", "Upstream", "outgoing_of"]
 
 EVENTS = "text/event-stream"
+DATA = b"data: "  # a heartbeat has none
 # Headers about one connection, not about the message (RFC 9110, section 7.6.1).
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer",
                         "transfer-encoding", "upgrade", "proxy-authenticate",
@@ -70,6 +71,12 @@ class Attempt:
     response: web.StreamResponse
     evidence: Evidence
     restarted_as: str | None = None
+    not_ready: bool = False
+
+    @property
+    def not_begun(self) -> bool:
+        """Nothing was asked of a replica that serves: to ask another one costs no retry."""
+        return self.restarted_as is not None or self.not_ready
 
     @property
     def unanswered(self) -> bool:
@@ -112,8 +119,9 @@ class Upstream:
     def __init__(self, settings: GatewaySettings) -> None:
         self._timeout_s = settings.request_timeout_s
         self._try_timeout_s = settings.try_timeout_s
-        # Else answers of a process that nobody verified are dropped.
+        # Whether who is not verified, or says itself that it is not ready, is asked all the same.
         self._only_verified = settings.golden_prompts > 0
+        self._stall_s = settings.stream_stall_s
         self._reuse = settings.reuse_connections in ("users", "all")
 
     async def start(self, resolver: AbstractResolver | None = None) -> None:
@@ -146,6 +154,7 @@ class Upstream:
                 if stranger is not None:
                     return stranger
                 outcome, evidence = _ended(upstream)
+                streams = outcome == "answered" and upstream.content_type == EVENTS
                 response = web.StreamResponse(
                     status=upstream.status, reason=upstream.reason, headers=_returned(upstream, replica)
                 )
@@ -158,10 +167,15 @@ class Upstream:
                     await response.write(piece)
                     to_client = False
                     end.feed(piece)
+                    if streams and self._stall_s and DATA in piece:
+                        limit.reschedule(min(asyncio.get_running_loop().time() + self._stall_s, outgoing.deadline_s))
                 to_client = True
                 await response.write_eof()
                 # A 200 was said before the first token; only the stream's end says whether it was served.
-                outcome = end.outcome if outcome == "answered" and upstream.content_type == EVENTS else outcome
+                if streams:
+                    outcome = end.outcome
+                    # One that says what went wrong may have been asked for it; a stream without an end is broken off.
+                    evidence = Evidence.FAILED if outcome == "upstream_incomplete" else evidence
                 return Attempt(replica.name, outcome, response, evidence)
         except (TimeoutError, aiohttp.ClientError) as error:
             failed = self._failed(error, replica, try_over=_when(limit) < outgoing.deadline_s)
@@ -210,7 +224,10 @@ class Upstream:
         )
 
     def _stranger(self, upstream: aiohttp.ClientResponse, slot: Slot) -> Attempt | None:
-        """The answer of a process that nobody has verified: it started again since, and sooner than a beat saw."""
+        """The answer of a process that nobody has verified, or that takes no users: sooner than a beat saw it."""
+        if self._only_verified and upstream.status == 503 and NOT_READY in upstream.headers:
+            refused = _rejected(503, "is not ready.", "not_ready", slot.address)
+            return replace(refused, evidence=Evidence.NEUTRAL, not_ready=True)
         seen = upstream.headers.get(INCARNATION)
         if not self._only_verified or seen is None or slot.incarnation is None or seen == slot.incarnation:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,33 @@ import aiohttp
 from target_service.gateway.settings import ReplicaAddress
 from target_service.model.fingerprint import FINGERPRINT, Fingerprint, deviation, read_fingerprint
 from target_service.model.golden import GoldenPrompt, read_golden
+from target_service.protocol.sse import DONE
 
-__all__ = ["Verifier"]
+__all__ = ["Verifier", "streamed_text"]
 
 PROBE_HEADERS = {"X-Probe": "gateway-golden"}
 # For a model without known answers: anything well-formed will do.
 ANY_PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4, "temperature": 0}
 
 
-class Verifier:
-    """Asks `prompts` golden prompts, others each time, the tasks in turn, and then for `texts` log-probabilities."""
+def streamed_text(events: bytes) -> str:
+    """The text of a stream's events; raises ValueError when it did not come to its end."""
+    if not events.endswith(DONE):
+        raise ValueError("the stream ended early")
+    lines = (line.removeprefix(b"data: ") for line in events.removesuffix(DONE).split(b"\n\n") if line)
+    choices = [choice for line in lines if not line.startswith(b":") for choice in json.loads(line)["choices"]]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
 
-    def __init__(self, golden: Path | None, prompts: int, timeout_s: float, *, texts: int = 0) -> None:
+
+class Verifier:
+    """Asks `prompts` golden prompts, others each time, the tasks in turn, and then for `texts` log-probabilities.
+
+    With `streams` the answers must come as users get most of theirs: token by token, and to their end.
+    """
+
+    def __init__(
+        self, golden: Path | None, prompts: int, timeout_s: float, *, texts: int = 0, streams: bool = False
+    ) -> None:
         known = read_golden(golden) if golden is not None else None
         if golden is not None and (known is None or not known.prompts):
             raise ValueError(f"{golden} has no golden prompts")
@@ -31,6 +47,7 @@ class Verifier:
         self._fingerprint = read_fingerprint(golden.with_name(FINGERPRINT)) if golden is not None and texts else None
         self._texts = texts
         self._prompts = prompts
+        self._streams = streams
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
 
     async def verify(self, session: aiohttp.ClientSession, replica: ReplicaAddress) -> dict[str, Any] | None:
@@ -77,11 +94,13 @@ class Verifier:
     async def _ask(self, session: aiohttp.ClientSession, replica: ReplicaAddress, body: dict[str, Any]) -> object:
         async with session.post(
             f"{replica.url}/v1/chat/completions",
-            json=body,
+            json={**body, "stream": True} if self._streams else body,
             headers=PROBE_HEADERS,
             timeout=self._timeout,
         ) as response:
             if response.status != 200:
                 raise ValueError(f"status {response.status}")
+            if self._streams:
+                return streamed_text(await response.read())
             data = await response.json()
             return data["choices"][0]["message"]["content"]

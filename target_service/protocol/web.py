@@ -11,7 +11,7 @@ from aiohttp import web
 
 from target_service.protocol.errors import RequestRejectedError, error_body
 
-__all__ = ["INCARNATION", "REQUEST_ID", "error_reply", "is_probe", "refuse_odd_expectations", "request_id",
+__all__ = ["INCARNATION", "NOT_READY", "REQUEST_ID", "error_reply", "is_probe", "refuse_odd_expectations", "request_id",
            "with_error_bodies"]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ PROBE = "X-Probe"
 PATH_SHOWN = 200
 CONTINUE = "100-continue"
 INCARNATION = "X-Incarnation"
+NOT_READY = "X-Not-Ready"
 _SAFE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _ID = web.RequestKey("request_id", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -47,6 +48,8 @@ def error_reply(rejected: RequestRejectedError) -> web.Response:
     headers = {}
     if rejected.retry_after_s is not None:
         headers["Retry-After"] = str(rejected.retry_after_s)
+    if rejected.code == "not_ready":
+        headers[NOT_READY] = "1"  # nothing was begun: somebody else may be asked
     if rejected.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return web.json_response(rejected.body(), status=rejected.status, headers=headers)

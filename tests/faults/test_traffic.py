@@ -9,8 +9,10 @@ import pytest
 from harness.model.errors import ScenarioError
 from harness.model.traffic_faults import TRAFFIC_FAULTS
 from harness.plan.parse import parse_scenario
+from harness.stack.fake.links import FakeLinks, Over
 from harness.stack.fake.stack import FakeStack
 from harness.stack.fake.traffic import FakeTraffic
+from harness.stack.links import Ask, Look, Seen
 from tests.fake_run import verdict_of
 
 BURST = "faults: [{kind: traffic.burst, for_s: 4}]\nobserve: {recovery_s: {max: 6}}\n"
@@ -45,6 +47,31 @@ def test_requests_of_strangers_are_not_taken_for_users(tmp_path: Path) -> None:
     (accounting,) = [one for one in verdict.findings if one.check == "accounting"]
     assert accounting.outcome == "pass"
     assert accounting.evidence["ids_of_strangers"] == 1
+
+
+@pytest.mark.parametrize(
+    ("then", "proven"),
+    [
+        (Seen(connected=True), True),
+        (Seen(connected=False, refused=True), False),
+        (Seen(connected=True, closed_s=0.01), True),
+        (Seen(connected=True, reset=True), True),
+        (Seen(connected=True, answered=True, data=b"HTTP/1.1 500"), False),
+    ],
+)
+def test_a_gateway_without_files_answers_nobody_which_is_told_from_one_that_has_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: Seen, *, proven: bool
+) -> None:
+    real = FakeLinks.look
+    asked: list[Look] = []
+
+    def look(self: FakeLinks, link: str, ask: Ask, *, past: bool) -> Look:
+        asked.append(real(self, link, ask, past=past) if ask.page != "/metrics" or not asked else Over(then))
+        return asked[-1]
+
+    monkeypatch.setattr(FakeLinks, "look", look)
+    text = "faults: [{kind: traffic.idle_connections, for_s: 4}]\nobserve: {lost_requests: {max: 5}}\n"
+    assert verdict_of(tmp_path, text).episodes[0].proven is proven
 
 
 def test_they_go_where_users_go() -> None:

@@ -29,6 +29,7 @@ class Stub:
         self.cancelled = asyncio.Event()
         self.release = asyncio.Event()
         self.golden_asked = self.users_asked = 0
+        self.golden_ends = True
         self.status, self.headers = 200, {"Retry-After": "1"}
         self.seen: dict[str, str] = {}
         self.config_version: str | None = None
@@ -59,6 +60,9 @@ class Stub:
     async def on_chat(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("X-Probe") == "gateway-golden":
             self.golden_asked += 1
+            if (await request.json()).get("stream"):
+                event = json.dumps({"choices": [{"delta": {"content": self.answer}}]})
+                return web.Response(text=f"data: {event}\n\n" + "data: [DONE]\n\n" * self.golden_ends)
             return web.json_response({"choices": [{"message": {"content": self.answer}}]})
         self.users_asked += 1
         self.seen = dict(request.headers)
@@ -84,6 +88,11 @@ class Stub:
         while self.mode == "flood":
             await response.write(bytes(2**20))
         await response.write(b"data: one\n\n")
+        for _ in range(8 if self.mode == "steady" else 0):
+            await asyncio.sleep(0.1)
+            await response.write(b"data: more\n\n")
+        if self.mode == "steady":
+            self.release.set()
         if self.mode == "break" and request.transport is not None:
             request.transport.abort()
             return response

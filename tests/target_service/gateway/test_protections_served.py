@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.target_service.gateway.stub_replicas import gateway_before, pair
@@ -62,8 +64,10 @@ async def test_errors_that_a_replica_itself_answers_are_not_counted_as_answered(
         assert 'gateway_requests_total{outcome="upstream_error",traffic="user"} 2.0' in said
 
 
-async def test_a_stream_without_its_end_is_not_counted_as_answered_though_its_status_is_200(tmp_path: Path) -> None:
-    async with gateway_before(pair(), tmp_path, breaker_failures=1) as stack:
+async def test_a_stream_without_its_end_is_no_answer_though_its_status_is_200_and_its_replica_failed(
+    tmp_path: Path,
+) -> None:
+    async with gateway_before(pair(), tmp_path, breaker_failures=2) as stack:
         primary = stack.stubs["primary"]
         primary.release.set()
         for mode in ("stream", "short"):
@@ -73,7 +77,65 @@ async def test_a_stream_without_its_end_is_not_counted_as_answered_though_its_st
                 assert b"data: one" in await response.read()
         state = await stack.get("/gateway/state")
         assert state["outcomes"] == {"answered": 1, "upstream_incomplete": 1}
-        assert state["replicas"]["primary"]["breaker"]["failures"] == 0, "how streams end is for users to say"
+        assert state["replicas"]["primary"]["breaker"]["failures"] == 1
+
+
+async def test_a_stream_that_falls_silent_is_broken_off_and_its_replica_failed(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, breaker_failures=2, stream_stall_s=0.2) as stack:
+        stack.stubs["primary"].mode = "stream"
+        begin_s = time.monotonic()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async with stack.chat(stream=True) as response:
+                await response.read()
+        assert time.monotonic() - begin_s < 2, "the request's own time is 3 s"
+        state = await stack.until(lambda state: state["outcomes"])
+        assert state["outcomes"] == {"try_timeout_mid_body": 1}
+        assert state["replicas"]["primary"]["breaker"]["failures"] == 1
+
+
+async def test_a_stream_that_goes_on_may_take_longer_than_its_longest_silence(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, stream_stall_s=0.5) as stack:
+        stack.stubs["primary"].mode = "steady"
+        async with stack.chat(stream=True) as response:
+            assert (await response.read()).endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_replica_that_says_it_is_not_ready_is_isolated_and_another_one_asked_at_no_cost(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path) as stack:
+        primary = stack.stubs["primary"]
+        primary.ready, primary.status = False, 503
+        primary.headers = {"Retry-After": "1", "X-Not-Ready": "1"}
+        assert await stack.served(3) == [(200, "standby")] * 3
+        assert primary.users_asked <= 1, "it is not asked again"
+        assert "isolated" in await stack.kinds("primary")
+
+
+async def test_when_nobody_is_ready_the_user_is_told_when_to_come_back(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path) as stack:
+        for stub in stack.stubs.values():
+            stub.ready, stub.status, stub.headers = False, 503, {"Retry-After": "1", "X-Not-Ready": "1"}
+        async with stack.chat() as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "1")
+            assert (await response.json())["error"]["code"] == "no_replica"
+
+
+async def test_a_gateway_that_verifies_nobody_passes_on_that_a_replica_is_not_ready(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, golden_prompts=0, beat_s=60.0) as stack:
+        primary = stack.stubs["primary"]
+        primary.status, primary.headers = 503, {"Retry-After": "1", "X-Not-Ready": "1"}
+        assert await stack.served(2) == [(503, "primary")] * 2
+
+
+async def test_golden_answers_may_have_to_come_as_whole_streams(tmp_path: Path) -> None:
+    stubs = pair()
+    stubs["primary"].golden_ends = False
+    stubs["primary"].ready = False
+    async with gateway_before(stubs, tmp_path, golden_streams=True) as stack:
+        stubs["primary"].ready = True
+        await stack.until(lambda _: stubs["primary"].golden_asked > 1)
+        assert "readmitted" not in await stack.kinds("primary")
+        stubs["primary"].golden_ends = True
+        await stack.until(lambda state: state["replicas"]["primary"]["admitted"])
 
 
 async def test_when_all_breakers_are_open_the_answer_says_when_to_come_back(tmp_path: Path) -> None:

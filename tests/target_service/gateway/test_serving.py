@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import subprocess
@@ -170,3 +171,10 @@ def test_a_file_of_secrets_that_cannot_be_used_ends_the_gateway_with_one_sentenc
     (said,) = ended.stderr.splitlines()
     assert f"{option}: {file}, line 1: needs at least 16 characters" in said
     assert "hunter2" not in said
+
+
+async def test_it_takes_as_many_open_files_as_it_is_told_and_may_have() -> None:
+    for wanted in (256, 2**40):
+        async with running("--open-files", str(wanted)) as one:
+            soft, hard = resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE)
+        assert soft == min(wanted, hard)
