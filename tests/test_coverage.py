@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.capability import Capability
+from harness.model.expectation import expectation
 from harness.plan.make_plan import TargetFacts, lacking, make_plan
 from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
@@ -81,6 +82,14 @@ def test_a_scenario_lies_in_its_family_and_says_its_hypothesis_first(path: Path)
     scenario = parse_scenario(path.read_text(), shown(path))
     assert scenario.name == path.stem
     assert re.match(r"If .+\.$", path.read_text().splitlines()[0].removeprefix("# ")), "one sentence, on the first line"
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=shown)
+def test_a_scenario_says_what_must_come_out_without_protections_and_with_all(path: Path) -> None:
+    expect = parse_scenario(path.read_text(), shown(path)).expect
+    fragile, hardened = expectation(expect, "fragile"), expectation(expect, "hardened")
+    assert fragile is not None and (fragile.outcome, bool(fragile.because)) == ("fail", True)
+    assert hardened is not None and hardened.outcome == "pass"
 
 
 def test_every_family_has_a_scenario_and_every_injectable_fault_of_the_checklist_a_home() -> None:

@@ -18,6 +18,7 @@ from target_service.protocol.chat import ChatRequest
 from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.engine import Event, Failed, Finished
 from target_service.replica.settings import EngineSettings
+from target_service.replica.shared_requests import handed_over
 from target_service.replica.wire import Frames, Status, WireError, encode, event_from, request_message
 
 __all__ = ["EngineClient", "EngineGoneError", "Totals", "gone"]
@@ -147,18 +148,20 @@ class EngineClient(asyncio.Protocol):
         return Totals(self.tokens_total, self.steps_total, self.nan_guard.non_finite_total)
 
     def submit(self, request: ChatRequest, emit: Callable[[Event], None], *, express: bool = False) -> _RemoteJob:
-        """Send a request; raises RequestRejectedError (429, 503) when the engine is owed too much already."""
+        """Send a request; raises RequestRejectedError (429, 503, 500) when there is no room for it."""
         self._number += 1
         now_s = self._clock()
         job = _RemoteJob(self, self._number, emit, queued_s=now_s, begun_s=now_s)
         if self._given_up is not None:
             emit(Failed(gone(self._given_up)))
             return job
+        message = request_message(job.number, request, express=express)
         if not express:
             self._check_room()
+            message = handed_over(message) if self.settings.requests_in_shm else message
             self._submits += 1
         self._jobs[job.number] = job
-        self.send(request_message(job.number, request, express=express))
+        self.send(message)
         return job
 
     def stop(self) -> None:

@@ -24,6 +24,7 @@ from target_service.replica.engine_face import HeldModel, OpenJob
 from target_service.replica.faults import Crash, Faults, parse_fault
 from target_service.replica.outbox import Outbox
 from target_service.replica.settings import ReplicaSettings
+from target_service.replica.shared_requests import taken
 from target_service.replica.startup import start_serving
 from target_service.replica.state import Serving
 from target_service.replica.wire import Frames, Status, WireError, encode, event_message, request_from
@@ -170,6 +171,8 @@ class EngineEnd:
 
     def _take(self, message: list[Any]) -> None:
         match message:
+            case ["shared", str(path)]:
+                self._take(taken(path))
             case ["submit", int(number), dict(body), bool(express)]:
                 self._submit(number, body, express=express)
             case ["cancel", int(number)]:

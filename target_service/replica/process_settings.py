@@ -48,6 +48,12 @@ def add_process_options(parser: argparse.ArgumentParser) -> None:
     add("--engine-restarts-max", type=int, default=3, help="in a window; one more death and the server ends")
     add("--engine-restart-window-s", type=float, default=60.0)
     add("--orphan-engine", choices=ON_OFF, default="off", help="on: the engine's process outlives a server that dies")
+    add(
+        "--requests-in-shm",
+        choices=ON_OFF,
+        default="off",
+        help="on: to the engine through /dev/shm; none if it is full",
+    )
     add = parser.add_argument_group("memory").add_argument
     add("--mem-soft-limit-mb", type=float, default=0.0, help="server and engine; above it requests are 503; 0: none")
     add("--mem-soft-limit-share", type=float, default=0.0, help="the same, of the cgroup's limit; 0: none")

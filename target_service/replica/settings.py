@@ -42,6 +42,8 @@ class EngineSettings:
     batch_wait_s: float = 0.01
     cancel_on_disconnect: bool = True
     nan_guard: NanGuardMode = "off"
+    requests_in_shm: bool = False
+    """Users' requests go to the engine's process through shared memory and not over the connection."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,7 @@ def _engine(args: argparse.Namespace) -> EngineSettings:
         batch_wait_s=args.batch_wait_ms / 1000,
         cancel_on_disconnect=args.cancel_on_disconnect == "on",
         nan_guard=args.nan_guard,
+        requests_in_shm=args.requests_in_shm == "on",
     )
 
 

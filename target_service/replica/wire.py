@@ -3,8 +3,8 @@
 A frame is 4 bytes of length, big-endian, and that many bytes of JSON: a list of messages, each a list that begins
 with its kind. JSON and not pickle: what one process sends can never be code in the other.
 
-server to engine: submit id request express · cancel id · fault name parameters|null · call id what argument ·
-collect · stop
+server to engine: submit id request express · shared path of a file with a submit · cancel id ·
+fault name parameters|null · call id what argument · collect · stop
 engine to server: loaded facts · bad reason · waited id seconds · event id event · status numbers · result id value ·
 refused id reason
 """

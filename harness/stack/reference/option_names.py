@@ -25,9 +25,9 @@ faults_token faults_token_file follow follow_every_s health_mode health_probe_s 
 keepalive_s lease_s log_dir log_guard log_keep_days log_max_mb log_prompts max_active max_queue mem_collect_share
 mem_exit_code mem_look_s mem_patience_s mem_soft_limit_mb mem_soft_limit_share metric_names model model_source
 monitor_engine name nan_guard on_bad_model orphan_engine port protection qps_limit queue_timeout_s
-register_token_file register_with restart_engine run_timeout_s service slow_load_s slow_request_s sse_heartbeat_s
-stream_error_event threads token_cost_ms validate verify_every_s verify_weights warmup_tokens watchdog_clock
-watchdog_s
+register_token_file register_with requests_in_shm restart_engine run_timeout_s service slow_load_s slow_request_s
+sse_heartbeat_s stream_error_event threads token_cost_ms validate verify_every_s verify_weights warmup_tokens
+watchdog_clock watchdog_s
 """
 GATEWAY = frozenset(_GATEWAY.split())
 REPLICA = frozenset(_REPLICA.split())

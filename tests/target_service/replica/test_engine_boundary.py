@@ -7,6 +7,9 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from target_service.replica.engine_end import EngineEnd
 from target_service.replica.faults import Faults
 from target_service.replica.remote_model import RemoteModel
 from target_service.replica.settings import EngineSettings, ReplicaSettings, parse_arguments
+from target_service.replica.shared_requests import SHARED_MEMORY, handed_over
 from target_service.replica.state import Serving
 from tests.target_service.replica.counting_engine import Held
 from tests.target_service.replica.spelling import Counting, ask
@@ -126,6 +130,28 @@ async def test_an_answer_comes_token_by_token_and_is_counted_when_it_is_whole(bo
     assert isinstance(seen[4], Finished)
     await until(lambda: both.client.tokens_total == 4 and not both.client.busy)
     assert (both.client.waiting, both.client.died) == (0, False)
+
+
+async def test_a_request_may_go_through_shared_memory_and_leaves_nothing_there(both: Both) -> None:
+    both.client.settings = replace(LIMITS, requests_in_shm=True)
+    there = set(SHARED_MEMORY.iterdir())
+    seen, emit, over = listening()
+    both.client.submit(ask("abc"), emit)
+    await asyncio.wait_for(over.wait(), 10)
+    assert seen[1:4] == [Piece("a"), Piece("b"), Piece("c")]
+    assert not {path for path in set(SHARED_MEMORY.iterdir()) - there if path.name.startswith("request-")}
+
+
+async def test_a_request_that_finds_no_room_is_owed_nothing(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    both.client.settings = replace(LIMITS, requests_in_shm=True)
+    monkeypatch.setattr("target_service.replica.engine_client.handed_over", partial(handed_over, folder=Path("/gone")))
+    seen, emit, over = listening()
+    with pytest.raises(RequestRejectedError, match="finds no room in /gone"):
+        both.client.submit(ask("abc"), emit)
+    assert (both.client.waiting, both.client.busy) == (0, False)
+    both.client.submit(ask("abc"), emit, express=True)
+    await asyncio.wait_for(over.wait(), 10)
+    assert isinstance(seen[-1], Finished), "the probe needs none of it"
 
 
 async def test_what_the_engine_says_of_itself_arrives(both: Both) -> None:
