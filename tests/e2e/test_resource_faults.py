@@ -22,12 +22,12 @@ FAULTS = (  # kind, where, when, its other keys, its evidence
     ("memory.pressure", "primary", 0, "for_s: 6", "no OOM kill"),
     ("storage.slow", "standby", 6, "for_s: 16", "with at most 256 KiB/s, while "),
     ("resources.fd", "primary", 12, "for_s: 4", "a new connection to it got no answer"),
-    ("memory.oom", "primary", 18, "within_s: 12", "its supervisor says: terminated by SIGKILL"),
+    ("memory.oom", "primary", 18, "within_s: 20", "its supervisor says: terminated by SIGKILL"),
     (
         "memory.oom",
         "standby",
-        30,
-        "within_s: 12, by: leak",
+        39,
+        "within_s: 20, by: leak",
         "the kernel's OOM killer struck in the container of standby",
     ),
 )

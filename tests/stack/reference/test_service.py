@@ -97,8 +97,11 @@ def test_a_replica_that_cannot_be_told_is_ended_since_its_supervisor_replaces_it
 def test_a_silent_process_of_somebody_else_is_not_ended(running: Running, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("x")
     inverse = running.stack.service.inverse(primary(running), "hang")
-    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    stranger = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
     try:
+        # Until it runs its environment cannot be read, and nobody is taken for a stranger who may be about to end.
+        assert stranger.stdout is not None and stranger.stdout.readline()
         ticks = int(Path(f"/proc/{stranger.pid}/stat").read_text().rpartition(")")[2].split()[19])
         args = {**inverse.args, "pid": stranger.pid, "started": ticks, "port": 9}
         with pytest.raises(BlastRadiusError):
