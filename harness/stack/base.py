@@ -71,6 +71,7 @@ class Weights:
     altered: bool | None  # None: no process holds any, and `source` says why
     source: str  # e.g. "memory of process 4121, mapped file", "GET /weights", "no process: exit status 78"
     refused: str | None = None  # the replica runs, but a detector of its own keeps it from serving: what it says
+    last_exit: str | None = None  # how the process that ended last ended, e.g. "exit status 78": not the running one
 
 
 class Stack(Protocol):

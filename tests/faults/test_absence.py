@@ -292,7 +292,7 @@ def test_unreadable_weights_are_refused_at_the_next_start_and_readable_again_by_
     assert path.stat().st_mode & 0o777 == 0
     assert fault.lost() is None
     fault.restart()
-    assert "refused: no process: exit status 78" in proven(fault, clock)
+    assert "refused: the last process ended with exit status 78" in proven(fault, clock)
     for _ in range(2):
         carry_out(inverse)
         assert path.stat().st_mode == mode

@@ -132,7 +132,39 @@ def test_a_restart_that_is_still_under_way_does_not_prove_that_damage_was_refuse
     fault.prepare()
     fault.apply()
     where.stack.restart("primary")
-    assert where.stack.held_weights("primary") == Weights(None, "no process: exit status 0")
+    assert where.stack.held_weights("primary") == Weights(None, "no process: exit status 0", last_exit="exit status 0")
+    assert fault.proof() is None
+
+
+@pytest.mark.parametrize(
+    ("last_exit", "proven"),
+    [
+        ("exit status 78", True),  # the first that met the damage; another one is being tried meanwhile
+        ("exit status 0", False),  # by our restart, all that ended so far
+        ("terminated by SIGKILL", False),  # says nothing about the file
+        (None, False),
+    ],
+)
+def test_who_is_started_again_and_again_proves_the_damage_by_how_the_last_process_ended(
+    where: Where, monkeypatch: pytest.MonkeyPatch, last_exit: str | None, proven: bool
+) -> None:
+    fault = activate(WeightsMissing(), where)
+    fault.prepare()
+    fault.apply()
+    where.stack.restart("primary")
+    tried_again = Weights(None, "process 4121 holds no mapped file and does not answer", last_exit=last_exit)
+    monkeypatch.setattr(where.stack, "held_weights", lambda _: tried_again)
+    assert (fault.proof() is not None) == proven
+
+
+def test_an_end_from_before_the_fault_does_not_prove_that_damage_was_refused(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = activate(WeightsMissing(), where)
+    fault.prepare()
+    fault.apply()
+    earlier = Weights(None, "process 4121 does not answer", last_exit="exit status 78")
+    monkeypatch.setattr(where.stack, "held_weights", lambda _: earlier)
     assert fault.proof() is None
 
 

@@ -176,7 +176,7 @@ class FakeStack:
     def held_weights(self, replica: str) -> Weights:
         found = self.target.replicas[replica]
         if found.status == "dead":
-            return Weights(None, f"no process: {found.last_exit}")
+            return Weights(None, f"no process: {found.last_exit}", last_exit=found.last_exit)
         return Weights(self.target.file_altered(replica) is not False, f"memory of process {found.pid}, mapped file")
 
     def held_parts(self, replica: str) -> Mapping[str, str]:

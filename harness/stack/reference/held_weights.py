@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.record.clock import Clock
@@ -30,9 +30,13 @@ class Replica:
 
 
 def held_weights(replica: Replica, process: TargetProcess | None, last_exit: str | None, clock: Clock) -> Weights:
-    """Its memory is asked first, then the replica itself."""
+    """Its memory is asked first, then the replica itself. `last_exit`: how its last process ended, if one did."""
     if process is None:
-        return Weights(None, f"no process: {last_exit}" if last_exit else "no process: it was never started")
+        return Weights(None, f"no process: {last_exit or 'it was never started'}", last_exit=last_exit)
+    return replace(_held_by(process, replica, clock), last_exit=last_exit)
+
+
+def _held_by(process: TargetProcess, replica: Replica, clock: Clock) -> Weights:
     # A server may hold the model itself, or in an engine process that it started.
     for pid in (process.pid, *children(process.pid)):
         mappings = mapped_weights(pid)

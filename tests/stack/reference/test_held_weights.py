@@ -49,6 +49,14 @@ def test_altered_bytes_in_memory_are_the_stronger_evidence(replica: Replica) -> 
     assert held(replica, (200, {"params_sha256": "other"}), BAD) == Weights(True, "GET /weights")
 
 
+def test_how_the_last_process_ended_is_told_though_another_one_runs(replica: Replica) -> None:
+    SAID.update({"/weights": (503, {"reason": "the model is loading"}), "/ready": LOADING})
+    now = TargetProcess("primary", os.getpid(), 0)
+    assert held_weights(replica, now, "exit status 78", SystemClock()).last_exit == "exit status 78"
+    ended = held_weights(replica, None, "exit status 78", SystemClock())
+    assert (ended.source, ended.last_exit) == ("no process: exit status 78", "exit status 78")
+
+
 @pytest.mark.parametrize("ready", [LOADING, GOOD, (404, {})])
 def test_who_is_loading_or_fine_or_says_nothing_has_refused_nothing(
     replica: Replica, ready: tuple[int, dict[str, Any]]
