@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -64,6 +65,8 @@ ON_REQUEST = {  # each takes minutes to hours, and the default set no more than 
 
 def main(arguments: Sequence[str]) -> int:
     chosen = _chosen(arguments)
+    # As Ctrl-C: what a figure has started is ended with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     figures: list[Figure] = []
     for name in chosen:
         _say(f"{name} …")
