@@ -10,7 +10,16 @@ from typing import Any
 from harness.model.expectation import Expectation, Half
 from harness.model.verdict import Finding, Verdict, VerdictOutcome
 
-__all__ = ["CatalogueClaim", "HalfResult", "PairResult", "PairsReport", "as_data", "half_result", "not_run"]
+__all__ = [
+    "CatalogueClaim",
+    "HalfResult",
+    "PairResult",
+    "PairsReport",
+    "UsersLost",
+    "as_data",
+    "half_result",
+    "not_run",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,15 @@ class PairResult:
 
 
 @dataclass(frozen=True)
+class UsersLost:
+    """What users lost over many runs together."""
+
+    lost: int
+    eligible: int
+    wrong_answers: int
+
+
+@dataclass(frozen=True)
 class CatalogueClaim:
     """A claim of one scenario among those of the whole catalogue."""
 
@@ -91,6 +109,15 @@ class PairsReport:
     def discriminating(self) -> int:
         """How many pairs tell fragile from hardened."""
         return sum(pair.discriminates for pair in self.pairs)
+
+    def users_on(self, half: Half) -> UsersLost:
+        """What users lost on all targets of that half together."""
+        halves = [one for pair in self.pairs for one in pair.halves if one.half == half]
+        return UsersLost(
+            sum(one.lost for one in halves),
+            sum(one.eligible for one in halves),
+            sum(one.wrong_answers for one in halves),
+        )
 
     @property
     def outcome(self) -> VerdictOutcome:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from html import escape
-from importlib import resources
+from pathlib import PurePath
+from urllib.parse import quote
 
+from harness.model.expectation import HALVES
 from harness.model.pairs import HalfResult, PairResult, PairsReport, as_data
+from harness.model.verdict import VerdictOutcome
 from harness.render.markdown import escaped, table
 from harness.render.numbers import count, duration
+from harness.render.pages import fill, style
 from harness.render.words import SYMBOLS
 
 __all__ = ["PAIR_RENDERERS", "pairs_html", "pairs_json", "pairs_lines", "pairs_markdown"]
 
-_HEADER = ("scenario", "fragile", "hardened", "tells them apart", "lost fragile", "lost hardened")
+_HEADER = ("scenario", "fragile", "hardened", "tells them apart", "lost fragile", "lost hardened", "on fragile")
 _CLAIMS = ("scenario", "claim", "p", "alone", "together")
 
 
@@ -65,27 +68,21 @@ def pairs_markdown(report: PairsReport) -> str:
 
 
 def pairs_html(report: PairsReport) -> str:
-    """One page that needs nothing else."""
-    css = resources.files("harness.render").joinpath("report.css").read_text("utf-8")
-    parts = [
-        f'<section class="card verdict tone-{report.outcome}"><div class="title"><h1>Control pairs</h1>'
-        f'<span class="badge">{SYMBOLS[report.outcome]} {report.outcome}</span></div>'
-        f'<p class="reason">{escape(headline(report))}</p>'
-        f'<p class="muted">stack {escape(report.stack)}, seed {escape(report.seed)}</p></section>'
-    ]
-    for group, pairs in _groups(report):
-        rows = [(*_row(pair), _problem(pair) if pair.sentence else "") for pair in pairs]
-        parts.append(_card(group, (*_HEADER, "what is wrong"), rows))
-    if report.without:
-        parts.append(f'<p class="muted">Without a pair: {escape(", ".join(report.without))}</p>')
-    if report.claims:
-        parts.append(_card(_claims_title(report), _CLAIMS, list(_claim_rows(report))))
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    title = "<title>Control pairs</title>"
-    body = f"<main>{''.join(parts)}</main>"
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}{title}<style>{css}</style></head><body>{body}</body></html>\n'
-    )
+    """One page that needs nothing else, but for its links: the runs' folders lie beside it."""
+    values = {
+        "css": style("report.css", "pairs.css"),
+        "report": report,
+        "halves": HALVES,
+        "headline": headline(report),
+        "groups": list(_groups(report)),
+        "wrong": [pair for pair in report.pairs if not pair.discriminates],
+        "claims_title": _claims_title(report),
+        "claims_header": _CLAIMS,
+        "claims": list(_claim_rows(report)),
+        "link": _link,
+        "PASS": VerdictOutcome.PASS,
+    }
+    return fill("pairs.html.j2", values)
 
 
 def pairs_json(report: PairsReport) -> str:
@@ -108,7 +105,7 @@ def _groups(report: PairsReport) -> Iterator[tuple[str, list[PairResult]]]:
 def _row(pair: PairResult) -> tuple[str, ...]:
     halves = tuple(f"{SYMBOLS[half.outcome]} {half.outcome}" if half.outcome else "no verdict" for half in pair.halves)
     apart = "yes" if pair.discriminates else "NO"
-    return pair.scenario, *halves, apart, _lost(pair.fragile), _lost(pair.hardened)
+    return pair.scenario, *halves, apart, _lost(pair.fragile), _lost(pair.hardened), pair.fragile.reason
 
 
 def _problem(pair: PairResult) -> str:
@@ -139,7 +136,7 @@ def _lost(half: HalfResult) -> str:
     return f"{count(half.lost)}/{count(half.eligible)}" if half.outcome else "–"
 
 
-def _card(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<section class="card"><h2>{escape(title)}</h2><table><tr>{head}</tr>{lines}</table></section>'
+def _link(report: str) -> str:
+    """From the table to a run's report in a folder beside it."""
+    path = PurePath(report)
+    return quote(f"{path.parent.name}/{path.name}")
