@@ -148,10 +148,11 @@ class _ReadAtStart(WeightsDamage):
         self.path.write_bytes(self._damaged())
 
     def proof(self) -> Proof | None:
+        first_end = self.first_end()
         held = self.stack.held_parts(self.fault.on).get(self.part)
         if held not in (None, self.held_before):
             return Proof(True, f"the serving process holds an altered {self.part} (GET /weights)", holds_altered=True)
-        return self.refusal(self.stack.held_weights(self.fault.on))
+        return self.refusal(self.stack.held_weights(self.fault.on), first_end)
 
     def healed(self) -> bool:
         return self.stack.held_parts(self.fault.on).get(self.part) == self.held_before

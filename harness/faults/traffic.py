@@ -9,6 +9,7 @@ from harness.faults.base import ActiveFault, CannotInject, Proof
 from harness.model.errors import StackError
 from harness.model.traffic_faults import TrafficFault
 from harness.record.journal import Inverse
+from harness.stack.base import TargetProcess
 from harness.stack.links import Ask, Look, Seen
 from harness.stack.traffic import HasTraffic, Strangers, Traffic
 
@@ -109,10 +110,24 @@ class IdleConnections(MoreRequests):
     """Open files of the gateway's process are the evidence: a connection is one. Where none is left, nobody can ask."""
 
     page = "/metrics"
+    _in_a_row = 0  # looks without an answer
+
+    def prepare(self) -> Inverse:
+        self._before = self._served_by()
+        return super().prepare()
 
     def _number(self, seen: Seen) -> float | None:
         found = OPEN_FILES.search(seen.data)
+        if found is not None:
+            self._in_a_row = 0
         return None if found is None else float(found[1])
+
+    def _served_by(self) -> TargetProcess | None:
+        """The gateway's process; None where nobody knows it."""
+        try:
+            return self.stack.process("gateway")
+        except (StackError, LookupError):
+            return None
 
     def shows(self, more: float) -> bool:
         return more >= 0.9 * float(self.what.arguments["connections"])
@@ -123,6 +138,12 @@ class IdleConnections(MoreRequests):
     def unanswered(self, seen: Seen) -> Proof | None:
         if not seen.connected or seen.data:
             return None  # nobody listens, or somebody serves: neither is what a lack of files looks like
+        # A dead gateway hangs up as well, where a forwarder listens in its place, and a busy one is late once.
+        if self._served_by() != self._before or not self.traffic.there(self.who):
+            return None
+        self._in_a_row += 1
+        if self._in_a_row < 2:
+            return None
         # asyncio leaves them waiting, libuv takes them and hangs up.
         how = "hung up on a new one" if seen.reset or seen.closed_s is not None else "left a new one unanswered"
         return Proof(True, f"the gateway answered until the connections came, and then {how}")

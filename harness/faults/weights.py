@@ -62,19 +62,26 @@ class WeightsDamage(ActiveFault):
         return files[-1]
 
     def proof(self) -> Proof | None:
+        first_end = self.first_end()
         held = self.stack.held_weights(self.fault.on)
         if held.altered:
             others = [name for name in self.sharers[1:] if self.stack.held_weights(name).altered]
             too = f"; so does {' and '.join(others)}, from the same copy" if others else ""
             said = f"the serving process holds altered weights ({held.source}){too}"
             return Proof(True, said, holds_altered=True)
-        return self.refusal(held)
+        return self.refusal(held, first_end)
 
-    def refusal(self, held: Weights) -> Proof | None:
+    def first_end(self) -> str | None:
+        """How the process from before the damage ended, by our restart: says nothing about the file.
+
+        Asked before a look at what is held: a last end that the look finds is then this one or a later one.
+        """
+        return self.stack.exit_report(self.before)
+
+    def refusal(self, held: Weights, first_end: str | None) -> Proof | None:
         """The proof that the target itself turned the damage away, if it did."""
         if held.refused is not None:
             return Proof(True, f"the damaged file was refused: {held.refused}")
-        first_end = self.stack.exit_report(self.before)  # by our restart: says nothing about the file
         if held.altered is not None or first_end is None or held.last_exit in {None, first_end}:
             return None
         # Who is started again and again is most of the time a process that has not ended yet, and holds nothing either.

@@ -3,8 +3,9 @@
 A first request pays for connections, caches and lazy loading, so latency falls during the warm-up and then stays. Two
 medians are called alike within 25 % or 10 ms: the median of a handful of requests of a healthy CPU service varies by
 10 to 20 % on a shared machine, and below 10 ms the difference is the machine's scheduling, not the target. Cold starts
-are slower by factors, so neither bound hides one. Fewer than five requests have no median worth the name, so a window
-is as long as the rate asks for: at 40 requests a second a quarter of a second, at 2 a second four.
+are slower by factors. Fewer than five requests have no median worth the name, so a window is as long as the rate asks
+for: at 40 requests a second a quarter of a second, at 2 a second four. And it is longer than what it measures: requests
+that have waited a second are of one backlog, which shrinks too little in a quarter of a second to be seen.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from harness.model.request import Lane
 __all__ = ["settled"]
 
 _LEAST = 5
-_WINDOWS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
+_WINDOWS_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _RATIO = 0.25
 _SLACK_S = 0.010
 
@@ -25,11 +26,12 @@ _SLACK_S = 0.010
 def settled(progress: Progress, now_s: float) -> bool:
     """Do the last two windows of the warm-up lane agree, with every request good? Seconds from the run's origin.
 
-    Of the lengths the shortest counts that holds enough requests in the last window; the one before needs as many.
+    Of the lengths the shortest counts whose last window holds enough requests that took less than it lasts; the window
+    before needs as many.
     """
     for window_s in _WINDOWS_S:
         after = list(progress.finished(Lane.WARMUP, now_s, window_s))
-        if len(after) >= _LEAST:
+        if len(after) >= _LEAST and median(request.latency_s for request in after) < window_s:
             break
     else:
         return False

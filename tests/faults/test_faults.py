@@ -168,6 +168,19 @@ def test_an_end_from_before_the_fault_does_not_prove_that_damage_was_refused(
     assert fault.proof() is None
 
 
+def test_an_end_that_a_look_finds_is_told_from_our_restart_that_comes_during_the_look(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = activate(WeightsMissing(), where)
+    fault.prepare()
+    fault.apply()
+    ends = iter([None, "exit status 0"])  # the process from before ends while the look is under way
+    earlier = Weights(None, "process 4121 does not answer", last_exit="exit status 70")
+    monkeypatch.setattr(where.stack, "exit_report", lambda _: next(ends))
+    monkeypatch.setattr(where.stack, "held_weights", lambda _: (where.stack.exit_report(fault.before), earlier)[1])
+    assert fault.proof() is None
+
+
 def test_an_unproven_fault_makes_the_verdict_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KillProcess, "proof", lambda self: None)
     verdict = verdict_of(tmp_path, "faults:\n  - {kind: process.kill}\nobserve:\n  lost_requests: {max: 1000}\n")

@@ -9,12 +9,14 @@ import pytest
 from harness.model.errors import ScenarioError
 from harness.model.traffic_faults import TRAFFIC_FAULTS
 from harness.plan.parse import parse_scenario
+from harness.stack.base import TargetProcess
 from harness.stack.fake.links import FakeLinks, Over
 from harness.stack.fake.stack import FakeStack
 from harness.stack.fake.traffic import FakeTraffic
 from harness.stack.links import Ask, Look, Seen
 from tests.fake_run import verdict_of
 
+HUNG_UP = Seen(connected=True, closed_s=0.01)
 BURST = "faults: [{kind: traffic.burst, for_s: 4}]\nobserve: {recovery_s: {max: 6}}\n"
 
 
@@ -72,6 +74,41 @@ def test_a_gateway_without_files_answers_nobody_which_is_told_from_one_that_has_
     monkeypatch.setattr(FakeLinks, "look", look)
     text = "faults: [{kind: traffic.idle_connections, for_s: 4}]\nobserve: {lost_requests: {max: 5}}\n"
     assert verdict_of(tmp_path, text).episodes[0].proven is proven
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_gateway_that_hangs_up_since_another_process_has_its_place_lacks_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, killed: bool
+) -> None:
+    real, asked = FakeLinks.look, []
+
+    def look(self: FakeLinks, link: str, ask: Ask, *, past: bool) -> Look:
+        asked.append(ask.page)
+        first = asked.count("/metrics") == 1
+        return real(self, link, ask, past=past) if ask.page != "/metrics" or first else Over(HUNG_UP)
+
+    def process(self: FakeStack, replica: str) -> TargetProcess | None:
+        return TargetProcess(replica, 1 + (killed and asked.count("/metrics") > 1), 1)
+
+    monkeypatch.setattr(FakeLinks, "look", look)
+    monkeypatch.setattr(FakeStack, "process", process)
+    text = "faults: [{kind: traffic.idle_connections, for_s: 4}]\nobserve: {lost_requests: {max: 5}}\n"
+    assert verdict_of(tmp_path, text).episodes[0].proven is not killed
+
+
+def test_one_look_that_is_late_is_no_lack_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = FakeLinks.look, []
+
+    def look(self: FakeLinks, link: str, ask: Ask, *, past: bool) -> Look:
+        asked.append(ask.page)
+        if ask.page == "/metrics" and asked.count("/metrics") == 2:
+            return Over(Seen(connected=True))
+        return real(self, link, ask, past=past)
+
+    monkeypatch.setattr(FakeLinks, "look", look)
+    monkeypatch.setattr(FakeTraffic, "begin", lambda self, who: None)
+    text = "faults: [{kind: traffic.idle_connections, for_s: 4}]\nobserve: {lost_requests: {max: 5}}\n"
+    assert not verdict_of(tmp_path, text).episodes[0].proven
 
 
 def test_they_go_where_users_go() -> None:

@@ -75,6 +75,7 @@ def test_a_target_is_warm_when_two_windows_agree() -> None:
     assert warm([0.1] * 5, [0.11] * 5)
     assert warm([0.001] * 5, [0.010] * 5)  # within 10 ms
     assert warm([0.5, 0.5, 0.1, 0.1, 0.1], [0.1] * 5)  # medians: two slow requests do not count
+    assert warm([5.0] * 5, [5.1] * 5, window_s=8.0)
 
 
 def test_a_target_is_not_warm_while_latency_falls_or_requests_fail() -> None:
@@ -86,6 +87,22 @@ def test_a_target_is_not_warm_while_latency_falls_or_requests_fail() -> None:
 def test_a_window_is_as_long_as_five_requests_take(window_s: float) -> None:
     assert warm([0.1] * 5, [0.1] * 5, window_s=window_s)
     assert not warm([0.2] * 5, [0.1] * 5, window_s=window_s)
+
+
+@pytest.mark.parametrize("stall_s", [1.0, 1.5, 3.0])
+def test_a_backlog_that_shrinks_slowly_is_not_taken_for_a_warm_target(stall_s: float) -> None:
+    every_s, takes_s = 1 / 40, 1 / 60  # it works off half again as much as comes
+    free_s, records = stall_s, []
+    for index in range(800):
+        arrives_s = index * every_s
+        free_s = max(free_s, arrives_s) + takes_s
+        records.append(done(index, free_s, latency_s=free_s - arrives_s, lane="warmup"))
+    ticks = (tick / 10 for tick in range(1, 200))
+    found_s = next(
+        now_s for now_s in ticks if settled(Progress().add([r for r in records if r.done_us <= now_s * 1e6]), now_s)
+    )
+    latency_s = next(r.done_us - r.sent_us for r in records if r.done_us >= found_s * 1e6) / 1e6
+    assert latency_s < 0.1, f"called warm after {found_s} s, when requests took {latency_s} s"
 
 
 def test_too_few_requests_say_nothing() -> None:

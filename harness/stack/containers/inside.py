@@ -110,11 +110,8 @@ def fill(folder: str, until: Until) -> None:
 
 def accepted(pid: int) -> list[int]:
     """The descriptors of connections that others have opened to the process."""
-    rows = [
-        line.split()
-        for table in ("tcp", "tcp6")
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
-    ]
+    tables = [path for path in (Path(f"/proc/{pid}/net/{name}") for name in ("tcp", "tcp6")) if path.exists()]
+    rows = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
     ports = {row[1].rpartition(":")[2] for row in rows if row[3] == LISTENS}
     theirs = {f"socket:[{row[9]}]" for row in rows if row[3] != LISTENS and row[1].rpartition(":")[2] in ports}
     return [int(name) for name in os.listdir(f"/proc/{pid}/fd") if link_of(f"/proc/{pid}/fd/{name}") in theirs]
