@@ -134,10 +134,10 @@ class Tries:
 
 
 async def _first_answer(tasks: set[asyncio.Task[Attempt]]) -> Attempt:
-    """The first that did not fail; when all did, the last one."""
+    """The first that was an answer; when none was, the last one. Who was not begun says nothing of who works on it."""
     while True:
         done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         attempts = [task.result() for task in done]
-        good = [attempt for attempt in attempts if attempt.evidence is not Evidence.FAILED]
+        good = [one for one in attempts if one.evidence is not Evidence.FAILED and not one.not_begun]
         if good or not tasks:
             return (good or attempts)[0]

@@ -123,7 +123,7 @@ class ChatHandler:
         """The engine and the body's JSON; raises RequestRejectedError when not ready, too often, or no JSON."""
         serving, refusal = self._state.serving, self._state.refusal
         if serving is None or refusal is not None:
-            raise RequestRejectedError(503, f"Not ready: {refusal}.", code="not_ready", retry_after_s=1)
+            raise RequestRejectedError(503, f"Not ready: {refusal}.", code=self._state.refusal_code, retry_after_s=1)
         if not is_probe(request):
             self._limit_rate(time.monotonic())
         return serving.engine, await read_json(request)

@@ -18,7 +18,7 @@ from target_service.protocol.chat import ChatRequest
 from target_service.protocol.errors import RequestRejectedError
 from target_service.replica.engine import Event, Failed, Finished
 from target_service.replica.settings import EngineSettings
-from target_service.replica.shared_requests import handed_over
+from target_service.replica.shared_requests import SharedRequests
 from target_service.replica.wire import Frames, Status, WireError, encode, event_from, request_message
 
 __all__ = ["EngineClient", "EngineGoneError", "Totals", "gone"]
@@ -93,6 +93,7 @@ class EngineClient(asyncio.Protocol):
         self._clock = clock
         self.closed = asyncio.Event()  # everything that the engine said has been read
         self._jobs: dict[int, _RemoteJob] = {}
+        self._shared = SharedRequests()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
         self._submits = 0
@@ -158,7 +159,7 @@ class EngineClient(asyncio.Protocol):
         message = request_message(job.number, request, express=express)
         if not express:
             self._check_room()
-            message = handed_over(message) if self.settings.requests_in_shm else message
+            message = self._shared.hand_over(job.number, message) if self.settings.requests_in_shm else message
             self._submits += 1
         self._jobs[job.number] = job
         self.send(message)
@@ -173,6 +174,7 @@ class EngineClient(asyncio.Protocol):
     def cancel(self, number: int) -> None:
         """Forget a request whose client has left."""
         if self._jobs.pop(number, None) is not None:
+            self._shared.release(number)
             self.send(["cancel", number])
 
     def send(self, message: list[Any]) -> None:
@@ -200,6 +202,7 @@ class EngineClient(asyncio.Protocol):
             self._transport.abort()
         jobs, self._jobs = list(self._jobs.values()), {}
         calls, self._calls = list(self._calls.values()), {}
+        self._shared.clear()
         for job in jobs:
             job.emit(Failed(gone(reason)))
         for future in calls:
@@ -238,7 +241,8 @@ class EngineClient(asyncio.Protocol):
         if limit > 0 and limit + self.settings.active_max + SLACK <= len(self._jobs):
             message = f"The engine owes {len(self._jobs)} answers and takes no more."
             raise RequestRejectedError(429, message, code="queue_full", retry_after_s=1)
-        if self._transport is not None and self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+        unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if unsent + self._shared.bytes > UNREAD_BYTES_MAX:
             raise RequestRejectedError(503, "The engine does not read.", code="engine_silent", retry_after_s=1)
 
     def _take(self, message: list[Any]) -> None:
@@ -269,6 +273,7 @@ class EngineClient(asyncio.Protocol):
             return
         if isinstance(event, Finished | Failed):
             del self._jobs[number]
+            self._shared.release(number)
         job.emit(event)
 
     def _settle(self, number: int, value: Any, error: Exception | None) -> None:

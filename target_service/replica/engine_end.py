@@ -171,8 +171,10 @@ class EngineEnd:
 
     def _take(self, message: list[Any]) -> None:
         match message:
-            case ["shared", str(path)]:
-                self._take(taken(path))
+            case ["shared", int(number), str(path)]:
+                handed = taken(number, path)
+                self._submits += handed is None  # its client has left: it is taken, and there is nothing to do
+                self._take(handed or ["cancel", number])
             case ["submit", int(number), dict(body), bool(express)]:
                 self._submit(number, body, express=express)
             case ["cancel", int(number)]:

@@ -25,7 +25,7 @@ __all__ = ["STARTS", "ReplicaMetrics"]
 
 # A supervisor that counts starts hands the count in by this environment variable.
 STARTS = "SERVICE_STARTS"
-TURNED_AWAY = frozenset({"queue_full", "rate_limited", "queue_timeout", "not_ready", "429", "503"})
+TURNED_AWAY = frozenset({"queue_full", "rate_limited", "queue_timeout", "not_ready", "memory_pressure", "429", "503"})
 
 
 class ReplicaMetrics:

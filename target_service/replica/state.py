@@ -96,6 +96,12 @@ class ReplicaState:
         return self.reason if self.serving is None else self.verification.problem or self.memory_problem
 
     @property
+    def refusal_code(self) -> str:
+        """Of the refusal: memory comes and goes, so that nobody should take users away for it at once."""
+        passing = self.memory_problem is not None and self.refusal == self.memory_problem
+        return "memory_pressure" if passing else "not_ready"
+
+    @property
     def model_version(self) -> str:
         """What answers of one model have in common; with no hash that was verified, another start may be another."""
         verified = self.serving is not None and self.serving.verified

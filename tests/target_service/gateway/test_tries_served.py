@@ -103,6 +103,22 @@ async def test_the_first_replica_wins_when_its_hedge_fails(tmp_path: Path) -> No
         assert (state["hedges_total"], state["hedges_won_total"]) == (1, 0)
 
 
+async def test_a_hedge_that_meets_somebody_not_ready_does_not_end_the_try_that_is_being_served(tmp_path: Path) -> None:
+    async with gateway_before(pair(), tmp_path, hedge_after_s=0.05) as stack:
+        primary, standby = stack.stubs["primary"], stack.stubs["standby"]
+        primary.mode = "slow"
+        standby.ready, standby.status, standby.headers = False, 503, {"Retry-After": "1", "X-Not-Ready": "1"}
+        asking = asyncio.create_task(stack.served(1))
+        async with asyncio.timeout(2):
+            while not standby.users_asked:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await stack.until(lambda s: s["replicas"]["standby"]["open_requests"] == 0)
+        primary.release.set()
+        assert await asking == [(200, "primary")]
+        assert primary.users_asked == 1, "what it had begun was not thrown away"
+        assert (await stack.get("/gateway/state"))["hedges_won_total"] == 0
+
+
 async def test_a_stream_is_never_hedged(tmp_path: Path) -> None:
     async with gateway_before(pair(), tmp_path, hedge_after_s=0.05, request_timeout_s=0.4) as stack:
         stack.stubs["primary"].mode = "hang"

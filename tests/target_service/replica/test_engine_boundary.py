@@ -8,7 +8,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from target_service.replica.engine_end import EngineEnd
 from target_service.replica.faults import Faults
 from target_service.replica.remote_model import RemoteModel
 from target_service.replica.settings import EngineSettings, ReplicaSettings, parse_arguments
-from target_service.replica.shared_requests import SHARED_MEMORY, handed_over
+from target_service.replica.shared_requests import SHARED_MEMORY, SharedRequests
 from target_service.replica.state import Serving
 from tests.target_service.replica.counting_engine import Held
 from tests.target_service.replica.spelling import Counting, ask
@@ -115,6 +114,12 @@ def listening() -> tuple[list[Event], Callable[[Event], None], asyncio.Event]:
     return seen, emit, over
 
 
+def held_in_shared_memory() -> int:
+    """How many files there this process has open, which have no name."""
+    links = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return sum(link.is_relative_to(SHARED_MEMORY) and link.name.endswith("(deleted)") for link in links)
+
+
 def failure(event: Event) -> tuple[int, str | None, int | None]:
     assert isinstance(event, Failed)
     return event.rejected.status, event.rejected.code, event.rejected.retry_after_s
@@ -134,17 +139,35 @@ async def test_an_answer_comes_token_by_token_and_is_counted_when_it_is_whole(bo
 
 async def test_a_request_may_go_through_shared_memory_and_leaves_nothing_there(both: Both) -> None:
     both.client.settings = replace(LIMITS, requests_in_shm=True)
-    there = set(SHARED_MEMORY.iterdir())
     seen, emit, over = listening()
     both.client.submit(ask("abc"), emit)
+    assert held_in_shared_memory() == 1
     await asyncio.wait_for(over.wait(), 10)
     assert seen[1:4] == [Piece("a"), Piece("b"), Piece("c")]
-    assert not {path for path in set(SHARED_MEMORY.iterdir()) - there if path.name.startswith("request-")}
+    assert held_in_shared_memory() == 0
+
+
+async def test_a_request_in_shared_memory_whose_client_leaves_is_taken_and_forgotten(both: Both) -> None:
+    both.client.settings = replace(LIMITS, requests_in_shm=True)
+    seen, emit, over = listening()
+    both.client.submit(ask("abc"), emit).set()
+    assert held_in_shared_memory() == 0, "though the engine has not read it yet"
+    both.client.submit(ask("xy"), emit)
+    await asyncio.wait_for(over.wait(), 10)
+    assert seen[1:3] == [Piece("x"), Piece("y")]
+    await until(lambda: both.client.waiting == 0 and not both.client.busy)
+
+
+async def test_an_engine_that_is_gone_leaves_no_request_in_shared_memory(both: Both) -> None:
+    both.client.settings = replace(LIMITS, requests_in_shm=True)
+    both.client.submit(ask("abc"), lambda _: None)
+    both.client.give_up("it was killed")
+    assert held_in_shared_memory() == 0
 
 
 async def test_a_request_that_finds_no_room_is_owed_nothing(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     both.client.settings = replace(LIMITS, requests_in_shm=True)
-    monkeypatch.setattr("target_service.replica.engine_client.handed_over", partial(handed_over, folder=Path("/gone")))
+    monkeypatch.setattr(both.client, "_shared", SharedRequests(Path("/gone")))
     seen, emit, over = listening()
     with pytest.raises(RequestRejectedError, match="finds no room in /gone"):
         both.client.submit(ask("abc"), emit)
