@@ -61,14 +61,15 @@ class KeptStack:
         self._home: Home | None = None
         self._is_up = False
         self._guard: ProcessGuard | None = None
+        self._left: list[str] = []  # of stacks before this one
 
     def for_plan(self, plan: Plan) -> Stack:
         """The stack that is up, if it serves a target like the plan's and its guard lives; else a new one."""
         key = (plan.scenario.target.in_effect, plan.seed, tuple(sorted(plan.environment.items())))
         if self._is_up and key != self._key:
-            self._end("the next run wants another target")
+            self._left += self._end("the next run wants another target") or []
         elif self._is_up and not self._guard_of_it.alive():
-            self._end("its guard had died")
+            self._left += self._end("its guard had died") or []
         self._key = key
         if self._stack is None:
             name = f"kept-{secrets.token_hex(4)}"
@@ -106,8 +107,9 @@ class KeptStack:
         return self._end(different)
 
     def end(self) -> list[str] | None:
-        """Stop it. Returns what is left, in words, which its guard goes on to clear. Safe to call twice."""
-        return self._end("")
+        """Stop it. Returns what is left of any, in words, which the guards go on to clear. Safe to call twice."""
+        left, self._left = self._left, []
+        return left + (self._end("") or []) or None
 
     def _end(self, because: str) -> list[str] | None:
         self.new_because, self.runs_before = because, 0

@@ -5,6 +5,7 @@ Every session of a user's own loads this file, so it imports nothing but pytest:
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["inject", "load", "stack", "verdict"]
 
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--harness-stack", {"default": "local", "help": "where targets run: local, compose or fake (default: local)"}),
+    (
+        "--harness-stack",
+        {
+            "default": None,
+            "help": "where targets run: local, compose, external or fake (default: external for a scenario that names "
+            "external.url, otherwise local)",
+        },
+    ),
     ("--harness-seed", {"default": None, "help": "seed of all plans (default: a fresh one, printed)"}),
     ("--harness-out", {"default": "reports", "help": "where the runs' folders are made (default: reports)"}),
     (
@@ -49,7 +57,7 @@ _MARKS = (
     "slow: scenarios that take longer",
     "fragile: halves of control pairs without protections",
     "hardened: halves of control pairs with every protection",
-    *(f"{stack}: scenarios on this stack" for stack in ("local", "compose", "fake")),
+    *(f"{stack}: scenarios on this stack" for stack in ("local", "compose", "external", "fake")),
 )
 
 
@@ -59,7 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, how in _OPTIONS:
         try:
             group.addoption(name, **how)
-        except ValueError as error:
+        except (ValueError, argparse.ArgumentError) as error:
             raise pytest.UsageError(
                 f"the option {name} of reliability-harness is another plugin's, too ({error}); leave one of them out "
                 "with '-p no:NAME' (ours is 'harness')"
@@ -76,13 +84,43 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """YAML files that are named on the command line or lie in a folder called scenarios."""
     if file_path.suffix not in (".yaml", ".yml"):
         return None
-    named = "scenarios" in file_path.parts and not {"examples", "soak"} & set(file_path.parts)
-    if named or parent.session.isinitpath(file_path):
+    if _is_of_a_catalogue(file_path, parent.config) or parent.session.isinitpath(file_path):
         from harness.testing.items import ScenarioFile
 
         collector: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
         return collector
     return None
+
+
+def _is_of_a_catalogue(path: Path, config: pytest.Config) -> bool:
+    """Does it lie in a folder called scenarios, and not in its examples or soak? What lies above is no matter."""
+    parts = path.parts
+    if config.inipath is not None and path.is_relative_to(config.rootpath):
+        parts = path.relative_to(config.rootpath.parent).parts
+    if "scenarios" not in parts:
+        return False
+    below = parts[len(parts) - parts[::-1].index("scenarios") :]
+    return not {"examples", "soak"} & set(below)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Workers of xdist make their plans with the same seed."""
+    from harness.testing.running import SEED_OF_WORKERS, seed_of
+
+    node.workerinput[SEED_OF_WORKERS] = seed_of(node.config)
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """The seed, when there is anything that has one."""
+    if "harness.testing.items" not in sys.modules:
+        return []
+    from harness.testing.items import ScenarioItem
+    from harness.testing.running import seed_of
+
+    if not any(isinstance(item, ScenarioItem) for item in items):
+        return []
+    return [f"harness: seed {seed_of(config)}"]
 
 
 @pytest.hookimpl(trylast=True)

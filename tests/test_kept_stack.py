@@ -205,3 +205,10 @@ def test_however_a_command_ends_its_stack_is_gone_and_what_is_not_gone_is_said(
         interrupted()
     assert done == ["up", "release", "down"]
     assert capsys.readouterr().err == "not cleaned up yet: down failed\n"
+
+
+def test_what_a_stack_left_that_had_to_make_room_is_said_at_the_end(kept: KeptStack, run: Callable[..., Any]) -> None:
+    run(change=lambda stack: setattr(stack, "fails", "down"))
+    run(plan_of(seed="8"))
+    assert kept.end() == ["down failed"]
+    assert kept.end() is None

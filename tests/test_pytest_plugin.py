@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -311,3 +313,90 @@ def test_soak_files_are_no_scenarios(scenarios: Path) -> None:
     (scenarios / "soak" / "month.yaml").write_text("name: month\ndays: 30\n")
     done = collect(scenarios.parent, "scenarios", "--collect-only", "-q")
     assert done.returncode == 0 and "month" not in done.stdout, done.stdout
+
+
+def test_a_scenario_that_names_a_service_is_never_tried_on_a_target_of_the_harness(scenarios: Path) -> None:
+    text = GOOD.replace("name: good", "name: mine\nexternal: {url: 'http://127.0.0.1:9'}")
+    (scenarios / "mine.yaml").write_text(text.replace("process.kill", "network.down, on: gateway, for_s: 2"))
+    command = [*command_of("scenarios/mine.yaml", "-m", "external")]
+    command = [word for word in command if word not in ("--harness-stack", "fake")]
+    environ = {name: value for name, value in environ_of(scenarios.parent).items() if name != "HARNESS_YES"}
+    done = subprocess.run(
+        command,
+        cwd=scenarios.parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environ,
+    )
+    assert "1 error" in done.stdout, done.stdout
+    assert "requests are sent to http://127.0.0.1:9" in done.stdout + done.stderr
+    assert "or set HARNESS_YES=1" in done.stdout
+    assert not (scenarios.parent / "reports").exists()
+
+
+def test_where_the_project_lies_says_nothing_of_what_is_a_scenario(tmp_path: Path) -> None:
+    outer = tmp_path / "examples" / "soak"
+    (outer / "scenarios" / "examples").mkdir(parents=True)
+    (outer / "scenarios" / "good.yaml").write_text(GOOD)
+    (outer / "scenarios" / "examples" / "mine.yaml").write_text(GOOD)
+    assert "1 test collected" in collect(outer, "scenarios", "--collect-only", "-q").stdout
+    unrelated = tmp_path / "scenarios" / "project"
+    unrelated.mkdir(parents=True)
+    (unrelated / "pytest.ini").write_text("[pytest]\n")
+    (unrelated / "mkdocs.yml").write_text("site_name: mine\n")
+    assert "no tests collected" in collect(unrelated, "--collect-only", "-q").stdout
+
+
+def test_a_broken_file_is_in_the_fast_subset_since_a_pull_request_may_run_nothing_else(scenarios: Path) -> None:
+    (scenarios / "death/good.yaml").write_text("name: Good\n")
+    done = collect(scenarios.parent, "scenarios", "-m", "fast and death", "--collect-only", "-q")
+    assert {line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line} == {"good", "bad"}
+
+
+@pytest.mark.parametrize("folder", ["_wip", "skip", "xfail"])
+def test_a_folder_may_have_a_name_that_means_something_to_pytest(scenarios: Path, folder: str) -> None:
+    (scenarios / "death").rename(scenarios / folder)
+    done = collect(scenarios.parent, f"scenarios/{folder}", "--strict-markers")
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+
+
+def test_a_named_file_without_a_pair_is_a_sentence_and_one_in_a_folder_is_left_out(scenarios: Path) -> None:
+    (scenarios / "health/pair.yaml").write_text(PAIR)
+    named = collect(scenarios.parent, "scenarios/death/good.yaml", "--harness-pairs")
+    assert "1 error" in named.stdout and "says nothing of fragile and hardened" in named.stdout, named.stdout
+    assert (
+        "2 tests collected" in collect(scenarios.parent, "scenarios", "--harness-pairs", "--collect-only", "-q").stdout
+    )
+
+
+def test_the_seed_is_printed_and_one_for_all_workers(scenarios: Path) -> None:
+    done = collect(scenarios.parent, "scenarios/death/good.yaml")
+    (seed,) = re.findall(r"^harness: seed (\w+)$", done.stdout, re.MULTILINE)
+    (plan,) = (scenarios.parent / "reports").glob("*-good-*/plan.json")
+    assert json.loads(plan.read_text())["seed"] == seed
+    collect(scenarios.parent, "scenarios/death", "-n", "2", "--harness-out", "both")
+    plans = list((scenarios.parent / "both").glob("*/plan.json"))
+    assert len(plans) == 2
+    assert len({json.loads(path.read_text())["seed"] for path in plans}) == 1
+
+
+def test_who_asks_only_for_the_set_up_has_nothing_broken(scenarios: Path) -> None:
+    done = collect(scenarios.parent, "scenarios", "--setup-plan")
+    assert done.returncode == 0, done.stdout
+    assert not (scenarios.parent / "reports").exists()
+
+
+def test_python_tests_of_one_name_keep_a_scenario_each_and_junit_carries_their_verdicts(tmp_path: Path) -> None:
+    body = "def test_it(inject, verdict):\n    inject('process.kill')\n    assert verdict(recovery_s={{'max': {}}})"
+    (tmp_path / "test_a.py").write_text(body.format(5) + ".outcome == 'pass'\n")
+    (tmp_path / "test_b.py").write_text(body.format(0.1) + ".outcome == 'pass'\n")
+    done = collect(tmp_path, "--junit-xml", "junit.xml")
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    cases = ET.parse(tmp_path / "junit.xml").iter("testcase")
+    said = [{one.get("name"): str(one.get("value")) for one in case.iter("property")} for case in cases]
+    assert sorted(one["outcome"] for one in said) == ["fail", "pass"]
+    files = {shlex.split(one["replay"])[2] for one in said}
+    assert len(files) == 2
+    assert all((tmp_path / file).is_file() for file in files)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from harness.model.service_faults import ServiceHang, ServiceKillEngine
 from harness.model.target import TargetOptions
 from harness.model.traffic_faults import TrafficBurst
 from harness.model.weights_faults import WeightsBitFlip
+from harness.plan.environment import on_the_command_line
 from harness.plan.make_plan import Drawn
 from harness.session import Session, Watcher, run_session
 
@@ -59,6 +62,8 @@ class _Watched:
     skipped: dict[int, str] = field(default_factory=dict)
     proven: set[int] = field(default_factory=set)
     up: bool = False
+    cut_off: str = ""  # why the run ended before its time
+    cut_off_s: float = math.inf
 
     def on_event(self, event: Event) -> None:
         number = int(event.fields.get("fault", -1))
@@ -72,12 +77,17 @@ class _Watched:
             self.skipped[number] = str(event.fields["reason"])
         elif event.kind == "fault_proof" and event.fields["proven"]:
             self.proven.add(number)
+        elif event.kind in ("stopped", "broken"):
+            self.cut_off, self.cut_off_s = f"{event.fields['reason']}, after {event.at_s:.0f} s", event.at_s
 
     def spans(self, scenario: Scenario) -> list[Span]:
         """One for each fault; what was not proven was not tested."""
         found = []
         for number, fault in enumerate(scenario.faults):
             what = WHAT[fault.kind]
+            if self._cut_short(number):
+                found.append(Span(what, skipped="the run was cut off before"))
+                continue
             if number in self.skipped or number not in self.proven:
                 found.append(Span(what, skipped=self.skipped.get(number, f"{fault.kind} was not proven")))
                 continue
@@ -87,18 +97,24 @@ class _Watched:
             found.append(Span(what, begin_s, end_s))
         return found
 
+    def _cut_short(self, number: int) -> bool:
+        """Whether a fault was not, or not as long as it should have been, because the run ended before its time."""
+        begin_s = self.begins[number][1] if number in self.begins else math.inf
+        return bool(self.cut_off) and number not in self.skipped and begin_s + LASTS_S > self.cut_off_s
+
 
 def health_run(
     plan: Callable[[Scenario], Drawn],
     session: Session,
     run_id: str,
-    how: tuple[Literal["default", "fragile", "hardened"], Callable[[], int]],
+    how: tuple[Literal["default", "fragile", "hardened"], str, Callable[[], int]],
 ) -> tuple[Health, Path]:
     """Run it on the session's stack; looks go to the primary itself, past gateway and links. Raises HarnessError.
 
-    `how`: the target's protection, and how often the user asked to stop.
+    `how`: the target's protection, more words for the command that repeats it, and how often the user asked to stop.
+    What ended before its time says so.
     """
-    protection, interrupted = how
+    protection, more, interrupted = how
     scenario = health_scenario(protection)
     watched = _Watched()
     prober = Prober(PAGES, lambda ask: session.stack.service.look("primary", ask))
@@ -108,10 +124,13 @@ def health_run(
             prober.poll(now_s)
 
     drawn = plan(scenario)
-    drawn = replace(drawn, plan=replace(drawn.plan, replay=f"harness health --protection {protection}"))
+    plain = drawn.plan
+    words = ("harness", "health", "--protection", protection, "--stack", plain.stack, "--seed", plain.seed)
+    replay = f"{on_the_command_line(plain.environment)}{shlex.join(words)}{more}"
+    drawn = replace(drawn, plan=replace(plain, replay=replay))
     watcher = Watcher(watched.on_event, on_progress, lambda _: None, interrupted)
     folder = run_session(drawn, session, run_id, watcher)
     spans = watched.spans(scenario)
     probes = tuple(health_of(name, looks, spans) for name, looks in prober.looks.items())
     untested = tuple(f"{span.what}: {span.skipped}" for span in spans if span.skipped)
-    return Health(f"{session.stack.name}, {protection}", probes, untested), folder.path
+    return Health(f"{session.stack.name}, {protection}", probes, untested, cut_off=watched.cut_off), folder.path

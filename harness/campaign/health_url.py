@@ -2,72 +2,107 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from urllib.parse import urlsplit
 
 from harness.campaign.probing import EVERY_S, PAGES, Prober
 from harness.model.errors import HarnessError
-from harness.model.health import Health, Span, health_of
+from harness.model.health import Health, Looked, Served, Span, health_of
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
-from harness.stack.external.endpoint import endpoint_of
+from harness.stack.external.endpoint import Endpoint, endpoint_of
 from harness.stack.external.links import Question
-from harness.stack.http_get import get_json
 from harness.stack.links import Ask
-from harness.stack.look import BackgroundLook, look_at, request_bytes
+from harness.stack.look import BackgroundLook, look_at
 from harness.stack.traffic import LocalTraffic, Strangers
 
 __all__ = ["UrlTest", "health_of_url"]
 
 QUIET_S = 3.0
 FIRST_CHAT_S = 30.0  # a server that has just been started may load its model for it
+MODELS_S = 2.0
 PROMPT = Prompt(({"role": "user", "content": "Say hello."},), 8, None)
-MORE_PAGES = ("/v1/models",)  # what servers that have no /health are asked for
+MODELS = "/v1/models"
+MORE_PAGES = (MODELS,)  # what servers that have no /health are asked for
+BROKEN = "hangs, is dead, answers wrongly: the harness cannot break what it did not start"
+HERE = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True)
 class UrlTest:
     """What to ask, and how hard."""
 
-    url: str
+    url: str  # with or without the /v1 of an OpenAI base URL
     model: str | None = None  # default: the first that it lists
+    api_key_env: str | None = None  # the variable of the environment that holds its key; None: it wants none
     rate_per_s: float = 10.0
     busy_s: float = 30.0
 
 
+@dataclass(frozen=True)
+class _Busy:
+    """What was seen while it was busy."""
+
+    looks: Mapping[str, list[Looked]]
+    begin_s: float
+    end_s: float
+    load: Served
+
+    def span(self) -> Span:
+        """One in which nobody was served was none: the service had nothing to do."""
+        if self.load.served:
+            return Span("busy", self.begin_s, self.end_s)
+        return Span("busy", skipped="none of the load was answered with 200")
+
+
 def health_of_url(test: UrlTest, clock: Clock, interrupted: Callable[[], int]) -> Health:
-    """Probes that answer while it is quiet are watched while it is busy; nothing is left. Raises HarnessError."""
-    place = urlsplit(test.url)
-    if place.scheme != "http" or place.hostname not in ("127.0.0.1", "localhost"):
+    """Probes that answer while it is quiet are watched while it is busy; nothing is left.
+
+    An interrupted one says where it was cut off. Raises HarnessError for a URL or key that cannot be used, and when no
+    probe is answered.
+    """
+    endpoint = endpoint_of(test.url, api_key_env=test.api_key_env)
+    if endpoint.scheme != "http" or endpoint.host not in HERE:
         raise HarnessError(f"{test.url}: only http://127.0.0.1:PORT, so far; forward a port to what lies elsewhere")
-    port = place.port or 80
-    begin = partial(_look, port, _question(test, port, clock, interrupted), clock)
+    question = _question(test, endpoint, clock, interrupted)
     pages = {**PAGES, **{f"GET {page}": Ask(page=page) for page in MORE_PAGES}}
+    begin = partial(_look, question, clock)
     quiet = Prober(pages, begin)
     _watch(quiet, clock, QUIET_S, interrupted)
+    if interrupted():
+        return Health(endpoint.url, (), (BROKEN,), cut_off="interrupted before the load began: nothing was measured")
     there = {name: pages[name] for name, looks in quiet.looks.items() if any(one.green for one in looks)}
     if not there:
         raise HarnessError(
-            f"{test.url}: no probe is answered ({', '.join(pages)}); is an OpenAI-compatible server there?"
+            f"{test.url}: no probe is answered ({', '.join(pages)}); is an OpenAI-compatible server there? "
+            f"One that wants a key is asked with --api-key-env"
         )
-    busy = Prober(there, begin)
-    who = Strangers("health", "burst", {"rate_per_s": test.rate_per_s}, PROMPT.messages, PROMPT.max_tokens)
-    traffic = LocalTraffic(f"health-{secrets.token_hex(4)}", test.url, clock)
+    busy = _made_busy(test, question, Prober(there, begin), clock, interrupted)
+    probes = tuple(health_of(name, looks, [busy.span()]) for name, looks in busy.looks.items())
+    silent = tuple(f"{name}: no good answer while it was quiet" for name in pages if name not in there)
+    lasted_s = busy.end_s - busy.begin_s
+    early = interrupted() and lasted_s < test.busy_s
+    cut_off = f"interrupted after {lasted_s:.1f} s of load, of {test.busy_s:g} s" if early else ""
+    return Health(endpoint.url, probes, (BROKEN, *silent), busy.load, cut_off)
+
+
+def _made_busy(
+    test: UrlTest, question: Question, prober: Prober, clock: Clock, interrupted: Callable[[], int]
+) -> _Busy:
+    endpoint, arguments = question.endpoint, {"rate_per_s": test.rate_per_s}
+    who = Strangers("health", "burst", arguments, PROMPT.messages, PROMPT.max_tokens, question.model)
+    key = endpoint.authorization().get("Authorization", "").removeprefix("Bearer ") or None
+    traffic = LocalTraffic(f"health-{secrets.token_hex(4)}", endpoint.url, clock, key)
     begin_s = clock.now()
     traffic.begin(who)
     try:
-        _watch(busy, clock, test.busy_s, interrupted)
+        _watch(prober, clock, test.busy_s, interrupted)
+        end_s = clock.now()
     finally:
         traffic.end(who)
-    spans = [Span("busy", begin_s, clock.now())]
-    probes = tuple(health_of(name, looks, spans) for name, looks in busy.looks.items())
-    silent = tuple(f"{name}: no good answer while it was quiet" for name in pages if name not in there)
-    broken = "hangs, is dead, answers wrongly: the harness cannot break what it did not start"
-    return Health(test.url, probes, (broken, *silent))
+    return _Busy(prober.looks, begin_s, end_s, traffic.served(who))
 
 
 def _watch(prober: Prober, clock: Clock, seconds: float, interrupted: Callable[[], int]) -> None:
@@ -78,34 +113,22 @@ def _watch(prober: Prober, clock: Clock, seconds: float, interrupted: Callable[[
     prober.poll(clock.now())
 
 
-def _first_model(url: str, clock: Clock) -> str | None:
-    answer = get_json(f"{url.rstrip('/')}/v1/models", clock=clock, total_s=2.0)
-    listed = answer.body.get("data") if answer is not None else None
-    return str(listed[0]["id"]) if isinstance(listed, list) and listed and "id" in listed[0] else None
+def _first_model(endpoint: Endpoint, clock: Clock) -> str | None:
+    answer = endpoint.ask(clock, "GET", MODELS, within_s=MODELS_S).json()
+    listed = answer.get("data") if isinstance(answer, dict) else None
+    first = listed[0] if isinstance(listed, list) and listed else None
+    return str(first["id"]) if isinstance(first, dict) and "id" in first else None
 
 
-def _question(test: UrlTest, port: int, clock: Clock, interrupted: Callable[[], int]) -> Question:
+def _question(test: UrlTest, endpoint: Endpoint, clock: Clock, interrupted: Callable[[], int]) -> Question:
     """How this server is asked, and how its streams end: with [DONE] or, as some do, with a finish_reason alone."""
-    model = test.model or _first_model(test.url, clock)
-    ask = Ask(stream=True, limit_s=FIRST_CHAT_S)
-    look = BackgroundLook(partial(look_at, port, ask, _request(ask, model), clock))
+    asked = Question(endpoint, "", PROMPT, test.model or _first_model(endpoint, clock), ends_with_done=True)
+    look = _look(asked, clock, Ask(stream=True, limit_s=FIRST_CHAT_S))
     while (seen := look.seen()) is None and not interrupted():
         clock.sleep(EVERY_S / 5)
-    return Question(endpoint_of(test.url), "", PROMPT, model, ends_with_done=seen is None or seen.answered)
+    return replace(asked, ends_with_done=seen is None or seen.answered)
 
 
-def _look(port: int, question: Question, clock: Clock, ask: Ask) -> BackgroundLook:
-    request = _request(ask, question.model)
-    return BackgroundLook(lambda: question.judged(ask, look_at(port, ask, request, clock)))
-
-
-def _request(ask: Ask, model: str | None) -> bytes:
-    request = request_bytes(ask, PROMPT)
-    return _with_model(request, model) if ask.stream and model is not None else request
-
-
-def _with_model(request: bytes, model: str) -> bytes:
-    """The same chat for a server that wants its model named."""
-    head, _, body = request.partition(b"\r\n\r\n")
-    named = json.dumps({"model": model, **json.loads(body)}).encode()
-    return head.replace(b"Content-Length: %d" % len(body), b"Content-Length: %d" % len(named)) + b"\r\n\r\n" + named
+def _look(question: Question, clock: Clock, ask: Ask) -> BackgroundLook:
+    request = replace(question, page=ask.page).request(ask)
+    return BackgroundLook(lambda: question.judged(ask, look_at(question.endpoint.connect, ask, request, clock)))

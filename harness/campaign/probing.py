@@ -37,7 +37,7 @@ class Prober:
                 seen = look.seen()
                 if seen is None:
                     continue
-                self.looks[name].append(Looked(at_s, _green(seen)))
+                self.looks[name].append(Looked(at_s, now_s, _green(seen)))
                 del self._under_way[name]
             if now_s >= self._next_s[name]:
                 self._under_way[name] = (now_s, self._begin(ask))

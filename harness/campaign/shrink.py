@@ -16,7 +16,7 @@ from typing import Any
 from harness.model.fault import Fault
 from harness.model.scenario import Scenario
 
-__all__ = ["WEAKER_WHEN_LESS", "Shrunk", "shrink"]
+__all__ = ["WEAKER_WHEN_LESS", "CutOff", "Shrunk", "shrink"]
 
 WEAKER_WHEN_LESS = frozenset(
     {
@@ -28,7 +28,11 @@ WEAKER_WHEN_LESS = frozenset(
 )
 BISECTIONS = 4  # a number is known to a sixteenth of what it was
 
-StillFails = Callable[[Scenario], bool | None]  # None: it cannot be planned, or no more runs are allowed
+StillFails = Callable[[Scenario], bool | None]  # None: not known, so the candidate is not taken; may raise CutOff
+
+
+class CutOff(Exception):
+    """No more is tried; its words say why."""
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Shrunk:
     scenario: Scenario
     steps: list[str] = field(default_factory=list)
     tried: int = 0
+    ended_by: Exception | None = None  # before nothing smaller was left to try
 
     def take(self, candidate: Scenario, what: str, still_fails: StillFails) -> bool:
         """Go on from the candidate if it still fails."""
@@ -52,15 +57,25 @@ class Shrunk:
 
 
 def shrink(scenario: Scenario, still_fails: StillFails) -> Shrunk:
-    """Smaller and smaller, until nothing that is tried fails any more."""
+    """Smaller and smaller, until nothing that is tried fails any more.
+
+    Raises nothing: what `still_fails` raises ends the search and is returned with what was found by then.
+    """
     found = Shrunk(scenario)
-    if scenario.episodes > 1:
-        found.take(dataclasses.replace(scenario, episodes=1), "one episode", still_fails)
+    try:
+        _search(found, still_fails)
+    except Exception as error:  # noqa: BLE001  whatever it is, it must not take hours of runs with it
+        found.ended_by = error
+    return found
+
+
+def _search(found: Shrunk, still_fails: StillFails) -> None:
+    if found.scenario.episodes > 1:
+        found.take(dataclasses.replace(found.scenario, episodes=1), "one episode", still_fails)
     _fewer_faults(found, still_fails)
     for index in range(len(found.scenario.faults)):
         for name in _numbers(found.scenario.faults[index]):
             _less(found, index, name, still_fails)
-    return found
 
 
 def _fewer_faults(found: Shrunk, still_fails: StillFails) -> None:

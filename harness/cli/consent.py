@@ -59,7 +59,7 @@ def agree(planned: Sequence[tuple[Plan, Stack]], kept: Path, *, yes: bool) -> No
     if yes:
         return
     if not sys.stdin.isatty():
-        raise HarnessError("nobody is there to agree to this list: read it, then say --yes")
+        raise HarnessError("nobody is there to agree to this list: read it, then say --yes or set HARNESS_YES=1")
     if not click.confirm("go on?", default=False, err=True):
         raise HarnessError("not agreed, so nothing was touched")
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import click
 from harness.campaign.health import health_run
 from harness.campaign.health_url import UrlTest, health_of_url
 from harness.cli.one_run import make_session
-from harness.cli.scenarios import make_plans, make_stack, new_seed
+from harness.cli.scenarios import Where, make_plans, make_stack, new_seed
 from harness.cli.unattended import run_id_of
 from harness.interrupts import Interrupts
 from harness.model.health import Health
@@ -21,6 +21,8 @@ from harness.session import make_clock
 from harness.store.registry import Registry, registry_folder
 
 __all__ = ["health"]
+
+PASS, INCONCLUSIVE = 0, 3
 
 
 @click.command(short_help="How soon do probes go red when they should, and how often when not?")
@@ -32,6 +34,9 @@ __all__ = ["health"]
 @click.option(
     "--model", type=click.Path(path_type=Path), default=Path(".model"), envvar="HARNESS_MODEL", show_default=True
 )
+@click.option("--seed", default=None, help="Replays a plan; drawn by default.")
+@click.option("--model-name", default=None, help="The model to ask a URL for.  [default: the first that is listed]")
+@click.option("--api-key-env", default=None, metavar="NAME", help="Variable of the environment with a URL's key.")
 @click.option("--rate", type=click.FloatRange(0.1, 1000), default=10.0, show_default=True, help="Requests/s to a URL.")
 @click.option("--busy", type=click.FloatRange(2, 240), default=30.0, show_default=True, help="Seconds of them.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
@@ -40,6 +45,9 @@ def health(  # noqa: PLR0913, PLR0917  one parameter per option
     stack_name: str,
     protection: Literal["default", "fragile", "hardened"],
     model: Path,
+    seed: str | None,
+    model_name: str | None,
+    api_key_env: str | None,
     rate: float,
     busy: float,
     out: Path,
@@ -48,17 +56,24 @@ def health(  # noqa: PLR0913, PLR0917  one parameter per option
     red while the service is merely busy.
 
     Without a URL the reference target is started and broken. With one (an OpenAI-compatible server on this host) only
-    false alarms under load can be had; the rest is said to be not tested.
+    false alarms under load can be had; the rest is said to be not tested. Exits with 3 when nothing was measured, and
+    when Ctrl-C cut it off: what was measured until then says so.
     """
     from harness.render.health import health_json, health_lines, health_markdown
 
-    found = _of_url(UrlTest(url, None, rate, busy)) if url else _of_stack(stack_name, protection, (model, out))
+    if url is None and (model_name is not None or api_key_env is not None):
+        raise click.UsageError("--model-name and --api-key-env are for a URL")
+    if url is not None:
+        found = _of_url(UrlTest(url, model_name, api_key_env, rate, busy))
+    else:
+        found = _of_stack(Where(stack_name, model), protection, seed or new_seed(), out)
     for line in health_lines(found):
         click.echo(line)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "health.json").write_text(health_json(found), encoding="utf-8")
-    (out / "health.md").write_text(health_markdown(found), encoding="utf-8")
-    return 0
+    if found.measured or not found.cut_off:  # nothing is no reason to write over what was measured before
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "health.json").write_text(health_json(found), encoding="utf-8")
+        (out / "health.md").write_text(health_markdown(found), encoding="utf-8")
+    return INCONCLUSIVE if found.cut_off or not found.measured else PASS
 
 
 def _of_url(test: UrlTest) -> Health:
@@ -66,19 +81,19 @@ def _of_url(test: UrlTest) -> Health:
         return health_of_url(test, SystemClock(), interrupts.asked)
 
 
-def _of_stack(name: str, protection: Literal["default", "fragile", "hardened"], where: tuple[Path, Path]) -> Health:
-    model, out = where
+def _of_stack(where: Where, protection: Literal["default", "fragile", "hardened"], seed: str, out: Path) -> Health:
+    assert where.stack is not None
     registry = Registry(registry_folder(os.environ))
     sweep(registry)
-    session = make_session((name, model), out, registry)
-    planning = make_stack(name, model, make_clock(name))
+    session = make_session((where.stack, where.model), out, registry)
+    planning = make_stack(where.stack, where.model, make_clock(where.stack))
     with Interrupts() as interrupts:
         run_id = run_id_of("health", session.clock.wall())
         found, folder = health_run(
-            lambda scenario: make_plans([scenario], planning, new_seed())[0],
+            lambda scenario: make_plans([scenario], planning, seed, where)[0],
             session,
             run_id,
-            (protection, interrupts.asked),
+            (protection, where.replay(planning.name), interrupts.asked),
         )
     click.echo(f"{'run':10}{folder}")
     return found

@@ -57,6 +57,7 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
     offer = ask_what_it_offers(endpoint, model, TOKENS, SystemClock())
     text = first_scenario(endpoint, offer, name)
     parse_scenario(text, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     click.echo(
         f"{path}: health {offer.health or 'none'}, ready {offer.ready or 'none'}, {offer.chat_s:.2f} s an answer"

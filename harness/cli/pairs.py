@@ -10,7 +10,7 @@ import click
 from harness.campaign.pairs import Halves, run_pairs
 from harness.cli.keeping import ended, keeper_of, kept_session
 from harness.cli.one_run import make_session, run_one
-from harness.cli.scenarios import make_plans, make_stack, new_seed
+from harness.cli.scenarios import Where, make_plans, make_stack, new_seed
 from harness.cli.terminal import Terminal, verdict_lines
 from harness.interrupts import Interrupts
 from harness.model.scenario import Scenario
@@ -18,25 +18,24 @@ from harness.model.verdict import Verdict, VerdictOutcome
 from harness.plan.make_plan import Drawn
 from harness.record.clock import SystemClock
 from harness.session import make_clock
+from harness.stack.base import Stack
 from harness.store.registry import Registry
 
-__all__ = ["pairs"]
+__all__ = ["pairs", "plan_pairs"]
 
 
-def pairs(
-    scenarios: Sequence[Scenario],
-    where: tuple[str, Path],
-    seed: str | None,
-    places: tuple[Path, Registry],
-    *,
-    fresh: bool,
-) -> VerdictOutcome:
+def plan_pairs(scenarios: Sequence[Scenario], where: tuple[str, Path], seed: str | None) -> tuple[Halves, Stack]:
+    """Both halves of each, and the stack that they were planned for. Raises ScenarioError with all that is wrong."""
+    name, model = where
+    stack, chosen = make_stack(name, model, make_clock(name)), seed or new_seed()
+    return Halves.of(scenarios, lambda every: make_plans(every, stack, chosen, Where(*where)), name, chosen), stack
+
+
+def pairs(halves: Halves, where: tuple[str, Path], places: tuple[Path, Registry], *, fresh: bool) -> VerdictOutcome:
     """Run both halves of each; prints and writes the table. `fresh`: each on a stack of its own."""
     from harness.render.pairs import PAIR_RENDERERS, pairs_lines  # here, since rendering takes time to import
 
-    stack = make_stack(where[0], where[1], make_clock(where[0]))
-    chosen, (out, registry) = seed or new_seed(), places
-    halves = Halves.of(scenarios, lambda every: make_plans(every, stack, chosen), where[0], chosen)
+    out, registry = places
     keeper = None if fresh else keeper_of(where, out, registry)
     with Interrupts() as interrupts, ended(keeper):
         number = 0

@@ -10,15 +10,23 @@ from pathlib import Path
 import click
 
 from harness.cli.consent import agree
-from harness.cli.one_run import run_one, session_for
-from harness.cli.pairs import pairs
-from harness.cli.scenarios import STACKS, Where, load_scenarios, make_stack, new_seed, plan_all, within_reach
-from harness.cli.terminal import Terminal, plan_lines, verdict_lines, verdict_table
-from harness.interrupts import Interrupts
+from harness.cli.pairs import pairs, plan_pairs
+from harness.cli.scenarios import (
+    STACKS,
+    USUAL_MODEL,
+    Where,
+    load_scenarios,
+    make_stack,
+    new_seed,
+    plan_all,
+    within_reach,
+)
+from harness.cli.several_runs import outcome_of, run_all, summary
+from harness.cli.terminal import plan_lines, verdict_lines
 from harness.model.errors import HarnessError
-from harness.model.expectation import HALVES, Half, expectation
+from harness.model.expectation import HALVES, Half
 from harness.model.scenario import Scenario
-from harness.model.verdict import Verdict, VerdictOutcome, worst
+from harness.model.verdict import VerdictOutcome
 from harness.plan.halves import of_half
 from harness.plan.make_plan import Drawn
 from harness.plan.parse import json_schema
@@ -44,7 +52,7 @@ SEED = click.option("--seed", default=None, help="Replays a plan; drawn and prin
 MODEL = click.option(
     "--model",
     type=click.Path(path_type=Path),
-    default=Path(".model"),
+    default=USUAL_MODEL,
     envvar="HARNESS_MODEL",
     show_default=True,
     help="The model's folder.",
@@ -139,39 +147,19 @@ def run(  # noqa: PLR0913, PLR0917  one parameter per option
     where = Where(stack_name, model, url)
     read = load_scenarios(scenarios)
     registry = Registry(registry_folder(os.environ))
+    agreed = registry.folder.parent / "agreed.json"
     if as_pairs:
-        read = _reachable(read, scenarios, Where(stack_name or "local", model), HALVES)
-        return EXIT[pairs(read, (stack_name or "local", model), seed, (out, registry), fresh=fresh)]
+        own = _own_stack(read, where), model
+        halves, stack = plan_pairs(_reachable(read, scenarios, Where(*own), HALVES), own, seed)
+        agree([(drawn.plan, stack) for _, _, drawn in halves.drawn], agreed, yes=yes)
+        return EXIT[pairs(halves, own, (out, registry), fresh=fresh)]
     read = _reachable([of_half(one, protection) for one in read] if protection else read, scenarios, where)
     prepared = _plans(read, where, seed)
-    agree([(drawn.plan, stack) for drawn, stack in prepared], registry.folder.parent / "agreed.json", yes=yes)
-    planned = [drawn for drawn, _ in prepared]
-    verdicts = _run_all(planned, where, out, registry)
-    known = [expectation(drawn.plan.scenario.expect, protection) for drawn in planned]
-    outcomes = ["–" if one is None else one.outcome for one in known]
-    if len(planned) > 1:
-        click.echo()
-        for line in verdict_table(verdicts, outcomes):
-            click.echo(line)
-    if as_expected:
-        met = [verdict.outcome == outcome for (verdict, _), outcome in zip(verdicts, outcomes, strict=False)]
-        return 0 if all(met) and len(met) == len(planned) else EXIT[worst(v.outcome for v, _ in verdicts)] or 1
-    return _exit_code([verdict for verdict, _ in verdicts], len(planned))
-
-
-def _run_all(planned: Sequence[Drawn], where: Where, out: Path, registry: Registry) -> list[tuple[Verdict, Path]]:
-    verdicts: list[tuple[Verdict, Path]] = []
-    with Interrupts() as interrupts:
-        for number, drawn in enumerate(planned, start=1):
-            if interrupts.asked():
-                break
-            terminal = Terminal(drawn.plan, (number, len(planned)))
-            session = session_for(where, drawn.plan.scenario, out, registry)
-            folder, verdict = run_one(drawn, session, (terminal, interrupts))
-            verdicts.append((verdict, folder.path))
-            for line in verdict_lines(verdict, folder.path):
-                click.echo(line)
-    return verdicts
+    agree([(drawn.plan, stack) for drawn, stack in prepared], agreed, yes=yes)
+    ran = run_all([drawn for drawn, _ in prepared], where, out, registry)
+    for line in summary(ran, protection):
+        click.echo(line)
+    return EXIT[outcome_of(ran, protection, as_expected=as_expected)]
 
 
 @click.command(short_help="Judge a recorded run again, by today's rules.")
@@ -228,7 +216,12 @@ def _plans(scenarios: Sequence[Scenario], where: Where, seed: str | None) -> lis
     return plan_all(scenarios, where, seed or new_seed(), make_clock(where.stack or "local"))
 
 
-def _exit_code(verdicts: Sequence[Verdict], planned: int) -> int:
-    if len(verdicts) < planned:
-        return 1 if any(v.outcome is VerdictOutcome.FAIL for v in verdicts) else 3
-    return EXIT[worst(verdict.outcome for verdict in verdicts)]
+def _own_stack(scenarios: Sequence[Scenario], where: Where) -> str:
+    """The stack for control pairs. Raises HarnessError for a target of the user's own, which has no two halves."""
+    foreign = [one.file for one in scenarios if where.of(one) == "external"]
+    if foreign:
+        raise HarnessError(
+            f"{foreign[0]}: --pairs turns the target's protections off and on, which can be done to the harness's own "
+            "targets only: leave out --pairs for a service of your own, or name another --stack"
+        )
+    return where.stack or "local"

@@ -23,6 +23,7 @@ from harness.stack.fake.stack import FakeStack
 
 __all__ = [
     "STACKS",
+    "USUAL_MODEL",
     "Where",
     "expand",
     "load_scenarios",
@@ -34,6 +35,7 @@ __all__ = [
     "within_reach",
 ]
 
+USUAL_MODEL = Path(".model")  # where `make model` puts it
 STACKS = ("local", "compose", "external", "fake")
 EXAMPLES = "examples"  # folder of scenarios that need a target of the user's own: run only when they are named
 SOAK = "soak"  # folder of soak files, which are no scenarios
@@ -56,6 +58,13 @@ class Where(NamedTuple):
             return self.stack
         named = self.url is not None or (scenario.external is not None and scenario.external.url is not None)
         return "external" if named else "local"
+
+    def replay(self, stack: str) -> str:
+        """What the command that repeats a plan needs beyond file, half, stack and seed; begins with a space."""
+        if stack == "external":
+            return f" --url {shlex.quote(self.url)}" if self.url else ""
+        own = stack != "fake" and self.model != USUAL_MODEL
+        return f" --model {shlex.quote(str(self.model))}" if own else ""
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:
@@ -181,7 +190,7 @@ def plan_all(scenarios: Sequence[Scenario], where: Where, seed: str, clock: Cloc
     problems: list[Problem] = []
     for index, scenario in enumerate(scenarios):
         try:
-            plans.append((make_plans([scenario], stacks[index], seed, where.url)[0], stacks[index]))
+            plans.append((make_plans([scenario], stacks[index], seed, where)[0], stacks[index]))
         except ScenarioError as error:
             problems += error.problems
     if problems:
@@ -189,9 +198,9 @@ def plan_all(scenarios: Sequence[Scenario], where: Where, seed: str, clock: Cloc
     return plans
 
 
-def make_plans(scenarios: Sequence[Scenario], stack: Stack, seed: str, url: str | None = None) -> list[Drawn]:
-    """Plan every scenario. Raises one ScenarioError with what is wrong in any of them."""
-    target = facts(stack, f" --url {shlex.quote(url)}" if url else "")
+def make_plans(scenarios: Sequence[Scenario], stack: Stack, seed: str, where: Where) -> list[Drawn]:
+    """Plan every scenario on the stack of `where`. Raises one ScenarioError with what is wrong in any of them."""
+    target = facts(stack, where.replay(stack.name))
     plans: list[Drawn] = []
     problems: list[Problem] = []
     for scenario in scenarios:

@@ -37,13 +37,13 @@ def run_id_of(name: str, wall: str) -> str:
 
 
 def run_unattended(
-    scenario: Scenario, where: tuple[str, Path], seed: str | None, out: Path, keeper: KeptStack | None = None
+    scenario: Scenario, where: Where, seed: str | None, out: Path, keeper: KeptStack | None = None
 ) -> Unattended:
-    """Run one scenario on the stack and model of `where`, or on one that is kept. Raises HarnessError."""
+    """Run one scenario where it belongs, or on a stack that is kept. Raises HarnessError."""
     registry = Registry(registry_folder(os.environ))
     sweep(registry)
-    clock = make_clock(where[0])
-    drawn, stack = plan_all([scenario], Where(*where), seed or new_seed(), clock)[0]
+    clock = make_clock(where.of(scenario))
+    drawn, stack = plan_all([scenario], where, seed or new_seed(), clock)[0]
     agree([(drawn.plan, stack)], registry.folder.parent / "agreed.json", yes=bool(os.environ.get("HARNESS_YES")))
     half = f"-{scenario.half}" if scenario.half else ""
     with Interrupts() as interrupts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import random
+import shlex
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ _OF_THE_TARGET: Mapping[str, Capability] = {
 
 def _replay(scenario: Scenario, stack: str, seed: str) -> str:
     half = f" --protection {scenario.half}" if scenario.half else ""
-    return f"harness run {_file(scenario)}{half} --stack {stack} --seed {seed}"
+    return f"harness run {shlex.quote(_file(scenario))}{half} --stack {stack} --seed {shlex.quote(seed)}"
 
 
 def lacking(scenario: Scenario, stack: str, capabilities: frozenset[Capability]) -> list[str]:

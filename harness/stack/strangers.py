@@ -1,7 +1,7 @@
 """The strangers themselves: `python -m harness.stack.strangers ORDER`, with the standard library alone.
 
-They measure nothing. All requests of one order carry one id, so that the target's own count of distinct requests still
-tells the measured users.
+They measure nothing but what they were answered, which `Tally` counts. All requests of one order carry one id, so that
+the target's own count of distinct requests still tells the measured users.
 """
 
 from __future__ import annotations
@@ -24,34 +24,84 @@ GIVE_UP_S = 10.0
 BETWEEN_S = 1.0  # after an answer, for clients that come again
 OPEN_MAX = 2000  # requests under way; more would be this host's limit, not the target's
 GROUP = 50  # idle connections opened at a time
-ANSWERED, REFUSED = range(2)
+ANSWERED = "status 200"
 
 Act = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-async def ask(order: dict[str, Any], give_up_s: float) -> int:
-    """One request on a connection of its own; what is not answered with 200 in time is REFUSED."""
+class Tally:
+    """What became of the requests, kept up to date at the start of the file `out`: it outlives a kill at any time."""
+
+    SIZE = 512  # bytes; more than the longest
+
+    def __init__(self, out: int) -> None:
+        self._out = out
+        self._asked = self._under_way = self._served = 0
+        self._first_refusal = ""
+
+    def begun(self) -> None:
+        """One more is sent."""
+        self._asked += 1
+        self._under_way += 1
+        self._write()
+
+    def ended(self, said: str) -> None:
+        """One is over; what is not ANSWERED is a refusal."""
+        self._under_way -= 1
+        if said == ANSWERED:
+            self._served += 1
+        elif not self._first_refusal:
+            self._first_refusal = said
+        self._write()
+
+    def _write(self) -> None:
+        counts = {"asked": self._asked, "under_way": self._under_way, "served": self._served}
+        said = json.dumps({**counts, "first_refusal": self._first_refusal}).encode()
+        with suppress(OSError):  # a terminal, when it is called by hand
+            os.pwrite(self._out, said.ljust(self.SIZE), 0)
+
+
+def address(order: dict[str, Any]) -> tuple[str | None, int]:
+    """Host and port."""
     place = urlsplit(order["url"])
-    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+    return place.hostname, place.port or 80
+
+
+async def ask(order: dict[str, Any], give_up_s: float) -> str:
+    """One request on a connection of its own: ANSWERED, or in words why it is not, without any of the body."""
+    tally: Tally = order["tally"]
+    tally.begun()
+    said = await _said(order, give_up_s)
+    tally.ended(said)
+    return said
+
+
+async def _said(order: dict[str, Any], give_up_s: float) -> str:
+    try:
         async with asyncio.timeout(give_up_s):
-            reader, writer = await asyncio.open_connection(place.hostname, place.port)
+            reader, writer = await asyncio.open_connection(*address(order))
             try:
                 writer.write(order["bytes"])
                 await writer.drain()
-                head = await reader.readline()
+                words = (await reader.readline()).split()
                 while await reader.read(65536):
                     pass
-                return ANSWERED if head.split()[1:2] == [b"200"] else REFUSED
+                return f"status {int(words[1])}" if words[1:] and words[1].isdigit() else "no HTTP answer"
             finally:
                 writer.close()
-    return REFUSED
+    except TimeoutError:
+        return f"no whole answer within {give_up_s:g} s"
+    except ConnectionRefusedError:
+        return "the connection was refused"
+    except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+        return f"no answer ({type(error).__name__})"
 
 
 async def open_loop(order: dict[str, Any], give_up_s: float) -> None:
     """At an even rate, whatever becomes of them."""
     gap_s = 1 / order["arguments"]["rate_per_s"]
     loop = asyncio.get_running_loop()
-    under_way: set[asyncio.Task[int]] = set()
+    under_way: set[asyncio.Task[str]] = set()
     due_s = loop.time()
     while True:
         if len(under_way) < OPEN_MAX:
@@ -77,12 +127,11 @@ async def retry_storm(order: dict[str, Any]) -> None:
 
 async def idle(order: dict[str, Any]) -> None:
     """Connections that are kept and say nothing; one that is closed by the other side is opened again."""
-    place = urlsplit(order["url"])
 
     async def one() -> None:
         while True:
             with suppress(OSError):
-                reader, writer = await asyncio.open_connection(place.hostname, place.port)
+                reader, writer = await asyncio.open_connection(*address(order))
                 await reader.read(1)
                 writer.close()
             await asyncio.sleep(BETWEEN_S)
@@ -114,6 +163,7 @@ def request_of(order: dict[str, Any]) -> bytes:
         messages[-1]["content"] = " ".join(words)
     body = json.dumps(
         {
+            **({} if order.get("model") is None else {"model": order["model"]}),
             "messages": messages,
             "max_tokens": int(arguments.get("output_tokens", order["max_tokens"])),
             "temperature": 0,
@@ -134,6 +184,7 @@ def main(arguments: list[str]) -> None:
     order = json.loads(arguments[0])
     order["key"] = os.environ.get(USER_KEY)  # everybody can read a command line
     order["bytes"] = request_of(order)
+    order["tally"] = Tally(sys.stdout.fileno())
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     with suppress(KeyboardInterrupt):
         asyncio.run(_forever(order))

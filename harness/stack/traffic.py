@@ -11,11 +11,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import IO, Protocol, runtime_checkable
 
 from harness.model.errors import StackError
+from harness.model.health import Served
 from harness.record.clock import Clock
 from harness.record.journal import Inverse
 from harness.stack.keyed import USER_KEY
@@ -36,6 +38,7 @@ class Strangers:
     arguments: Mapping[str, int | float]
     messages: tuple[Mapping[str, str], ...]
     max_tokens: int
+    model: str | None = None  # which they name; None: none
 
 
 class Traffic(Protocol):
@@ -72,15 +75,18 @@ class LocalTraffic:
         self._base_url = base_url
         self._clock = clock
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._tallies: dict[str, IO[bytes]] = {}
+        self._served: dict[str, Served] = {}
 
     def begin(self, who: Strangers) -> None:
         said = {"kind": who.kind, "url": self._base_url, "messages": list(who.messages), "max_tokens": who.max_tokens}
-        order = json.dumps({**said, "request_id": f"{self._run_id}-{who.name}", "arguments": dict(who.arguments)})
+        said |= {"model": who.model, "request_id": f"{self._run_id}-{who.name}", "arguments": dict(who.arguments)}
         environ = {**os.environ, **self._key, RUN_LABEL: self._run_id, MARK: who.name}
+        tally = self._tallies[who.name] = tempfile.TemporaryFile()  # noqa: SIM115  closed by `end`
         self._children[who.name] = subprocess.Popen(
-            [sys.executable, "-m", "harness.stack.strangers", order],
+            [sys.executable, "-m", "harness.stack.strangers", json.dumps(said)],
             stdin=subprocess.PIPE,  # its end tells them that the harness has died
-            stdout=subprocess.DEVNULL,
+            stdout=tally,
             stderr=subprocess.DEVNULL,
             env=environ,
         )
@@ -95,6 +101,14 @@ class LocalTraffic:
                 child.wait(END_S)
             except subprocess.TimeoutExpired as error:
                 raise StackError(f"the strangers of {who.name} did not end within {END_S:g} s") from error
+        tally = self._tallies.pop(who.name, None)
+        if tally is not None:
+            with tally:
+                self._served[who.name] = _served(tally)
+
+    def served(self, who: Strangers) -> Served:
+        """What became of their requests, once they have been sent away."""
+        return self._served.get(who.name, Served())
 
     def there(self, who: Strangers) -> bool:
         child = self._children.get(who.name)
@@ -102,6 +116,12 @@ class LocalTraffic:
 
     def inverse(self, who: Strangers) -> Inverse:
         return Inverse("traffic.end", {"run_id": self._run_id, "name": who.name})
+
+
+def _served(tally: IO[bytes]) -> Served:
+    tally.seek(0)
+    said = tally.read()
+    return Served(**json.loads(said)) if said else Served()
 
 
 def end_strangers(run_id: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.model.errors import HarnessError
-from harness.testing.running import ScenarioInconclusive, TestedRun, run_as_test, sentence
+from harness.testing.running import ScenarioInconclusive, TestedRun, properties, run_as_test, sentence
 
 if TYPE_CHECKING:
     from harness.model.verdict import Verdict
@@ -62,6 +63,7 @@ class TestExperiment:
         text = f"# {self._name}\n{json.dumps(body, indent=1)}\n"  # JSON is YAML
         self._done = run_as_test(parse_scenario(text, str(self._keep(text))), self._config)
         self._test.add_report_section("call", "verdict", sentence(self._done))
+        self._test.user_properties += properties(self._done)
         if self._done.verdict.outcome == "inconclusive":
             raise ScenarioInconclusive(sentence(self._done))
         return self._done.verdict
@@ -75,10 +77,12 @@ class TestExperiment:
             raise HarnessError(f"{self._name}: {what} after the verdict: a test has one run; write another test")
 
     def _keep(self, text: str) -> Path:
-        """As a file beside the runs, so that the replay command has something to replay."""
+        """As a file beside the runs, so that the replay command has something to replay, and just this."""
         folder = Path(self._config.getoption("harness_out")) / "from-tests"
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self._slug()}.yaml"
+        # Tests of other files may have the same name, and this one may say something else tomorrow.
+        digest = hashlib.sha256(f"{self._test.nodeid}\n{text}".encode()).hexdigest()
+        path = folder / f"{self._slug()}-{digest[:8]}.yaml"
         path.write_text(text, encoding="utf-8")
         return path
 

@@ -14,13 +14,22 @@ from harness.model.expectation import HALVES, expectation
 from harness.model.pairs import half_result
 from harness.model.scenario import Scenario
 from harness.model.verdict import VerdictOutcome
-from harness.plan.halves import has_pair, in_order_of_targets, of_half
+from harness.plan.halves import has_pair, in_order_of_targets, of_half, without_pairs
 from harness.plan.timeline import windows
 from harness.scenario_files import read_scenario
-from harness.testing.running import ScenarioFailed, ScenarioInconclusive, TestedRun, run_as_test, sentence
+from harness.testing.running import (
+    ScenarioFailed,
+    ScenarioInconclusive,
+    TestedRun,
+    properties,
+    run_as_test,
+    sentence,
+    stack_of,
+)
 
 __all__ = ["FAST_S_MAX", "BrokenItem", "ScenarioFile", "ScenarioItem", "by_target"]
 
+PYTESTS_OWN = frozenset({"filterwarnings", "parametrize", "skip", "skipif", "usefixtures", "xfail"})
 FAST_S_MAX = 13.0  # of the schedule, without start and warm-up: what is marked fast
 
 
@@ -42,6 +51,9 @@ class ScenarioFile(pytest.File):
             for half in HALVES:
                 one = of_half(scenario, half)
                 yield ScenarioItem.from_parent(self, name=f"{scenario.name}[{half}]", scenario=one)
+        elif self.session.isinitpath(self.path):  # it was asked for by name
+            said = str(ScenarioError(without_pairs([scenario])))
+            yield BrokenItem.from_parent(self, name=scenario.name, said=said)
 
 
 def by_target(items: list[pytest.Item]) -> None:
@@ -54,11 +66,12 @@ def by_target(items: list[pytest.Item]) -> None:
 
 
 class BrokenItem(pytest.Item):
-    """A file that is no scenario: every problem of it."""
+    """A file that is no scenario: every problem of it. It is fast, so that a fast subset says it, too."""
 
     def __init__(self, *, said: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._said = said
+        _mark(self, self.path.parent.name, self.config.getoption("harness_stack") or "local", "fast")
 
     def setup(self) -> None:
         pytest.fail(self._said, pytrace=False)
@@ -82,11 +95,12 @@ class ScenarioItem(pytest.Item):
         self.done: TestedRun | None = None
         fast = "fast" if windows(scenario)[-1].end_s <= FAST_S_MAX else "slow"
         more = [scenario.half] if scenario.half else []
-        for name in (self.path.parent.name, self.config.getoption("harness_stack"), fast, *more):
-            self._mark(name)
+        _mark(self, self.path.parent.name, stack_of(self.config, scenario), fast, *more)
 
     def setup(self) -> None:
         """Pytest shows a traceback of what a set-up raises, except for this: a sentence is all there is to say."""
+        if self.config.getoption("setuponly"):  # or --setup-plan: who asks only for that wants nothing broken
+            return
         try:
             self._run()
         except (HarnessError, ScenarioInconclusive) as error:
@@ -99,16 +113,9 @@ class ScenarioItem(pytest.Item):
             if self.session.isinitpath(self.path):
                 raise  # it was asked for by name
             pytest.skip(str(error).splitlines()[0].partition(" (it has")[0])
-        verdict, folder = self.done.verdict, self.done.folder
-        self.user_properties += [
-            ("seed", verdict.seed),
-            ("outcome", str(verdict.outcome)),
-            ("lost", f"{verdict.sli['lost']} of {verdict.sli['eligible']}"),
-            ("replay", str(verdict.run["replay"])),
-            ("report", str(folder / "report.html")),
-        ]
+        self.user_properties += properties(self.done)
         self.add_report_section("setup", "verdict", sentence(self.done))
-        if verdict.outcome is VerdictOutcome.INCONCLUSIVE:
+        if self.done.verdict.outcome is VerdictOutcome.INCONCLUSIVE:
             raise ScenarioInconclusive(sentence(self.done))
 
     def runtest(self) -> None:
@@ -133,7 +140,11 @@ class ScenarioItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, None, f"scenario {self.name}"
 
-    def _mark(self, name: str) -> None:
-        """Registered first, since a session may be strict about marks; folders are known only when they are read."""
-        self.config.addinivalue_line("markers", f"{name}: scenarios of this folder or stack")
-        self.add_marker(name)
+
+def _mark(item: pytest.Item, *names: str) -> None:
+    """Registered first, since a session may be strict about marks; folders are known only when they are read."""
+    for name in names:
+        if name.startswith("_") or name in PYTESTS_OWN:
+            continue  # a folder's name that pytest would refuse or take for an order
+        item.config.addinivalue_line("markers", f"{name}: scenarios of this folder or stack")
+        item.add_marker(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,19 @@ if TYPE_CHECKING:
     from harness.model.verdict import Verdict
 
 __all__ = [
+    "SEED_OF_WORKERS",
     "ScenarioFailed",
     "ScenarioInconclusive",
     "TestedRun",
     "end_kept_stack",
+    "properties",
     "run_as_test",
+    "seed_of",
     "sentence",
+    "stack_of",
 ]
 
+SEED_OF_WORKERS = "harness_seed"  # in what xdist tells its workers
 _SEED = pytest.StashKey[str]()
 _KEEPER = pytest.StashKey["KeptStack | None"]()
 _TURN = pytest.StashKey[ExitStack]()
@@ -51,25 +57,43 @@ class TestedRun:
 
 def run_as_test(scenario: Scenario, config: pytest.Config) -> TestedRun:
     """Run on the stack and with the seed of the session. Raises HarnessError; after Ctrl-C, KeyboardInterrupt."""
+    from harness.cli.scenarios import Where
     from harness.cli.unattended import run_unattended
     from harness.store.registry import registry_folder
 
-    name, model = config.getoption("harness_stack"), Path(config.getoption("harness_model"))
-    out = Path(config.getoption("harness_out"))
-    keeper = _keeper(config, (name, model), out)
-    with nullcontext() if keeper else one_at_a_time(registry_folder(os.environ), name):
-        done = run_unattended(scenario, (name, model), seed_of(config), out, keeper)
+    where = Where(config.getoption("harness_stack"), Path(config.getoption("harness_model")))
+    name, out = stack_of(config, scenario), Path(config.getoption("harness_out"))
+    keeper = None if name == "external" else _keeper(config, (name, where.model), out)
+    # Whose stack is kept has had its turn since that came up, and asking once more would wait for itself.
+    with nullcontext() if _TURN in config.stash else one_at_a_time(registry_folder(os.environ), name):
+        done = run_unattended(scenario, where, seed_of(config), out, keeper)
     if done.interrupted:  # it is healed, judged and kept; what is left of the session is not wanted any more
         raise KeyboardInterrupt(sentence(TestedRun(done.verdict, done.folder)))
     return TestedRun(done.verdict, done.folder)
 
 
 def seed_of(config: pytest.Config) -> str:
-    """Of all plans of the session: runs of different seeds could not share a stack."""
-    from harness.cli.scenarios import new_seed
+    """Of all plans of the session: runs of different seeds could not share a stack. Workers of xdist are told it."""
+    told = getattr(config, "workerinput", {}).get(SEED_OF_WORKERS)
+    return str(config.stash.setdefault(_SEED, config.getoption("harness_seed") or told or secrets.token_hex(4)))
 
-    given = config.getoption("harness_seed")
-    return str(config.stash.setdefault(_SEED, given or new_seed()))
+
+def stack_of(config: pytest.Config, scenario: Scenario) -> str:
+    """Where it runs: on the stack of the session, on the target that it names, or else locally."""
+    named = scenario.external is not None and scenario.external.url is not None
+    return str(config.getoption("harness_stack") or ("external" if named else "local"))
+
+
+def properties(done: TestedRun) -> list[tuple[str, object]]:
+    """What JUnit carries beside the failure's text."""
+    verdict = done.verdict
+    return [
+        ("seed", verdict.seed),
+        ("outcome", str(verdict.outcome)),
+        ("lost", f"{verdict.sli['lost']} of {verdict.sli['eligible']}"),
+        ("replay", str(verdict.run["replay"])),
+        ("report", str(done.folder / "report.html")),
+    ]
 
 
 def end_kept_stack(config: pytest.Config) -> list[str]:

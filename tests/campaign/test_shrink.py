@@ -1,4 +1,4 @@
-"""Shrinking: the parts alone, and the verb on the fake stack."""
+"""Shrinking, with a rule in the place of runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from harness.campaign.shrink import shrink
-from harness.cli.main import call
 from harness.cli.scenarios import expand
 from harness.model.scenario import Scenario
 from harness.plan.parse import parse_scenario
@@ -67,38 +66,23 @@ def test_a_scenario_is_the_same_after_it_was_written_and_read() -> None:
         assert dataclasses.replace(again, lines={}) == dataclasses.replace(one, lines={}), path
 
 
-def test_the_verb_finds_the_fault_that_did_it_and_writes_it_as_a_scenario(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "many.yaml"
-    path.write_text(MANY)
-    where = ["--stack", "fake", "--out", str(tmp_path / "out")]
-    assert call(["run", str(path), "--seed", "7", *where]) == 1
-    (run,) = (tmp_path / "out").iterdir()
-    assert call(["shrink", str(run), "--out", str(tmp_path / "small")]) == 0
-    said = capsys.readouterr().out
-    assert "smaller   only process.pause on primary" in said
-    written = tmp_path / "small" / "many-smallest.yaml"
-    (fault,) = parse_scenario(written.read_text(), "x").faults
-    assert fault.kind == "process.pause"
-    assert fault.lasts_s < 8
-    assert call(["run", str(written), "--seed", "7", *where]) == 1, "what was found fails by itself"
+def test_what_ends_the_search_keeps_what_was_found_by_then() -> None:
+    seen: list[Scenario] = []
+
+    def still_fails(one: Scenario) -> bool:
+        if seen and "process.pause" in kinds(seen[-1]):
+            raise OSError("the disk is full")
+        seen.append(one)
+        return "process.pause" in kinds(one)
+
+    found = shrink(scenario_of(MANY), still_fails)
+    assert kinds(found.scenario) == ["network.latency", "process.pause"]
+    assert len(found.steps) == 1
+    assert isinstance(found.ended_by, OSError)
 
 
-def test_a_run_that_passed_cannot_be_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "many.yaml"
-    path.write_text(MANY.replace("max: 5}", "max: 5000}"))
-    assert call(["run", str(path), "--stack", "fake", "--out", str(tmp_path / "out")]) == 0
-    (run,) = (tmp_path / "out").iterdir()
-    assert call(["shrink", str(run)]) == 2
-    assert "only a run that failed can be shrunk" in capsys.readouterr().err
-
-
-def test_the_number_of_runs_is_limited_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "many.yaml"
-    path.write_text(MANY)
-    assert call(["run", str(path), "--stack", "fake", "--seed", "7", "--out", str(tmp_path / "out")]) == 1
-    (run,) = (tmp_path / "out").iterdir()
-    assert call(["shrink", str(run), "--runs", "6", "--out", str(tmp_path / "small")]) == 0
-    assert "6 runs" in (said := capsys.readouterr().out)
-    assert "cut off before it was as small as could be" in said
+def test_a_candidate_of_which_nothing_is_known_is_not_taken() -> None:
+    whole = scenario_of(MANY)
+    found = shrink(whole, lambda one: None)
+    assert found.scenario == whole
+    assert found.ended_by is None

@@ -8,12 +8,13 @@ import pytest
 
 from harness.cli.consent import agree, what_may_be_touched
 from harness.cli.main import call
-from harness.cli.scenarios import Where, plan_all
+from harness.cli.scenarios import Where, make_plans, plan_all
 from harness.model.errors import HarnessError
 from harness.model.plan import Plan
 from harness.plan.parse import parse_scenario
-from harness.record.clock import SystemClock
+from harness.record.clock import FakeClock, SystemClock
 from harness.stack.base import Stack
+from harness.stack.fake.stack import FakeStack
 
 TEXT = """
 name: x
@@ -41,7 +42,7 @@ def test_the_list_names_the_target_its_links_and_every_command() -> None:
 
 
 def test_where_nobody_can_be_asked_nothing_is_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(HarnessError, match="say --yes"):
+    with pytest.raises(HarnessError, match="say --yes or set HARNESS_YES=1"):
         agree([planned(TEXT)], tmp_path / "agreed.json", yes=False)
     assert "kubectl scale 'a b'" in capsys.readouterr().err
     agree([planned(TEXT)], tmp_path / "agreed.json", yes=True)
@@ -106,6 +107,20 @@ def test_the_replay_holds_the_url_of_the_command_line() -> None:
     scenario = parse_scenario(TEXT, "x.yaml")
     drawn, _ = plan_all([scenario], Where("external", Path("none"), "http://h:1"), "7", SystemClock())[0]
     assert drawn.plan.replay == "harness run x.yaml --stack external --seed 7 --url http://h:1"
+
+
+@pytest.mark.parametrize(
+    ("model", "words"), [(".model", ""), ("my models/b", " --model 'my models/b'")], ids=["usual", "another"]
+)
+def test_the_replay_names_the_model_unless_it_is_the_usual_one_and_quotes_every_word(model: str, words: str) -> None:
+    text = TEXT.replace('external: {url: "http://127.0.0.1:1"}\n', "").replace(
+        "network.down, on: gateway", "process.kill"
+    )
+    scenario = parse_scenario(text[: text.index("  - {kind: exec")], "my dir/x.yaml")
+    stack = FakeStack(FakeClock())
+    stack.name = "local"
+    (drawn,) = make_plans([scenario], stack, "a b", Where(None, Path(model)))
+    assert drawn.plan.replay == f"harness run 'my dir/x.yaml' --stack local --seed 'a b'{words}"
 
 
 def test_examples_are_run_only_when_they_are_named() -> None:

@@ -237,3 +237,28 @@ def test_the_examples_of_a_service_of_ones_own_and_of_a_url_do_what_they_say(tmp
         lines = [json.loads(line) for line in events.read_text().splitlines()]
         wanted = 1 if name == "own-service" else 2
         assert sum(e["kind"] == "fault_proof" and e["proven"] for e in lines) == wanted, said[name]
+
+
+def test_the_example_of_a_service_of_ones_own_is_a_test_of_that_service(tmp_path: Path) -> None:
+    held = HeldPorts(1)
+    port = held.ports[0]
+    held.forget()
+    app = subprocess.Popen([sys.executable, str(EXAMPLES / "own-service" / "app.py"), str(port)])
+    text = (EXAMPLES / "own-service" / "scenario.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(text.replace("127.0.0.1:8000", f"127.0.0.1:{port}"))
+    try:
+        until(lambda: endpoint_of(f"http://127.0.0.1:{port}").ask(SystemClock(), "GET", "/health", within_s=1).good, 20)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:locust", "-p", "no:cacheprovider", "-v", "mine.yaml"],
+            cwd=tmp_path, env={**os.environ, "HARNESS_YES": "1"}, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=90, check=False,
+        )  # fmt: skip
+    finally:
+        app.terminate()
+        app.wait(10)
+    assert "1 passed" in done.stdout or "INCONCLUSIVE" in done.stdout, done.stdout  # a busy machine
+    (plan,) = tmp_path.glob("reports/*/plan.json")
+    assert json.loads(plan.read_text())["stack"] == "external"
+    (events,) = tmp_path.glob("reports/*/events.jsonl")
+    seen = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [one["proven"] for one in seen if one["kind"] == "fault_proof"] == [True]

@@ -49,7 +49,9 @@ def test_strangers_show_a_key_that_they_are_not_told_on_their_command_line(monke
     started: list[tuple[Sequence[str], dict[str, str]]] = []
     monkeypatch.setattr("harness.stack.traffic.subprocess.Popen", lambda argv, *, env, **_: started.append((argv, env)))
     for key in ("sesame", None):
-        LocalTraffic("run", "http://h:1", FakeClock(), key).begin(WHO)
+        traffic = LocalTraffic("run", "http://h:1", FakeClock(), key)
+        traffic.begin(WHO)
+        traffic.end(WHO)
     (argv, with_key), (_, without) = started
     assert with_key[USER_KEY] == "sesame" and USER_KEY not in without
     assert "sesame" not in json.dumps(list(argv))

@@ -16,7 +16,7 @@ import pytest
 from harness.faults.inverse import carry_out
 from harness.record.clock import SystemClock
 from harness.stack.owned import owned_processes
-from harness.stack.strangers import request_of
+from harness.stack.strangers import address, request_of
 from harness.stack.traffic import LocalTraffic, Strangers
 
 pytestmark = pytest.mark.process
@@ -163,6 +163,47 @@ def test_a_target_that_is_not_there_does_not_end_the_strangers() -> None:
         assert traffic.there(who)
     finally:
         traffic.end(who)
+
+
+def test_what_strangers_were_answered_is_counted_though_they_are_killed(server: Server) -> None:
+    traffic, who = LocalTraffic(RUN, server.url, SystemClock()), strangers("burst", {"rate_per_s": 100})
+    traffic.begin(who)
+    try:
+        until("too few came", lambda: len(server.heads) >= 20)
+    finally:
+        traffic.end(who)
+    found = traffic.served(who)
+    assert found.asked >= 20 and found.served == 0 and found.first_refusal == "status 503"
+    assert 0 <= found.under_way < found.asked and found.share == 0
+
+
+def test_strangers_that_reach_nobody_say_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    traffic, who = LocalTraffic(RUN, url, SystemClock()), strangers("burst", {"rate_per_s": 50})
+    traffic.begin(who)
+    try:
+        time.sleep(1.0)
+    finally:
+        traffic.end(who)
+    assert traffic.served(who).first_refusal == "the connection was refused"
+
+
+def test_strangers_that_never_came_were_answered_nothing() -> None:
+    found = LocalTraffic(RUN, "http://127.0.0.1:1", SystemClock()).served(strangers("burst", {"rate_per_s": 1}))
+    assert (found.asked, found.served, found.share) == (0, 0, None)
+
+
+def test_a_url_without_a_port_is_that_of_http() -> None:
+    assert address({"url": "http://localhost"}) == ("localhost", 80)
+    assert address({"url": "http://127.0.0.1:8000/v1"}) == ("127.0.0.1", 8000)
+
+
+@pytest.mark.parametrize(("named", "said"), [({"model": "tiny"}, "tiny"), ({"model": None}, None), ({}, None)])
+def test_strangers_name_a_model_when_they_are_told_one(named: Mapping[str, str | None], said: str | None) -> None:
+    order = {"kind": "burst", "url": "http://h:1", "messages": [], "max_tokens": 4, "request_id": "x", "arguments": {}}
+    body = json.loads(request_of({**order, **named}).partition(b"\r\n\r\n")[2])
+    assert body.get("model") == said and ("model" in body) == (said is not None)
 
 
 def test_a_request_that_will_be_left_asks_for_a_long_answer_as_a_stream() -> None:

@@ -67,7 +67,7 @@ class LocalStack(OneHost):
         self.capabilities = capabilities_of(self._settings)
         self._supervisord: Supervisord | None = None
         self._prometheus: LocalPrometheus | None = None
-        self._was_ready = False
+        self._was_ready = self._is_ready = False  # ever, and for this run
         self._second_try = False
         self._held: list[HeldPorts] = []
         self._attended = False
@@ -111,7 +111,8 @@ class LocalStack(OneHost):
         if not ordered and not self._attended:
             self._attend(supervisord, ports)
         reason = f"{ordered[0]}: being started again" if ordered else missing(supervisord, ports, self._clock)
-        self._was_ready = self._was_ready or reason is None
+        if reason is None:
+            self._was_ready = self._is_ready = True
         assert self._run is not None
         if reason is None and self._came_up is None and self._run.home is not None:
             self._came_up = self._fingerprint()
@@ -194,7 +195,7 @@ class LocalStack(OneHost):
 
     def _begin(self, run: RunContext) -> None:
         """What is up, or will be, belongs to this run."""
-        self._run = replace(run, folder=run.folder.resolve())
+        self._run, self._is_ready = replace(run, folder=run.folder.resolve()), False
         self._orders = Orders(self._clock, run.origin_monotonic_s)
         self.__dict__.pop("traffic", None)  # it names the run
         (self._run.folder / "stack").mkdir(parents=True, exist_ok=True)
@@ -216,7 +217,7 @@ class LocalStack(OneHost):
     def _what_differs(self) -> str | None:
         """From when it came up."""
         try:
-            if self._came_up is None:
+            if self._came_up is None or not self._is_ready:
                 return "it never was ready"
             if name := self._up.disturbed(REPLICAS):
                 return f"{name} ended by itself, and its supervisor remembers that"

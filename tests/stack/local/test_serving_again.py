@@ -144,3 +144,11 @@ def test_a_stack_whose_supervisor_has_died_is_not_kept(kept: Any) -> None:
     for process in list(owned_processes(kept.run.label)):
         os.kill(process.pid, 9)
     assert kept.stack.release() is not None
+
+
+def test_a_stack_that_was_not_ready_again_for_its_run_is_not_kept(kept: Any) -> None:
+    assert kept.stack.release() is None
+    folder = kept.run.folder.parent / "second"
+    folder.mkdir()
+    kept.stack.serve(replace(kept.run, run_id="second", folder=folder, origin_monotonic_s=kept.clock.now()))
+    assert kept.stack.release() == "it never was ready"

@@ -1,0 +1,211 @@
+"""The health score of somebody else's service: false alarms under a load that was really served."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import call
+from harness.stack.owned import RUN_LABEL, owned_processes
+from tests.openai_server import Switches, serving
+
+
+class Service:
+    """Somebody else's: /health and chats, and a /health that is red while more than so many chats are under way."""
+
+    def __init__(self, busy_max: int) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.busy_max, self.chats = busy_max, 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            said = connection.recv(65536)
+            page = said.split()[1]
+            if page == b"/health":
+                status, body = (b"503 Busy" if self.chats > self.busy_max else b"200 OK"), b"{}"
+            elif page == b"/v1/chat/completions":
+                self.chats += 1
+                threading.Event().wait(0.3)
+                self.chats -= 1
+                status, body = b"200 OK", b'data: {"x"}\n\ndata: [DONE]\n\n'
+            else:
+                status, body = b"404 Not Found", b""
+            connection.sendall(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service(busy_max=2)
+    yield made
+    made.listener.close()
+
+
+@pytest.mark.process
+def test_of_somebody_elses_service_false_alarms_are_measured_and_the_rest_is_not_tested(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["health", service.url, "--rate", "20", "--busy", "4", "--out", str(tmp_path)]
+    assert call(asked) == 0
+    found = json.loads((tmp_path / "health.json").read_text())
+    probes = {one["probe"]: one for one in found["probes"]}
+    assert set(probes) == {"GET /health", "a chat"}, "what is not there is not asked when it is busy"
+    assert probes["GET /health"]["false_red"] > 0.3
+    assert probes["GET /health"]["score"] is None
+    assert probes["GET /health"]["detected_s"] == {}
+    assert "cannot break what it did not start" in capsys.readouterr().out
+    labels = {
+        item[len(RUN_LABEL) + 1 :].decode()
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit()
+        for item in _environ(entry)
+        if item.startswith(f"{RUN_LABEL}=health-".encode())
+    }
+    assert not [label for label in labels if any(owned_processes(label))]
+
+
+@pytest.mark.process
+def test_a_stream_that_ends_without_done_is_a_good_answer_where_all_of_them_do(tmp_path: Path) -> None:
+    with serving(Switches(done=False)) as url:
+        assert call(["health", url, "--rate", "5", "--busy", "2", "--out", str(tmp_path)]) == 0
+    probes = {one["probe"]: one for one in json.loads((tmp_path / "health.json").read_text())["probes"]}
+    assert set(probes) == {"GET /health", "GET /v1/models", "a chat"}
+    assert probes["a chat"]["looks_busy"] >= 4
+
+
+def _environ(entry: Path) -> list[bytes]:
+    try:
+        return (entry / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1", "http://example.org"])
+def test_a_url_without_a_service_is_one_sentence(
+    tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.campaign.health_url.QUIET_S", 0.3)
+    assert call(["health", url, "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"harness: {url}: ") and said.count("\n") == 1
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.campaign.health_url.QUIET_S", 0.6)
+
+
+def health_of(url: str, out: Path, *more: str) -> tuple[int, dict[str, object]]:
+    """The exit code, and what was written."""
+    code = call(["health", url, "--rate", "20", "--busy", "2", "--out", str(out), *more])
+    return code, json.loads((out / "health.json").read_text())
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("more", "model"), [((), "tiny"), (("--model-name", "other"), "other")])
+def test_looks_and_load_name_the_same_model_and_how_much_was_served_is_said(
+    tmp_path: Path, quickly: None, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], model: str
+) -> None:
+    switches = Switches()
+    with serving(switches) as url:
+        code, found = health_of(url, tmp_path, *more)
+    assert code == 0
+    assert {body.get("model") for body in switches.bodies} == {model}
+    load = found["load"]
+    assert isinstance(load, dict) and load["served"] > 10 and load["first_refusal"] == ""
+    assert "load        100 % of " in capsys.readouterr().out
+    assert "Load: 100 % of " in (tmp_path / "health.md").read_text()
+
+
+@pytest.mark.process
+def test_a_load_of_which_nothing_is_served_tests_nothing(
+    tmp_path: Path, quickly: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(Switches(chat=422)) as url:
+        code, found = health_of(url, tmp_path)
+    assert code == 3
+    (said,) = {line.partition("while busy: ")[2] for line in capsys.readouterr().out.splitlines() if "busy" in line}
+    assert said.startswith("not tested (0 of ") and said.endswith(
+        " requests answered; the first said: status 422); score –"
+    )
+    probes = found["probes"]
+    assert isinstance(probes, list) and all(one["false_red"] is None and one["looks_busy"] == 0 for one in probes)
+    assert "not tested (0 of " in (tmp_path / "health.md").read_text()
+
+
+@pytest.mark.process
+def test_the_usual_base_url_and_a_key_serve_looks_and_load_alike(
+    tmp_path: Path, quickly: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THEIR_KEY", "sesame")
+    switches = Switches(key="sesame")
+    with serving(switches) as url:
+        code, found = health_of(f"{url}/v1/", tmp_path, "--api-key-env", "THEIR_KEY")
+    assert code == 0
+    assert found["target"] == url
+    load = found["load"]
+    assert isinstance(load, dict) and load["served"] > 10 and load["first_refusal"] == ""
+    probes = found["probes"]
+    assert isinstance(probes, list)
+    assert {one["probe"] for one in probes} == {"GET /health", "GET /v1/models", "a chat"}
+    shown = capsys.readouterr()
+    assert "sesame" not in shown.out + shown.err
+    assert not [path for path in tmp_path.iterdir() if "sesame" in path.read_text()]
+
+
+def test_a_key_that_is_not_in_the_environment_is_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["health", "http://127.0.0.1:1", "--api-key-env", "NO_SUCH_KEY", "--out", str(tmp_path)]
+    assert call(asked) == 2
+    assert "the environment variable NO_SUCH_KEY is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--model-name", "--api-key-env"])
+def test_options_for_a_url_are_refused_without_one(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["health", "--stack", "fake", option, "X"]) == 2
+    assert "are for a URL" in capsys.readouterr().err
+
+
+@pytest.mark.process
+def test_ctrl_c_before_the_load_says_so_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    switches = Switches()
+    with serving(switches) as url:
+        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        assert call(["health", url, "--out", str(tmp_path)]) == 3
+    shown = capsys.readouterr()
+    assert "interrupted before the load began: nothing was measured" in shown.out
+    assert "is an OpenAI-compatible server there" not in shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.process
+def test_ctrl_c_under_load_marks_what_was_measured_as_cut_off(
+    tmp_path: Path, quickly: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    switches = Switches()
+    with serving(switches) as url:
+        threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        assert call(["health", url, "--busy", "200", "--rate", "20", "--out", str(tmp_path)]) == 3
+    assert "  cut off     interrupted after " in capsys.readouterr().out
+    found = json.loads((tmp_path / "health.json").read_text())
+    assert found["cut_off"].endswith(" s of load, of 200 s") and found["load"]["served"] > 0
+    assert "**Cut off**: interrupted after " in (tmp_path / "health.md").read_text()
