@@ -48,7 +48,7 @@ FAULTS = (  # kind, its other keys, seconds until the next may begin, its eviden
     ("service.crash", "exit_code: 3", ENDS_S, "its supervisor says: exit status 3", BOTH),
     *KILL_ENGINE,
     ("service.early_ready", "for_s: 20", STARTS_S, "GET /ready with 200, and then a chat with 503", BOTH),
-    ("service.slow_load", "for_s: 30, slow_load_s: 8", STARTS_S, "GET /ready still answers 503", BOTH),
+    ("service.slow_load", "for_s: 34, slow_load_s: 14", STARTS_S, "GET /ready still answers 503", BOTH),
 )
 
 
