@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -182,8 +183,9 @@ def test_strangers_that_reach_nobody_say_so() -> None:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     traffic, who = LocalTraffic(RUN, url, SystemClock()), strangers("burst", {"rate_per_s": 50})
     traffic.begin(who)
+    tally = traffic._tallies[who.name].fileno()
     try:
-        time.sleep(1.0)
+        until("nobody came", lambda: b"refused" in os.pread(tally, 512, 0).rpartition(b"first_refusal")[2])
     finally:
         traffic.end(who)
     assert traffic.served(who).first_refusal == "the connection was refused"
