@@ -56,8 +56,7 @@ class Where(NamedTuple):
             raise HarnessError(f"--url is for --stack external, not for --stack {self.stack}")
         if self.stack is not None:
             return self.stack
-        named = self.url is not None or (scenario.external is not None and scenario.external.url is not None)
-        return "external" if named else "local"
+        return "external" if self.url is not None else scenario.usual_stack
 
     def replay(self, stack: str) -> str:
         """What the command that repeats a plan needs beyond file, half, stack and seed; begins with a space."""

@@ -126,7 +126,7 @@ class Scenario:
     target: TargetOptions = field(default_factory=TargetOptions)
     """How the target is set up."""
     external: External | None = None
-    """Somebody's own server as the target; used with `--stack external` only."""
+    """Somebody's own server as the target; used on the stack `external` only, the usual one if it has a url."""
     load: Load = field(default_factory=Load)
     phases: Phases = field(default_factory=Phases)
     episodes: Annotated[int, Interval(ge=1, le=1000)] = 1
@@ -158,3 +158,8 @@ class Scenario:
     """Set by the parser."""
     lines: Mapping[str, int] = field(default_factory=dict)
     """Set by the parser: where each key stands in the file, as in {load.mix: 4, faults.0.on: 7}."""
+
+    @property
+    def usual_stack(self) -> str:
+        """Where it runs unless told otherwise: on the service that it names, or else locally."""
+        return "external" if self.external is not None and self.external.url is not None else "local"

@@ -80,8 +80,7 @@ def seed_of(config: pytest.Config) -> str:
 
 def stack_of(config: pytest.Config, scenario: Scenario) -> str:
     """Where it runs: on the stack of the session, on the target that it names, or else locally."""
-    named = scenario.external is not None and scenario.external.url is not None
-    return str(config.getoption("harness_stack") or ("external" if named else "local"))
+    return str(config.getoption("harness_stack") or scenario.usual_stack)
 
 
 def properties(done: TestedRun) -> list[tuple[str, object]]:
