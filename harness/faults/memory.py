@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from harness.faults.base import CannotInject, Proof
@@ -26,7 +27,7 @@ class _MemoryFault(HoldingFault):
     """Looks at the container's memory first."""
 
     before: Memory
-    ooms: int
+    ooms: Sequence[int]  # by each witness
 
     def limited(self) -> int:
         """The container's limit. Raises CannotInject when there is none: that would be the host's memory."""
@@ -39,11 +40,16 @@ class _MemoryFault(HoldingFault):
         return found.limit_bytes
 
     def kills(self) -> int:
-        """How often the kernel has killed for memory since, as the engine was told or as its cgroup counts."""
+        """How often the kernel has killed for memory since, by whoever saw most of it.
+
+        The counter of a cgroup goes when the container ends, and an engine that is about to be told is not always
+        told: none of them has to see it all.
+        """
         now = self.resources.memory(self.fault.on)
         same = self.stack.process(self.fault.on) == self.victim
         counted = now.oom_kills - self.before.oom_kills if now is not None and same else 0
-        return max(self.resources.ooms(self.fault.on) - self.ooms, counted)
+        told = zip(self.ooms, self.resources.ooms(self.fault.on), strict=True)
+        return max(counted, *(after - before for before, after in told))
 
 
 class Oom(_MemoryFault):

@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ __all__ = [
 RUN_LABEL = "RELIABILITY_HARNESS_RUN"
 PASSES = 20
 END_S = 0.2  # for one killed process to end, per pass
+BEGIN_S = 0.2  # for a program that is being started to have its environment, looked for every LOOK_S
+LOOK_S = 0.001
 
 
 @dataclass(frozen=True)
@@ -131,22 +134,44 @@ def kill_owned(run_id: str, *, spare: int | None = None, also: str = "") -> int:
 def _await_end(processes: Sequence[ProcessId]) -> None:
     """Let the kernel end what was killed: a loaded host needs a moment, and until then it would be found again."""
     for process in processes:
-        try:
-            pidfd = os.pidfd_open(process.pid)
-        except ProcessLookupError:
-            continue
-        try:
-            select.select([pidfd], [], [], END_S)
-        finally:
-            os.close(pidfd)
+        _wait(process.pid, END_S)
+
+
+def _wait(pid: int, at_most_s: float) -> None:
+    """Until a process has ended, or so long."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([pidfd], [], [], at_most_s)
+    finally:
+        os.close(pidfd)
 
 
 def _environ(pid: int) -> bytes:
-    """The environment a process was started with; empty when it has gone, is ending, or is not ours to look at."""
+    """The environment a process was started with; empty when it has gone, is ending, or is not ours to look at.
+
+    While its program is being started it is none of these: whoever started it knows its pid already, and it is waited
+    for until it has one.
+    """
+    path = Path(f"/proc/{pid}/environ")
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
+        environ = path.read_bytes()
+        if environ:
+            return environ
+        end_s = time.monotonic() + BEGIN_S
+        while _is_being_started(pid) and time.monotonic() < end_s:
+            _wait(pid, LOOK_S)
+        return path.read_bytes()
     except OSError:
         return b""
+
+
+def _is_being_started(pid: int) -> bool:
+    """It has memory (vsize), but the kernel has not said yet where its environment ends (env_end; proc(5))."""
+    stat = _stat(pid)
+    return stat is not None and stat[0] != "Z" and int(stat[20]) > 0 and int(stat[48]) == 0
 
 
 def _label_in(environ: bytes) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -73,8 +74,8 @@ class Resources(Protocol):
     def memory(self, replica: str) -> Memory | None:
         """What its container uses."""
 
-    def ooms(self, replica: str) -> int:
-        """How often the engine was told by the kernel that this replica ran out of memory, since the stack is up."""
+    def ooms(self, replica: str) -> Sequence[int]:
+        """How often its container has run out of memory, by each witness's own count: one may miss what another saw."""
 
     def processors(self, replica: str) -> Processors | None:
         """What its container may use of the processors."""

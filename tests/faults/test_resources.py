@@ -120,6 +120,26 @@ def test_a_server_that_was_killed_without_the_kernels_count_is_no_proof(where: W
     assert proof_of(fault, clock) is None
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kills"),
+    [((0, 4), (0, 5), 1), ((2, 4), (3, 4), 1), ((0, 0), (1, 2), 2), ((3, 9), (3, 9), 0), ((0, 9), (0, 2), 0)],
+)
+def test_one_witness_of_a_kill_is_enough_and_what_it_counted_before_is_not_ours(
+    where: Where, monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], after: tuple[int, int], kills: int
+) -> None:
+    """The last one: a log that has lost its oldest lines."""
+    monkeypatch.setattr(FakeResources, "ooms", lambda *_: before)
+    fault = activate(MemoryOom(), where)
+    fault.prepare()
+    monkeypatch.setattr(FakeResources, "ooms", lambda *_: after)
+    victim = where.stack.process("primary")
+    assert victim is not None
+    where.stack.signal(victim, "SIGKILL")
+    proof = fault.proof()
+    assert (proof is not None) == bool(kills)
+    assert proof is None or f"({kills} by its count)" in proof.evidence
+
+
 def test_memory_without_a_limit_is_never_filled(where: Where, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeResources, "memory", lambda *_: Memory(None, MIB, 0))
     for fault in (MemoryOom(), MemoryPressure()):
@@ -140,7 +160,7 @@ def test_pressure_that_killed_was_not_the_fault_that_was_planned(
     where: Where, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = injected(MemoryPressure(), where)
-    monkeypatch.setattr(FakeResources, "ooms", lambda *_: 1)
+    monkeypatch.setattr(FakeResources, "ooms", lambda *_: (1,))
     assert proof_of(fault, clock, looks=2) is None
     assert "OOM killer struck" in str(fault.lost())
 

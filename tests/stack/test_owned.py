@@ -78,6 +78,26 @@ def test_a_process_whose_memory_has_gone_is_ending_and_no_offence(
     assert not send_signal(ending, signal.SIGKILL, run_id)
 
 
+def test_a_program_that_is_being_started_is_not_taken_for_one_that_has_gone(
+    sleepers: list[subprocess.Popen[bytes]], run_id: str
+) -> None:
+    """Its environment is empty for an instant after whoever started it knows of it; more often on busy processors."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        for _ in range(150):
+            process = subprocess.Popen(["sleep", "60"], env={**os.environ, RUN_LABEL: "another-run"})
+            sleepers.append(process)
+            started = identify(process.pid)
+            assert started is not None
+            with pytest.raises(BlastRadiusError, match="does not belong"):
+                send_signal(started, signal.SIGKILL, run_id)
+            process.kill()
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
 def test_one_process_that_cannot_be_signalled_does_not_keep_the_others_alive(
     sleepers: list[subprocess.Popen[bytes]], run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

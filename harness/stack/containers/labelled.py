@@ -94,7 +94,7 @@ class Containers:
 
     def state(self, service: str) -> ContainerState | None:
         """The service's container now; None when it has none."""
-        found = self._id(service)
+        found = self.container_id(service)
         if found is None:
             return None
         try:
@@ -104,6 +104,19 @@ class Containers:
             return None
         except ENGINE_ERRORS as error:
             raise _silent(error) from error
+
+    def container_id(self, service: str) -> str | None:
+        """The id of the service's container; None when it has none. Asked once: a restart keeps it."""
+        if service not in self._ids:
+            filters = {"label": [f"{RUN}={self._run_id}", f"{SERVICE}={service}"]}
+            try:
+                rows = self._engine().api.containers(all=True, filters=filters)
+            except ENGINE_ERRORS as error:
+                raise _silent(error) from error
+            if not rows:
+                return None
+            self._ids[service] = str(rows[0]["Id"])
+        return self._ids[service]
 
     def restart(self, service: str, stop_within_s: int) -> None:
         """Stop it by SIGTERM, by SIGKILL when it takes longer, and start it; its restart policy stays."""
@@ -214,20 +227,8 @@ class Containers:
         with answering():
             return self._engine().containers.list(all=True, filters=self._mine(), ignore_removed=True)
 
-    def _id(self, service: str) -> str | None:
-        if service not in self._ids:
-            filters = {"label": [f"{RUN}={self._run_id}", f"{SERVICE}={service}"]}
-            try:
-                rows = self._engine().api.containers(all=True, filters=filters)
-            except ENGINE_ERRORS as error:
-                raise _silent(error) from error
-            if not rows:
-                return None
-            self._ids[service] = str(rows[0]["Id"])
-        return self._ids[service]
-
     def _own(self, service: str) -> Container:
-        found = self._id(service)
+        found = self.container_id(service)
         if found is not None:
             with suppress(NotFound):
                 container = self._engine().containers.get(found)

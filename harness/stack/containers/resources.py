@@ -21,6 +21,7 @@ from harness.stack.base import TargetProcess
 from harness.stack.containers import inside
 from harness.stack.containers.cgroup import Cgroup, cgroup_of
 from harness.stack.containers.clock import FAKETIME, clock_file, write_offset
+from harness.stack.containers.kernel_log import memory_kills
 from harness.stack.containers.undo import HELPER, device_of, files_limit, oom_score
 from harness.stack.links import Ask, Look
 from harness.stack.look import look_at, request_bytes
@@ -67,8 +68,10 @@ class ContainerResources:
         group = self._cgroup(replica)
         return None if group is None else group.memory()
 
-    def ooms(self, replica: str) -> int:
-        return self._place.ooms(replica)
+    def ooms(self, replica: str) -> tuple[int, int]:
+        """By the engine's events and by the kernel's log."""
+        container_id = self._place.containers.container_id(replica)
+        return self._place.ooms(replica), memory_kills(container_id) if container_id else 0
 
     def processors(self, replica: str) -> Processors | None:
         group = self._cgroup(replica)

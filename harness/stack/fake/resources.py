@@ -68,8 +68,8 @@ class FakeResources:
         share = max([one.amount for one in self._held(replica, "memory")], default=0.0)
         return Memory(LIMIT_BYTES, max(USED_BYTES, int(share * LIMIT_BYTES)), 0)
 
-    def ooms(self, replica: str) -> int:
-        return self._target().replicas[replica].ooms
+    def ooms(self, replica: str) -> tuple[int]:
+        return (self._target().replicas[replica].ooms,)
 
     def processors(self, replica: str) -> Processors | None:
         if self._target().replicas[replica].status == "dead":

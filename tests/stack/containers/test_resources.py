@@ -195,11 +195,14 @@ def test_a_folder_that_is_no_volume_is_refused(where: Where) -> None:
 
 def test_out_of_memory_kills_the_server_and_the_engine_restarts_it(where: Where) -> None:
     victim = where.stack.process("primary")
+    resources: Any = where.stack.resources
+    before = resources.ooms("primary")
     active, inverse = injected(MemoryOom(), where)
     proofs: list[str] = []
     until(lambda: proofs.extend([found.evidence] if (found := active.proof()) else []) or proofs)
     assert "the kernel's OOM killer struck in the container of primary" in proofs[0]
     assert proofs[0].endswith("its supervisor says: terminated by SIGKILL")
+    assert resources.ooms("primary")[1] > before[1], "by the kernel's log"
     carry_out(inverse)
     until(active.healed)
     assert where.stack.process("primary") != victim
