@@ -22,7 +22,7 @@ __all__ = ["Experiment", "Interrupted", "Load", "LoadFactory", "Tenancy", "run_e
 
 TICK_S = 0.02  # how late a fault may be
 START_UP_S = 120.0  # a real model of a few GB loads in less
-READY_EVERY_S = 0.1
+READY_EVERY_S = 0.05
 HEAL_S = 30.0  # how long a fault may take to be seen gone, after the last request: a loaded host starts slowly
 FRAGILE_HEAL_S = 3.0  # since the last step, with nobody to repair it: what is not back by then stays as it is
 
@@ -182,7 +182,7 @@ def _warm_up(it: Experiment, load: Load) -> None:
     steady = False
     while not steady and it.clock.now() < begin_s + it.plan.scenario.warmup_max_s:
         _stop_if_asked(it)
-        it.clock.sleep(TICK_S * 5)
+        it.clock.sleep(READY_EVERY_S)
         _collect(it)
         steady = settled(load.poll(), it.recorder.now_s())
         _check_alive(it, load)

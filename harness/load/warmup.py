@@ -5,20 +5,22 @@ medians are called alike within 25 % or 10 ms: the median of a handful of reques
 10 to 20 % on a shared machine, and below 10 ms the difference is the machine's scheduling, not the target. Cold starts
 are slower by factors. Fewer than five requests have no median worth the name, so a window is as long as the rate asks
 for: at 40 requests a second a quarter of a second, at 2 a second four. And it is longer than what it measures: requests
-that have waited a second are of one backlog, which shrinks too little in a quarter of a second to be seen.
+that have waited a second are of one backlog, which shrinks too little in a quarter of a second to be seen. Windows end
+with the latest answer, as far as the log has it: it is written ten times a second.
 """
 
 from __future__ import annotations
 
 from statistics import median
 
-from harness.load.progress import Progress
+from harness.load.progress import Finished, Progress
 from harness.model.request import Lane
 
 __all__ = ["settled"]
 
 _LEAST = 5
-_WINDOWS_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_WINDOWS_S = (0.25, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_LOG_S = 0.15  # an answer may be as old as this and still be the latest: the log is that far behind
 _RATIO = 0.25
 _SLACK_S = 0.010
 
@@ -26,17 +28,22 @@ _SLACK_S = 0.010
 def settled(progress: Progress, now_s: float) -> bool:
     """Do the last two windows of the warm-up lane agree, with every request good? Seconds from the run's origin.
 
-    Of the lengths the shortest counts whose last window holds enough requests that took less than it lasts; the window
-    before needs as many.
+    Of the lengths the shortest counts at which the window before holds enough requests and those of the last took less
+    than it lasts; the last must hold enough, too: a target that has just stopped to answer is not compared by the past.
     """
+    end_s = next((last.done_s for last in progress.finished(Lane.WARMUP, now_s, _LOG_S)), now_s)
     for window_s in _WINDOWS_S:
-        after = list(progress.finished(Lane.WARMUP, now_s, window_s))
-        if len(after) >= _LEAST and median(request.latency_s for request in after) < window_s:
-            break
-    else:
-        return False
-    before = list(progress.finished(Lane.WARMUP, now_s - window_s, window_s))
-    if len(before) < _LEAST or not all(request.ok for request in (*before, *after)):
-        return False
-    was_s, is_s = (median(request.latency_s for request in window) for window in (before, after))
+        before = list(progress.finished(Lane.WARMUP, end_s - window_s, window_s))
+        after = list(progress.finished(Lane.WARMUP, end_s, window_s))
+        if len(before) >= _LEAST and (not after or _median_s(after) < window_s):
+            good = len(after) >= _LEAST and all(request.ok for request in (*before, *after))
+            return good and _alike(_median_s(before), _median_s(after))
+    return False
+
+
+def _median_s(window: list[Finished]) -> float:
+    return median(request.latency_s for request in window)
+
+
+def _alike(was_s: float, is_s: float) -> bool:
     return abs(is_s - was_s) <= max(_SLACK_S, _RATIO * max(was_s, is_s))

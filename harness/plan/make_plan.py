@@ -7,7 +7,7 @@ import random
 import shlex
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.model.alerts import AlertRule
 from harness.model.capability import Capability
@@ -89,7 +89,8 @@ def make_plan(scenario: Scenario, target: TargetFacts, seed: str, schedule: Sche
     tasks = _tasks(scenario, target)
     user = draw_tasks(scenario.load, tasks, due_us, user_rng)
     warmup_rng = random.Random(f"{seed}/warmup")
-    warmup_us = draw_times(scenario.load, scenario.warmup_max_s, warmup_rng)
+    evenly = replace(scenario.load, arrivals="constant")  # each stretch of it holds as many, so that they compare
+    warmup_us = draw_times(evenly, scenario.warmup_max_s, warmup_rng)
     warmup = draw_tasks(scenario.load, tasks, warmup_us, warmup_rng)
     if target.stack == "external":
         _keep_the_budget(scenario, tasks, (user, warmup), duration_s)

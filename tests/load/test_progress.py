@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -64,9 +65,14 @@ def test_a_window_longer_than_what_is_kept_is_refused() -> None:
 
 
 def warm(before: Sequence[float], after: Sequence[float], bad: Outcome | None = None, window_s: float = 1.0) -> bool:
-    """Latencies in seconds of the requests in the last two windows; optionally one more that went wrong."""
-    early = [done(i, 8.0 - 1.5 * window_s, latency_s=s, lane="warmup") for i, s in enumerate(before)]
-    late = [done(i, 8.0 - window_s / 2, latency_s=s, lane="warmup") for i, s in enumerate(after)]
+    """Latencies in seconds of the requests spread over the last two windows; optionally one more that went wrong."""
+    early, late = (
+        [
+            done(i, end_s - window_s * (len(took_s) - 1 - i) / len(took_s), latency_s=s, lane="warmup")
+            for i, s in enumerate(took_s)
+        ]
+        for took_s, end_s in ((before, 8.0 - window_s), (after, 8.0))
+    )
     extra = [done(99, 8.0 - window_s / 4, bad, lane="warmup")] if bad else []
     return settled(Progress().add([*early, *late, *extra]), 8.0)
 
@@ -103,6 +109,31 @@ def test_a_backlog_that_shrinks_slowly_is_not_taken_for_a_warm_target(stall_s: f
     )
     latency_s = next(r.done_us - r.sent_us for r in records if r.done_us >= found_s * 1e6) / 1e6
     assert latency_s < 0.1, f"called warm after {found_s} s, when requests took {latency_s} s"
+
+
+def seen(records: Sequence[Done], now_s: float, log_s: float = 0.1) -> Progress:
+    """What has ended by the time the log was last written, which happens every `log_s`."""
+    written_s = int(now_s / log_s) * log_s
+    return Progress().add([record for record in records if record.done_us <= written_s * 1e6])
+
+
+@pytest.mark.parametrize(("rate_per_s", "within_s"), [(40, 0.65), (20, 0.8), (10, 1.25)])
+def test_an_even_load_is_compared_as_soon_as_two_windows_are_full(rate_per_s: int, within_s: float) -> None:
+    shaken = random.Random(7)
+    sent_s = [(index + 1) / rate_per_s for index in range(5 * rate_per_s)]
+    took_s = [shaken.uniform(0.008, 0.016) for _ in sent_s]
+    records = [
+        done(i, at_s + took, latency_s=took, lane="warmup")
+        for i, (at_s, took) in enumerate(zip(sent_s, took_s, strict=True))
+    ]
+    ticks = (tick / 20 for tick in range(1, 100))
+    assert next(now_s for now_s in ticks if settled(seen(records, now_s), now_s)) <= within_s
+
+
+def test_a_target_that_has_stopped_to_answer_is_not_warm_by_what_it_answered_before() -> None:
+    records = [done(i, i / 20, latency_s=0.01, lane="warmup") for i in range(60)]
+    assert settled(seen(records, 3.0), 3.0)
+    assert not settled(seen(records, 3.2), 3.2)
 
 
 def test_too_few_requests_say_nothing() -> None:
