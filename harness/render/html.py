@@ -36,10 +36,6 @@ def to_html(verdict: Verdict) -> str:
     from harness.render import charts, palette
 
     worst = words.worst_first(verdict.episodes)
-    made = pages.environment()
-    made.globals["stage"] = _stage
-    made.globals["resource_cells"] = resource_cells
-    made.globals |= {"ALERT_COLUMNS": ALERT_COLUMNS, "alert_cells": alert_cells, "alert_intro": alert_intro}
     values = {
         "css": pages.style("report.css"),
         "verdict": verdict,
@@ -59,8 +55,13 @@ def to_html(verdict: Verdict) -> str:
         "bin_s": _bin(verdict.series),
         "ADVICE_SHOWN": ADVICE_SHOWN,
         "log_section": log_section(verdict),
+        "stage": _stage,
+        "resource_cells": resource_cells,
+        "ALERT_COLUMNS": ALERT_COLUMNS,
+        "alert_cells": alert_cells,
+        "alert_intro": alert_intro,
     }
-    return pages.fill("report.html.j2", values, made)
+    return pages.fill("report.html.j2", values)
 
 
 def _stage(episode: EpisodeResult, name: str) -> float | None:

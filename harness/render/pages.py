@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,25 @@ from harness.render import numbers, words
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "fill", "style"]
+__all__ = ["fill", "style"]
 
 
-def environment() -> Environment:
-    """Jinja with autoescape and the filters that every page uses. Loaded here: importing the renderers stays cheap."""
-    from jinja2 import Environment, StrictUndefined
+@cache
+def _environment() -> Environment:
+    """Jinja with autoescape and the filters that every page uses. Loaded here: importing the renderers stays cheap.
+
+    One for the process, since it keeps what it has compiled: a report's page takes longer to compile than to fill.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=PackageLoader("harness", "render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
     )
     made.filters |= {
         "count": numbers.count,
@@ -50,7 +61,6 @@ def style(*names: str) -> str:
     return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
-def fill(template: str, values: Mapping[str, Any], made: Environment | None = None) -> str:
+def fill(template: str, values: Mapping[str, Any]) -> str:
     """A page from its template; text that UTF-8 cannot hold is replaced."""
-    text = resources.files("harness.render").joinpath(template).read_text("utf-8")
-    return (made or environment()).from_string(text).render(**values).encode("utf-8", "replace").decode()
+    return _environment().get_template(template).render(**values).encode("utf-8", "replace").decode()
