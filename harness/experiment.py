@@ -61,6 +61,9 @@ class Tenancy(Protocol):
     def down(self) -> list[str] | None:
         """The run has ended. Returns what could not be put in order, in words. Safe to call at any time."""
 
+    def guarded(self) -> bool:
+        """Whether somebody would end the target if this process died now; the run's own guard is asked beside it."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -247,7 +250,7 @@ def _stop_if_asked(it: Experiment) -> None:
 def _check_alive(it: Experiment, load: Load) -> None:
     if not load.alive():
         raise RunBroken(f"the load generator died: {load.reason}")
-    if not it.guard.alive():
+    if not it.guard.alive() or not it.tenancy.guarded():
         raise RunBroken("the guard died: the run was ended, since nobody would heal the target if the harness died")
 
 

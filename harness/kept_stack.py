@@ -14,10 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.guard import ProcessGuard, own_run
-from harness.model.errors import HarnessError
 from harness.model.plan import Plan
+from harness.record.journal import pending
 from harness.stack.base import Home, Reusable, RunContext, Stack
 from harness.stack.owned import owned_processes
+from harness.store.folder import RunFolder
 from harness.store.registry import Registry
 
 __all__ = ["KeptStack", "OwnStack"]
@@ -41,6 +42,10 @@ class OwnStack:
         """Stop it."""
         self._stack.down()
 
+    def guarded(self) -> bool:
+        """By the run's own guard, who is asked anyway."""
+        return True
+
 
 class KeptStack:
     """`make_stack` gives a new one with nothing started. `where`: beside the runs' folders, and on this machine.
@@ -61,6 +66,7 @@ class KeptStack:
         self._home: Home | None = None
         self._is_up = False
         self._guard: ProcessGuard | None = None
+        self._journal: Path | None = None  # of the run that it serves
         self._left: list[str] = []  # of stacks before this one
 
     def for_plan(self, plan: Plan) -> Stack:
@@ -68,8 +74,8 @@ class KeptStack:
         key = (plan.scenario.target.in_effect, plan.seed, tuple(sorted(plan.environment.items())))
         if self._is_up and key != self._key:
             self._left += self._end("the next run wants another target") or []
-        elif self._is_up and not self._guard_of_it.alive():
-            self._left += self._end("its guard had died") or []
+        elif self._is_up and (why := self._unusable()):
+            self._left += self._end(why) or []
         self._key = key
         if self._stack is None:
             name = f"kept-{secrets.token_hex(4)}"
@@ -85,6 +91,7 @@ class KeptStack:
     def up(self, run: RunContext) -> None:
         """Start it, or have it serve this run too. Raises StackError."""
         assert self._stack is not None, "for_plan before up"
+        self._journal = RunFolder(run.folder).undo
         run = replace(run, home=self.home)
         if self._is_up and isinstance(self._stack, Reusable):
             self._stack.serve(run)
@@ -98,18 +105,42 @@ class KeptStack:
         if self._stack is None or not self._is_up:
             return None
         try:
-            different = self._stack.release() if isinstance(self._stack, Reusable) else "it serves one run"
-        except (HarnessError, OSError) as error:
-            different = str(error)
-        if different is None:
-            self.runs_before, self.new_because = self.runs_before + 1, ""
-            return None
-        return self._end(different)
+            different = self._different()
+        except Exception as error:  # noqa: BLE001  whatever it is: of which nobody knows how it was left is not kept
+            different = str(error) or type(error).__name__
+        except BaseException:  # as a time-out of pytest
+            self._end("it was not looked at to the end")
+            raise
+        if different is not None:
+            return self._end(different)
+        self.runs_before, self.new_because = self.runs_before + 1, ""
+        return None
+
+    def guarded(self) -> bool:
+        """Whether somebody would end it if this process died now."""
+        return not self._is_up or self._guard_of_it.alive()
 
     def end(self) -> list[str] | None:
         """Stop it. Returns what is left of any, in words, which the guards go on to clear. Safe to call twice."""
         left, self._left = self._left, []
         return left + (self._end("") or []) or None
+
+    def _unusable(self) -> str | None:
+        """Why no further run can have what is up; None: it can."""
+        assert self._stack is not None, "nothing is up"
+        if not self._guard_of_it.alive():
+            return "its guard had died"
+        return self._stack.changed() if isinstance(self._stack, Reusable) else None
+
+    def _different(self) -> str | None:
+        """What the run has left behind; None: nothing."""
+        assert self._stack is not None, "nothing is up"
+        if not isinstance(self._stack, Reusable):
+            return "it serves one run"
+        different = self._stack.release()
+        if self._journal is not None and pending(self._journal):
+            return "a fault of the run could not be taken back"
+        return different
 
     def _end(self, because: str) -> list[str] | None:
         self.new_because, self.runs_before = because, 0
@@ -120,8 +151,8 @@ class KeptStack:
         problems = []
         try:
             stack.down()
-        except (HarnessError, OSError) as error:
-            problems.append(str(error))
+        except Exception as error:  # noqa: BLE001  what it leaves is looked for below, and its guard goes on
+            problems.append(str(error) or type(error).__name__)
         if any(owned_processes(home.run_id)):
             problems.append(f"processes of {home.run_id} are still there")
         if problems and guard is not None:

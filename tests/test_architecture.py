@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "probes": {"model", "record", "stack"},
     "recover": {"model", "record", "store", "stack", "faults"},
     "guard": {"model", "record", "store", "stack", "faults", "recover"},
-    "kept_stack": {"model", "stack", "store", "guard"},
+    "kept_stack": {"model", "record", "stack", "store", "guard"},
     "experiment": {"model", "plan", "record", "stack", "load", "faults", "probes", "guard"},
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.judge import judge
+from harness.kept_stack import OwnStack
 from harness.load.fake import FakeLoad
 from harness.model.errors import StackError
 from harness.record.clock import FakeClock
@@ -73,6 +74,18 @@ def test_an_interrupted_run_is_healed_and_inconclusive_and_accounts_for_every_re
     assert any(event.kind == "fault_begin" for event in history.events)
     assert verdict.sli["scheduled"] == history.plan.requests == sum(verdict.sli["outcomes"].values())
     assert verdict.sli["outcomes"]["not_sent"] > 0
+
+
+def test_a_target_that_nobody_would_end_is_not_broken_any_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = iter(range(10_000))
+    monkeypatch.setattr(OwnStack, "guarded", lambda _: next(asked) < 520)
+    run = run_fake(tmp_path, FLIP)
+    verdict = judge(run.read())
+    assert verdict.outcome == "inconclusive"
+    assert "the guard died" in verdict.reason
+    assert pending(run.undo) == []
 
 
 def test_a_run_interrupted_before_its_schedule_claims_nothing(tmp_path: Path) -> None:

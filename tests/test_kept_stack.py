@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from harness.model.plan import Plan
 from harness.plan.make_plan import make_plan
 from harness.plan.parse import parse_scenario
 from harness.record.clock import FakeClock
+from harness.record.journal import Inverse, Journal
 from harness.session import facts
 from harness.stack.base import RunContext
 from harness.stack.fake.stack import FakeStack
@@ -35,7 +37,9 @@ class Lasting(FakeStack):
         super().__init__(FakeClock())
         self.done = done
         self.different: str | None = None
+        self.changed_since: str | None = None
         self.fails = ""
+        self.error: BaseException | None = None  # instead of a StackError
 
     def up(self, run: RunContext) -> None:
         assert run.home is not None
@@ -48,13 +52,16 @@ class Lasting(FakeStack):
         self._do("release")
         return self.different
 
+    def changed(self) -> str | None:
+        return self.changed_since
+
     def down(self) -> None:
         self._do("down")
 
     def _do(self, what: str) -> None:
         self.done.append(what)
         if self.fails == what:
-            raise StackError(f"{what} failed")
+            raise self.error or StackError(f"{what} failed")
 
 
 def plan_of(more: str = "", seed: str = "7") -> Plan:
@@ -151,6 +158,45 @@ def test_a_stack_that_cannot_say_how_it_is_left_is_not_kept(
     assert kept.new_because == "release failed"
 
 
+@pytest.mark.parametrize("error", [ValueError("odd"), KeyboardInterrupt()])
+def test_whatever_keeps_it_from_being_looked_at_to_the_end_it_serves_nobody_else(
+    kept: KeptStack, run: Callable[..., Any], done: list[str], error: BaseException
+) -> None:
+    def breaks(stack: Lasting) -> None:
+        stack.fails, stack.error = "release", error
+
+    with suppress(KeyboardInterrupt):  # as of a time-out of pytest
+        run(change=breaks)
+    assert done == ["up", "release", "down"]
+    run()
+    assert done[3:] == ["up", "release"]
+
+
+def test_a_stack_on_which_a_fault_could_not_be_taken_back_serves_nobody_else(
+    kept: KeptStack, run: Callable[..., Any], done: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "r").mkdir()
+    journal = Journal(tmp_path / "r" / "undo.jsonl")
+    number = journal.intend(Inverse("process.continue", {"pid": 0}))
+    run()
+    assert done == ["up", "release", "down"]
+    assert kept.new_because == "a fault of the run could not be taken back"
+    journal.undone(number)
+    journal.close()
+    run()
+    assert done[3:] == ["up", "release"]
+    assert kept.new_because == ""
+
+
+def test_what_happened_between_two_runs_is_not_the_second_ones(
+    kept: KeptStack, run: Callable[..., Any], done: list[str]
+) -> None:
+    run(change=lambda stack: setattr(stack, "changed_since", "standby is not what the last run left"))
+    assert done == ["up", "release"]
+    run()
+    assert done[2:] == ["down", "up", "release"]
+
+
 def test_a_stack_that_does_not_come_up_is_taken_down(kept: KeptStack, tmp_path: Path, done: list[str]) -> None:
     stack = kept.for_plan(plan_of())
     assert isinstance(stack, Lasting)
@@ -176,10 +222,12 @@ def test_a_stack_whose_guard_has_died_serves_nobody_else(
     kept: KeptStack, run: Callable[..., Any], done: list[str]
 ) -> None:
     run()
+    assert kept.guarded()
     guard = kept._guard_of_it
     assert guard._process is not None
     os.kill(guard._process.pid, signal.SIGKILL)
     guard._process.wait()
+    assert not kept.guarded()
     run()
     assert done == ["up", "release", "down", "up", "release"]
 

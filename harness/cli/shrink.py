@@ -34,6 +34,7 @@ __all__ = ["shrink_run"]
 
 SCENARIO = "scenario.yaml"  # in a run's folder: what was run, so that its replay command is true
 INTERRUPTED = "interrupted"
+SILENT_IN_A_ROW = 3  # one run that cannot be done is an accident, so many are a target that has gone
 
 
 @click.command("shrink", short_help="Find the smallest schedule that still fails.")
@@ -100,10 +101,8 @@ def _where_of(plan: Plan, stack_name: str | None, url: str | None, model: Path) 
 
 def _planned_again(folder: Path, plan: Plan, where: Where) -> tuple[Drawn, Stack]:
     """The run's own scenario in the form in which candidates are run, planned for today. Raises HarnessError."""
-    one_line = " ".join(plan.scenario.hypothesis.split())  # it becomes a comment
-    scenario = dataclasses.replace(plan.scenario, hypothesis=one_line)
     try:
-        scenario = parse_scenario(scenario_text(scenario), scenario.name)
+        scenario = parse_scenario(scenario_text(plan.scenario), plan.scenario.name)
         return plan_all([scenario], where, plan.seed, make_clock(where.of(scenario)))[0]
     except (ScenarioError, CapabilityError) as error:
         raise HarnessError(f"{folder}: its scenario cannot be planned again: {error}") from error
@@ -138,6 +137,7 @@ class _Trials:
         self._interrupts = interrupts
         self.done = 0
         self.silent = 0  # runs that could not be done
+        self._in_a_row = 0  # of these, the latest
         self.said = ""  # why the last candidate was not found to fail
 
     def fails(self, scenario: Scenario) -> bool | None:
@@ -171,9 +171,15 @@ class _Trials:
         except HarnessError as error:  # one port that is taken must not end a search of hours
             self.said = f"could not be run: {error}"
             self.silent += 1
+            self._in_a_row += 1
             self._count("SAYS NOTHING", scenario, "; ".join(str(error).splitlines()))
             self._go_on()
+            if self._in_a_row >= SILENT_IN_A_ROW:
+                raise CutOff(
+                    f"the last {self._in_a_row} runs could not be done ({'; '.join(str(error).splitlines())})"
+                ) from error
             return None
+        self._in_a_row = 0
         self._count(verdict.outcome.upper(), scenario, verdict.reason)
         self._go_on()  # a run that was cut short says nothing
         return verdict

@@ -31,7 +31,7 @@ class LaneProgress:
     begin_s: float | None = None
     sent: int = 0
     by_outcome: Counter[Outcome] = field(default_factory=Counter)
-    open: set[int] = field(default_factory=set)  # indices in flight
+    open: dict[int, float] = field(default_factory=dict)  # index in flight -> when it was sent, in seconds
     recent: deque[Finished] = field(default_factory=deque)
 
     @property
@@ -74,6 +74,10 @@ class Progress:
             if request.done_s <= now_s:
                 yield request
 
+    def open_for_s(self, lane: str, now_s: float) -> float:
+        """How long the oldest request in flight has been so; 0: there is none."""
+        return max((now_s - sent_s for sent_s in self.lane(lane).open.values()), default=0.0)
+
     def window(self, lane: str, now_s: float, for_s: float) -> tuple[int, int]:
         """(good, all) requests that ended in the window."""
         oks = [request.ok for request in self.finished(lane, now_s, for_s)]
@@ -90,15 +94,15 @@ class Progress:
 
     def _add(self, record: Record) -> None:
         match record:
-            case Sent(lane, index):
+            case Sent(lane, index, sent_us):
                 self.lane(lane).sent += 1
-                self.lane(lane).open.add(index)
+                self.lane(lane).open[index] = sent_us * 1e-6
             case Done():
                 self._done(record)
             case Began(lane, begin_us):
                 self.lane(lane).begin_s = begin_us * 1e-6
             case NotSent(lane, index):
-                self.lane(lane).open.discard(index)
+                self.lane(lane).open.pop(index, None)
                 self.lane(lane).by_outcome[Outcome.NOT_SENT] += 1
             case Stopped():
                 self.stopped = True
@@ -107,7 +111,7 @@ class Progress:
 
     def _done(self, record: Done) -> None:
         lane = self.lane(record.lane)
-        lane.open.discard(record.index)
+        lane.open.pop(record.index, None)
         lane.by_outcome[record.outcome] += 1
         if record.outcome in COUNTED_OUTSIDE_SLI:
             return

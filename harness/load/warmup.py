@@ -30,9 +30,13 @@ def settled(progress: Progress, now_s: float) -> bool:
 
     Of the lengths the shortest counts at which the window before holds enough requests and those of the last took less
     than it lasts; the last must hold enough, too: a target that has just stopped to answer is not compared by the past.
+    And whatever was sent before it has ended: answers say nothing of a replica that gives none.
     """
     end_s = next((last.done_s for last in progress.finished(Lane.WARMUP, now_s, _LOG_S)), now_s)
+    open_s = progress.open_for_s(Lane.WARMUP, now_s)
     for window_s in _WINDOWS_S:
+        if open_s > window_s:
+            continue
         before = list(progress.finished(Lane.WARMUP, end_s - window_s, window_s))
         after = list(progress.finished(Lane.WARMUP, end_s, window_s))
         if len(before) >= _LEAST and (not after or _median_s(after) < window_s):

@@ -17,8 +17,11 @@ _WIDTH = 120
 
 
 def scenario_text(scenario: Scenario, comments: Sequence[str] = ()) -> str:
-    """Parsing it gives the scenario again, with its half's target written out; its hypothesis is the first line."""
-    head = [scenario.hypothesis or scenario.name, *([""] if comments else []), *comments]
+    """Parsing it gives the scenario again, with its half's target written out; its hypothesis is the first line.
+
+    One of several lines, as a Python test may have, becomes one.
+    """
+    head = [" ".join(scenario.hypothesis.split()) or scenario.name, *([""] if comments else []), *comments]
     body = {name: value for name, value in _plain(scenario).items() if name not in _NOT_IN_A_FILE}
     body["faults"] = [{"kind": fault.kind, **_plain(fault)} for fault in scenario.faults]
     if scenario.half is not None:

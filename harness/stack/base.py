@@ -197,6 +197,9 @@ class Reusable(Protocol):
     def release(self) -> str | None:
         """The run is over, and its part of the logs in its folder. None: all is as it came up; else what is not."""
 
+    def changed(self) -> str | None:
+        """What has happened to it since it was released, while nobody watched; None: nothing."""
+
 
 @runtime_checkable
 class Configurable(Protocol):

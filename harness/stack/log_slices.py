@@ -3,36 +3,65 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["copy_since", "sizes"]
+__all__ = ["SoFar", "copy_since", "so_far"]
 
 GROWING = (".log", ".jsonl")
+ROTATED = re.compile(r"\.(log|jsonl)\.\d+$")  # a piece that another one has followed
+HEAD_BYTES = 256
 NOT_KEPT = ("model-", "private", "prometheus")  # folders: copies of the model, secrets, a database
 
 
-def sizes(folder: Path) -> dict[str, int]:
-    """Path in the folder -> bytes, of every file that only grows."""
-    return {name: (folder / name).stat().st_size for name in _files(folder) if name.endswith(GROWING)}
+@dataclass(frozen=True)
+class SoFar:
+    """How much of a file there is, and how it begins: an inode's number may be another file's later."""
+
+    size_bytes: int
+    head: bytes
 
 
-def copy_since(folder: Path, before: Mapping[str, int], into: Path) -> None:
-    """What files have that had so many bytes `before`; whole: those that were not there, have shrunk, or do not grow.
+def so_far(folder: Path) -> dict[int, SoFar]:
+    """Inode -> what there is, of every file in the folder that only grows; a rotated one keeps its inode."""
+    found = {}
+    for name in _files(folder):
+        if name.endswith(GROWING) or ROTATED.search(name):
+            with (folder / name).open("rb") as file:
+                known = os.fstat(file.fileno())
+                found[known.st_ino] = SoFar(known.st_size, file.read(min(known.st_size, HEAD_BYTES)))
+    return found
 
-    A file that cannot be copied, as on a full disk, is left out: it is evidence, and the run has its result without it.
+
+def copy_since(folder: Path, before: Mapping[int, SoFar], into: Path) -> None:
+    """What files have beyond `before`; whole: those that were not there, have shrunk, or do not grow.
+
+    A rotated piece to which nothing was added is of earlier runs alone and left out. A file that cannot be copied, as
+    on a full disk, is left out, too: it is evidence, and the run has its result without it.
     """
     for name in _files(folder):
-        source, target = folder / name, into / name
-        with suppress(OSError):
+        with suppress(OSError), (folder / name).open("rb") as file:
+            start = _start(file, before)
+            if start and ROTATED.search(name) and start == os.fstat(file.fileno()).st_size:
+                continue
+            target = into / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            start = before.get(name, 0)
-            with source.open("rb") as file:
-                file.seek(start if start <= os.fstat(file.fileno()).st_size else 0)
-                with target.open("wb") as copy:
-                    shutil.copyfileobj(file, copy)
+            file.seek(start)
+            with target.open("wb") as copy:
+                shutil.copyfileobj(file, copy)
+
+
+def _start(file: BinaryIO, before: Mapping[int, SoFar]) -> int:
+    now = os.fstat(file.fileno())
+    known = before.get(now.st_ino)
+    if known is None or known.size_bytes > now.st_size or file.read(len(known.head)) != known.head:
+        return 0
+    return known.size_bytes
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -141,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--request-timeout-s", type=float, help="total time for one user request, retries included")
     add("--failback", choices=("on", "off"), help="on: back to the preferred one (active-standby)")
     add("--golden-prompts", type=_number(int, 0), help="right answers before re-admission; 0: a green beat will do")
+    add("--golden-timeout-s", type=_number(float, 0.001), help="total time for one golden answer")
     add("--golden-streams", choices=("on", "off"), help="on: golden answers must come as whole streams")
     add("--fingerprint-texts", type=_number(int, 0), help="of fingerprint.json beside --golden, also right; 0: none")
     add("--seed", type=int, help="of the retries' jitter")

@@ -58,12 +58,12 @@ def read(path: Path) -> Scenario:
     return parse_scenario(path.read_text(), path.name)
 
 
-def before_run(monkeypatch: pytest.MonkeyPatch, number: int, happens: Callable[[], object]) -> None:
-    """Let something happen right before that run, counted from 1."""
+def before_run(monkeypatch: pytest.MonkeyPatch, number: int, happens: Callable[[], object], until: int = 0) -> None:
+    """Let something happen right before that run, counted from 1, and before those that follow `until` that one."""
     real, begun = verb.run_session, iter(range(1, 1000))
 
     def run_session(*given: Any) -> RunFolder:
-        if next(begun) == number:
+        if number <= next(begun) <= max(number, until):
             happens()
         return real(*given)
 
@@ -168,6 +168,18 @@ def test_one_run_that_cannot_be_done_does_not_end_the_search(
     said = capsys.readouterr().out
     assert "  3  SAYS NOTHING  network.latency on gateway: port 8000 is taken\n" in said
     assert "1 of the runs said nothing, so a smaller one may have been missed" in said
+    assert (out / "many-smallest.yaml").exists()
+
+
+@pytest.mark.whole
+def test_a_target_that_has_gone_ends_the_search_before_all_runs_are_used_up(
+    small: Callable[..., int], monkeypatch: pytest.MonkeyPatch, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before_run(monkeypatch, 3, raising(StackError("nobody answers")), until=99)
+    assert small() == 0
+    said = capsys.readouterr().out
+    assert "5 runs, " in said
+    assert "cut off before it was as small as could be: the last 3 runs could not be done (nobody answers)" in said
     assert (out / "many-smallest.yaml").exists()
 
 

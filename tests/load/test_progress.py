@@ -136,6 +136,31 @@ def test_a_target_that_has_stopped_to_answer_is_not_warm_by_what_it_answered_bef
     assert not settled(seen(records, 3.2), 3.2)
 
 
+def test_answers_say_nothing_of_a_replica_that_has_not_answered_yet() -> None:
+    """Of two that take turns one answers at once, and the other nothing for 1.9 s."""
+    records: list[Record] = []
+    for index in range(40):
+        sent_s = index / 20
+        records.append(Sent("warmup", index, round(sent_s * 1e6)))
+        if index % 2 == 0:
+            records.append(done(index, sent_s + 0.01, latency_s=0.01, lane="warmup"))
+    assert not any(
+        settled(Progress().add([r for r in records if moment(r) <= now_s]), now_s)
+        for now_s in (1.1, 1.3, 1.5, 1.7, 1.9)
+    )
+
+
+def moment(record: Record) -> float:
+    assert isinstance(record, Sent | Done)
+    return (record.sent_us if isinstance(record, Sent) else record.done_us) * 1e-6
+
+
+def test_a_long_answer_may_be_open_as_long_as_the_last_window_lasts() -> None:
+    quick = [done(i, i / 20, latency_s=0.01, lane="warmup") for i in range(61)]
+    for sent_s, warm_by_then in ((1.4, True), (0.2, False)):
+        assert settled(Progress().add([*quick, Sent("warmup", 99, round(sent_s * 1e6))]), 3.0) == warm_by_then
+
+
 def test_too_few_requests_say_nothing() -> None:
     assert not warm([0.1] * 4, [0.1] * 5)
     assert not warm([0.1] * 5, [0.1] * 4)

@@ -11,7 +11,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from harness.model.errors import StackError
@@ -20,12 +19,10 @@ from harness.model.process_faults import Victim
 from harness.record.clock import Clock
 from harness.stack.base import RunContext, TargetProcess, Weights
 from harness.stack.local.check import capabilities_of, check_host
-from harness.stack.local.one_host import OneHost
 from harness.stack.local.prometheus import LocalPrometheus, watching
-from harness.stack.log_slices import copy_since, sizes
+from harness.stack.local.serves_again import ServesAgain
 from harness.stack.owned import identify
 from harness.stack.ports import HeldPorts
-from harness.stack.reference.as_it_came_up import Fingerprint, fingerprint, renewed, still_busy, what_differs
 from harness.stack.reference.held_weights import held_weights
 from harness.stack.reference.links import LocalLinks
 from harness.stack.reference.model_source import asked, check_model, copy_model
@@ -39,7 +36,6 @@ from harness.stack.reference.settings import (
     LocalSettings,
     Ports,
     laid_out,
-    private_files,
     proxies,
     target_programs,
 )
@@ -52,11 +48,8 @@ from harness.stack.watched import Watching
 
 __all__ = ["LocalStack"]
 
-FORGETFUL = ("gateway", "proxy")  # started anew for each run: breakers, ejections, drawn toxics; quick to start
-ORDERS_END_S = 5.0
 
-
-class LocalStack(OneHost):
+class LocalStack(ServesAgain):
     """`model`: the pristine model folder, which is only read."""
 
     name = "local"
@@ -67,13 +60,10 @@ class LocalStack(OneHost):
         self.capabilities = capabilities_of(self._settings)
         self._supervisord: Supervisord | None = None
         self._prometheus: LocalPrometheus | None = None
-        self._was_ready = self._is_ready = False  # ever, and for this run
+        self._was_ready = False
         self._second_try = False
         self._held: list[HeldPorts] = []
         self._attended = False
-        self._came_up: Fingerprint | None = None  # what the next run must find, if there is to be one
-        self._renew: tuple[str, ...] = ()  # replicas that must be started again for the next run
-        self._logs_before: Mapping[str, int] = {}
 
     def check(self) -> None:
         check_model(self._model)
@@ -121,24 +111,6 @@ class LocalStack(OneHost):
     def poll(self) -> list[Event]:
         failures = self._orders.failures() if self._orders else []
         return failures + (self._witness.take() if self._witness else [])
-
-    def serve(self, run: RunContext) -> None:
-        self._begin(run)
-        self._logs_before = sizes(self._folder)
-        if self._renew:
-            self._came_up = None
-        stop_s = self._settings.stop_wait_s + 3.0
-        for program in (*FORGETFUL, *self._renew):
-            self._up_orders.give(program, partial(self._up.restart, program, stop_within_s=stop_s))
-
-    def release(self) -> str | None:
-        if self._run is None or self._orders is None:
-            return "it never came up"
-        self._orders.wait(ORDERS_END_S)
-        self._leave()
-        different = self._what_differs()
-        copy_since(self._folder, self._logs_before, self._run.folder / "stack")
-        return different
 
     def down(self) -> None:
         if self._orders is not None:
@@ -208,30 +180,6 @@ class LocalStack(OneHost):
             self._prometheus.keep()
             self._prometheus.end()
         self._witness, self._prometheus, self._attended = None, None, False
-
-    def _fingerprint(self) -> Fingerprint:
-        folders = {*(self.model_folder(name) for name in REPLICAS), private_files(self._folder).folder}
-        processes = {name: self.process(name) for name in REPLICAS}
-        return fingerprint(processes, folders, self.held_parts, since=self._came_up)
-
-    def _what_differs(self) -> str | None:
-        """From when it came up."""
-        try:
-            if self._came_up is None or not self._is_ready:
-                return "it never was ready"
-            if name := self._up.disturbed(REPLICAS):
-                return f"{name} ended by itself, and its supervisor remembers that"
-            now = self._fingerprint()
-            if different := what_differs(self._came_up, now, self.held_weights):
-                return different
-            self._renew = renewed(self._came_up, now)
-            for name in set(REPLICAS) - set(self._renew):
-                active = self.service.active(name) if self._settings.service_faults else ()
-                if busy := still_busy(name, self._replica(name).url, active, self._clock):
-                    return busy
-        except (StackError, OSError) as error:
-            return str(error)
-        return None
 
     @property
     def _up(self) -> Supervisord:

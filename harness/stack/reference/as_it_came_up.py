@@ -19,17 +19,20 @@ from harness.stack.owned import ProcessId
 from harness.stack.reference.usage import usage_of
 from harness.stack.service import RUNNING, WAITING, metric
 
-__all__ = ["Fingerprint", "fingerprint", "renewed", "still_busy", "what_differs"]
+__all__ = ["Fingerprint", "Members", "fingerprint", "members_of", "renewed", "still_busy", "what_differs"]
 
 ANSWER_WITHIN_S = 0.8
 CACHED = ("target_cache_hits", "target_cache_misses")
 
 
+Members = frozenset[tuple[int, int]]  # (pid, start) of a replica's processes, engines included
+
+
 @dataclass(frozen=True)
 class Fingerprint:
-    """Of all replicas. `members`: replica -> (pid, start) of its processes. `files`: path -> what changes with it."""
+    """Of all replicas, by name. `files`: path -> what changes with it."""
 
-    members: Mapping[str, frozenset[tuple[int, int]]]
+    members: Mapping[str, Members]
     files: Mapping[str, tuple[int, int, int]]
     parts: Mapping[str, Mapping[str, str]]  # replica -> digests of what it made of its other files
 
@@ -44,13 +47,19 @@ def fingerprint(
 
     Only processes that were there `since` are asked for their parts: one with a dead engine would let us wait.
     """
-    members = {}
-    for name, process in processes.items():
-        usage = None if process is None else usage_of(ProcessId(process.pid, process.started))
-        members[name] = frozenset() if usage is None else usage.members
+    members = members_of(processes)
     files = {str(path): _stamp(path) for folder in folders for path in folder.rglob("*")}
     asked = [name for name in processes if since is None or members[name] == since.members[name]]
     return Fingerprint(members, files, {name: parts_of(name) for name in asked})
+
+
+def members_of(processes: Mapping[str, TargetProcess | None]) -> dict[str, Members]:
+    """Of replicas; none where a replica is down."""
+    found: dict[str, Members] = {}
+    for name, process in processes.items():
+        usage = None if process is None else usage_of(ProcessId(process.pid, process.started))
+        found[name] = frozenset() if usage is None else usage.members
+    return found
 
 
 def renewed(before: Fingerprint, now: Fingerprint) -> tuple[str, ...]:

@@ -11,12 +11,11 @@ __all__ = ["GATEWAY", "OPTIONS", "REPLICA"]
 
 _GATEWAY = """
 admin_token_file api_keys_file beat_s beat_timeout_s breaker_failures breaker_open_s breaker_probes drain_s
-eject_failures failback fingerprint_texts golden golden_prompts golden_streams hedge_after_s host keepalive_s log_dir
-log_guard log_keep_days log_max_mb log_prompts login_failures login_lock_s login_window_s metric_names missed_beats
-open_files port
-protection rate_limit_burst rate_limit_per_s register_token_file replica request_timeout_s retry_backoff_s retry_max
-retry_share reuse_connections seed slow_request_s stale_address_s strategy stream_stall_s
-try_timeout_s
+eject_failures failback fingerprint_texts golden golden_prompts golden_streams golden_timeout_s hedge_after_s host
+keepalive_s log_dir log_guard log_keep_days log_max_mb log_prompts login_failures login_lock_s login_window_s
+metric_names missed_beats open_files port protection rate_limit_burst rate_limit_per_s register_token_file replica
+request_timeout_s retry_backoff_s retry_max retry_share reuse_connections seed slow_request_s stale_address_s
+strategy stream_stall_s try_timeout_s
 """
 _REPLICA = """
 advertise_url batch_max batch_wait_ms batching cache_key cache_size cache_ttl_s cancel_on_disconnect disable_mmap

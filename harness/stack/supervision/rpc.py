@@ -13,10 +13,11 @@ __all__ = ["ALREADY_STARTED", "NOT_RUNNING", "ProgramState", "SupervisorRpc", "S
 
 NOT_RUNNING = 70  # fault codes of Supervisor
 ALREADY_STARTED = 60
+SHUTTING_DOWN = 6  # whatever it is asked, once it was told to end
 
 
 class SupervisorSilent(Exception):
-    """supervisord did not answer: not up yet, gone, or busy for longer than the time-out."""
+    """supervisord did not answer: not up yet, ending, gone, or busy for longer than the time-out."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class SupervisorRpc:
         try:
             with xmlrpc.client.ServerProxy("http://supervisord", transport=transport) as server:
                 return getattr(server.supervisor, method)(*arguments)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != SHUTTING_DOWN:
+                raise
+            raise SupervisorSilent(f"supervisord at {self._path} is shutting down") from fault
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise SupervisorSilent(f"supervisord does not answer at {self._path}: {error}") from error
 

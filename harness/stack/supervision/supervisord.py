@@ -135,11 +135,12 @@ class Supervisord:
     def start_if_down(self, program: str) -> None:
         """Start it if it has been given up or stopped. Raises StackError when supervisord does not follow."""
         try:
-            if self.state(program).state in STARTABLE:
-                self.rpc.call("startProcess", f"{GROUP}:{program}", False)
-        except xmlrpc.client.Fault as fault:
-            if self.state(program).state in STARTABLE:  # else its restart was faster than we
-                raise StackError(f"{program} was not started: {fault.faultString}") from fault
+            try:
+                if self.state(program).state in STARTABLE:
+                    self.rpc.call("startProcess", f"{GROUP}:{program}", False)
+            except xmlrpc.client.Fault as fault:
+                if self.state(program).state in STARTABLE:  # else its restart was faster than we
+                    raise StackError(f"{program} was not started: {fault.faultString}") from fault
         except SupervisorSilent as error:
             raise StackError(f"{program} was not started: {error}") from error
 

@@ -127,6 +127,29 @@ def test_a_replica_that_was_started_again_by_order_is_started_once_more_for_the_
     assert kept.stack.release() is None  # as it came up this time
 
 
+def test_what_happens_between_two_runs_is_seen_before_the_second(kept: Any, eventually: Eventually) -> None:
+    assert kept.stack.release() is None
+    assert kept.stack.changed() is None
+    old = kept.stack.process("standby")
+    kept.stack.signal(old, "SIGKILL")
+    eventually(kept.stack.changed)
+
+
+def test_a_gateway_that_ended_by_itself_is_remembered_by_its_supervisor(kept: Any, eventually: Eventually) -> None:
+    old = kept.stack.process("gateway")
+    kept.stack.signal(old, "SIGKILL")
+    eventually(lambda: (now := kept.stack.process("gateway")) and now != old)
+    eventually(lambda: kept.stack.ready() is None)
+    assert kept.stack.release() == "gateway ended by itself, and its supervisor remembers that"
+
+
+def test_a_supervisor_that_is_ending_is_an_error_in_words_and_its_stack_is_not_kept(kept: Any) -> None:
+    assert kept.stack.release() is None
+    kept.stack._up.rpc.call("shutdown")
+    words = kept.stack.changed()
+    assert words is not None and "supervisord" in words
+
+
 def test_a_model_that_was_touched_is_not_as_it_came_up(kept: Any) -> None:
     weights = kept.stack.model_folder("standby") / "model.safetensors"
     data = weights.read_bytes()

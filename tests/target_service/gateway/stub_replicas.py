@@ -29,7 +29,7 @@ class Stub:
         self.cancelled = asyncio.Event()
         self.release = asyncio.Event()
         self.golden_asked = self.users_asked = 0
-        self.golden_ends = True
+        self.golden_ends = self.golden_in_time = True
         self.status, self.headers = 200, {"Retry-After": "1"}
         self.seen: dict[str, str] = {}
         self.config_version: str | None = None
@@ -60,6 +60,8 @@ class Stub:
     async def on_chat(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("X-Probe") == "gateway-golden":
             self.golden_asked += 1
+            if not self.golden_in_time:
+                await self.release.wait()
             if (await request.json()).get("stream"):
                 event = json.dumps({"choices": [{"delta": {"content": self.answer}}]})
                 return web.Response(text=f"data: {event}\n\n" + "data: [DONE]\n\n" * self.golden_ends)

@@ -138,6 +138,18 @@ async def test_golden_answers_may_have_to_come_as_whole_streams(tmp_path: Path) 
         await stack.until(lambda state: state["replicas"]["primary"]["admitted"])
 
 
+async def test_golden_answers_that_come_too_late_readmit_nobody(tmp_path: Path) -> None:
+    stubs = pair()
+    stubs["primary"].golden_in_time = stubs["primary"].ready = False
+    async with gateway_before(stubs, tmp_path, golden_timeout_s=0.05) as stack:
+        stubs["primary"].ready = True
+        await stack.until(lambda _: stubs["primary"].golden_asked > 1)
+        assert "readmitted" not in await stack.kinds("primary")
+        stubs["primary"].golden_in_time = True
+        stubs["primary"].release.set()
+        await stack.until(lambda state: state["replicas"]["primary"]["admitted"])
+
+
 async def test_when_all_breakers_are_open_the_answer_says_when_to_come_back(tmp_path: Path) -> None:
     async with gateway_before(pair(), tmp_path, breaker_failures=1, breaker_open_s=60.0) as stack:
         for stub in stack.stubs.values():
