@@ -19,6 +19,7 @@ TRACELESS_KINDS = {
     f"service.{name}"
     for name in ("hang", "spin", "leak_slots", "pause_engine", "stall_stream", "truncate_stream", "leak_memory")
 }
+OF_THE_ENGINE = TRACELESS_KINDS | {"service.kill_engine", "service.poison"}
 
 
 def has_pair(scenario: Scenario) -> bool:
@@ -53,23 +54,28 @@ def of_half(scenario: Scenario, half: Half) -> Scenario:
 def in_order_of_targets(scenarios: Sequence[Scenario]) -> list[int]:
     """Places of scenarios in an order in which those on equal targets follow one another, fragile halves first.
 
-    Of equal targets those come last that end processes or touch files: no other run can begin where they ended.
+    Of equal targets those come late after which a replica has to be started again, and last those that end processes or
+    touch files: no other run can begin where they ended.
     """
     targets = [repr(one.target.in_effect) for one in scenarios]
     halves = [HALVES.index(one.half) if one.half else -1 for one in scenarios]
 
-    def rank(place: int) -> tuple[int, int, bool, int]:
-        return halves[place], targets.index(targets[place]), _leaves_traces(scenarios[place]), place
+    def rank(place: int) -> tuple[int, int, int, int]:
+        return halves[place], targets.index(targets[place]), _traces(scenarios[place]), place
 
     return sorted(range(len(scenarios)), key=rank)
 
 
-def _leaves_traces(scenario: Scenario) -> bool:
-    """A guess, for the order alone: whether a stack can be kept is looked at when the run has ended."""
-    kinds = {fault.kind for fault in scenario.faults}
-    needs = {need for fault in scenario.faults for need in fault.capabilities}
+def _traces(scenario: Scenario) -> int:
+    """What it leaves: 0 nothing, 1 a replica with another engine, 2 more.
+
+    A guess, for the order alone: whether a stack can be kept is looked at when the run has ended.
+    """
+    kinds = {fault.kind for fault in scenario.faults if not fault.capabilities <= TRACELESS}
     unrepaired = scenario.target.protection == "fragile"  # others end an engine that hangs
-    return not (needs <= TRACELESS or (unrepaired and kinds <= TRACELESS_KINDS))
+    if not kinds or (unrepaired and kinds <= TRACELESS_KINDS):
+        return 0
+    return 1 if kinds <= OF_THE_ENGINE else 2
 
 
 def _pinned(target: TargetOptions) -> TargetOptions:

@@ -155,10 +155,17 @@ def moment(record: Record) -> float:
     return (record.sent_us if isinstance(record, Sent) else record.done_us) * 1e-6
 
 
-def test_a_long_answer_may_be_open_as_long_as_the_last_window_lasts() -> None:
+def test_windows_are_as_far_apart_as_the_oldest_open_request_has_waited() -> None:
     quick = [done(i, i / 20, latency_s=0.01, lane="warmup") for i in range(61)]
-    for sent_s, warm_by_then in ((1.4, True), (0.2, False)):
+    for sent_s, warm_by_then in ((1.4, True), (0.05, False)):
         assert settled(Progress().add([*quick, Sent("warmup", 99, round(sent_s * 1e6))]), 3.0) == warm_by_then
+
+
+def test_answers_of_ten_seconds_are_warm_ten_seconds_after_the_first() -> None:
+    records = [done(i, 10 + i / 10, latency_s=10.0, lane="warmup") for i in range(200)]
+    ticks = (tick / 20 for tick in range(1, 600))
+    found_s = next(now_s for now_s in ticks if settled(seen(records, now_s), now_s))
+    assert 20 < found_s < 21.5
 
 
 def test_too_few_requests_say_nothing() -> None:

@@ -45,6 +45,17 @@ def test_of_equal_targets_those_come_last_that_another_run_could_not_begin_on() 
     assert in_order(scenarios) == ["hang fragile", "down fragile", "kill fragile"]
 
 
+def test_a_replica_that_is_only_started_again_comes_before_what_ends_the_stack() -> None:
+    faults = (
+        ("kill", KILL),
+        ("poison", "{kind: service.poison}"),
+        ("engine", "{kind: service.kill_engine}"),
+        ("down", DOWN),
+    )
+    scenarios = [of_half(pair(*one), "fragile") for one in faults]
+    assert in_order(scenarios) == ["down fragile", "poison fragile", "engine fragile", "kill fragile"]
+
+
 def test_a_hardened_target_ends_an_engine_that_hangs() -> None:
     scenarios = [of_half(pair(*one), "hardened") for one in (("hang", HANG), ("down", DOWN))]
     assert in_order(scenarios) == ["down hardened", "hang hardened"]
