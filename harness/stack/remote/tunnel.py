@@ -41,6 +41,7 @@ class _Stream:
     def __init__(self) -> None:
         self.told: asyncio.Queue[tuple[Frame, bytes]] = asyncio.Queue()
         self.opened: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self.writer: asyncio.StreamWriter | None = None
 
 
 class Mux:
@@ -53,6 +54,7 @@ class Mux:
         self._streams: dict[int, _Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._next = 0
+        self._over = False
 
     async def run(self) -> None:
         """Until the other end has gone; then every connection is reset."""
@@ -61,14 +63,20 @@ class Mux:
                 number, kind, length = HEAD.unpack(await self._reader.readexactly(HEAD.size))
                 self._take(number, Frame(kind), await self._reader.readexactly(length))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            self._over = True
             for stream in list(self._streams.values()):
                 _tell(stream, Frame.RESET, b"")
+                if stream.writer is not None:  # whose client may not be reading, so that nothing else would be seen
+                    reset(stream.writer)
 
     def open(self, where: str) -> tuple[int, asyncio.Future[Frame]]:
-        """Ask the other end to dial HOST:PORT; the future says what came of it."""
+        """Ask the other end to dial HOST:PORT; the future says what came of it: FAILED if there is no other end."""
         self._next += 1
         stream = self._streams[self._next] = _Stream()
-        self._send(self._next, Frame.OPEN, where.encode())
+        if self._over:
+            _tell(stream, Frame.FAILED, b"")
+        else:
+            self._send(self._next, Frame.OPEN, where.encode())
         return self._next, stream.opened
 
     def forget(self, number: int) -> None:
@@ -78,6 +86,7 @@ class Mux:
     async def carry(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Both ways, until both are over."""
         stream = self._streams[number]
+        stream.writer = writer
         inward = asyncio.create_task(self._inward(number, reader))
         try:
             await self._outward(number, stream, inward, writer)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
+from contextlib import suppress
 from typing import IO
 
 from harness.model.errors import StackError
@@ -18,6 +19,7 @@ __all__ = ["TunnelClient"]
 
 HOST = "127.0.0.1"
 UP_S = 30.0
+LAST_S = 1.0
 Peer = tuple[str, int]
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -86,8 +88,10 @@ class TunnelClient:
             self._up.set_result(tuple(one.sockets[0].getsockname()[1] for one in listeners))
             await running
         finally:
+            running.cancel()
             for one in listeners:
                 one.close()
+            await _all_others()
 
     def _accepting(self, mux: Mux, server: str) -> Accept:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,3 +107,11 @@ class TunnelClient:
                 reset(writer)
 
         return accept
+
+
+async def _all_others() -> None:
+    """Until what was being accepted has been reset: a task cancelled before its first step would leave it open."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_S):
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import struct
@@ -9,10 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from harness.stack.remote.tunnel import Frame, Mux
 from harness.stack.remote.tunnel_client import TunnelClient
 
 pytestmark = pytest.mark.process
@@ -131,6 +134,36 @@ def test_when_the_far_end_has_gone_connections_are_reset_and_the_ports_are_close
             connection.recv(1)
     with pytest.raises(ConnectionRefusedError):
         tunnel.dial(tunnel.ports[0], 1)
+
+
+def test_a_client_that_reads_nothing_is_reset_as_well_when_the_far_end_has_gone(through: Serve) -> None:
+    flooded = threading.Event()
+
+    def flood(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            connection.sendall(b"token " * 5_000_000)
+            flooded.set()
+            connection.recv(1)
+
+    tunnel = through(flood)
+    with tunnel.dial(tunnel.ports[0], 10) as connection:
+        assert flooded.wait(30)
+        tunnel.close()
+        with pytest.raises(ConnectionResetError):
+            all_of(connection)
+
+
+async def test_what_is_asked_for_when_the_far_end_has_gone_has_failed() -> None:
+    nothing = asyncio.StreamReader()
+    nothing.feed_eof()
+    near, far = socket.socketpair()
+    _, writer = await asyncio.open_connection(sock=near)
+    mux = Mux(nothing, writer)
+    await mux.run()
+    _, opened = mux.open("127.0.0.1:1")
+    writer.close()
+    far.close()
+    assert await asyncio.wait_for(opened, 1) is Frame.FAILED
 
 
 def test_a_far_end_that_cannot_be_started_is_no_tunnel(tmp_path: Path) -> None:
