@@ -170,19 +170,22 @@ class _ReadAtStart(WeightsDamage):
 
 
 class EditConfig(_ReadAtStart):
-    """Another number in config.json."""
+    """Another number or word in config.json."""
 
     part, name = "config", "config.json"
 
     def _damaged(self) -> bytes:
         assert isinstance(self.fault, WeightsConfig)
-        config, key = self._read(), self.fault.key
+        config, key, to = self._read(), self.fault.key, self.fault.to
         before = config.get(key)
-        if isinstance(before, bool) or not isinstance(before, int | float):
-            raise CannotInject(f"{self.name} holds no number under {key!r}")
-        if before == self.fault.to:
-            raise CannotInject(f"{key!r} of {self.name} is {before:g} already")
-        value = int(self.fault.to) if isinstance(before, int) and self.fault.to == int(self.fault.to) else self.fault.to
+        kind = "word" if isinstance(to, str) else "number"
+        if isinstance(before, bool) or not isinstance(before, str if isinstance(to, str) else int | float):
+            raise CannotInject(f"{self.name} holds no {kind} under {key!r}")
+        if before == to:
+            raise CannotInject(
+                f"{key!r} of {self.name} is {before if isinstance(before, str) else f'{before:g}'} already"
+            )
+        value = int(to) if isinstance(before, int) and isinstance(to, float) and to.is_integer() else to
         return json.dumps({**config, key: value}, indent=2).encode()
 
 

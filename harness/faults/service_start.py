@@ -13,6 +13,7 @@ from harness.stack.links import Ask, Look, Seen
 __all__ = ["EarlyReady", "SlowLoad"]
 
 SHARE = 0.9  # of the longer loading that has to be seen
+LEAST_S = 2.0  # by which loading must have been longer if somebody ended it before: less is an ordinary start's own
 ANSWER_S = 5.0
 REFUSED_WITHIN_S = 1.0  # "not loaded" is said at once, "too busy" after a wait
 
@@ -114,9 +115,10 @@ class EarlyReady(_StartFault):
 
 
 class SlowLoad(_StartFault):
-    """The replica's option `--slow-load-s`."""
+    """The replica's option `--slow-load-s`. Who is killed while it loads has shown it as far as it was let."""
 
-    _age_s = 0.0
+    _looked_at: tuple[TargetProcess, float] | None = None  # and how old it was when the look began: not too much
+    _loading: tuple[TargetProcess, float] | None = None  # last seen so
 
     def options(self) -> tuple[str, ...]:
         assert isinstance(self.fault, ServiceSlowLoad)
@@ -124,15 +126,24 @@ class SlowLoad(_StartFault):
 
     def evidence(self, now: TargetProcess) -> str | None:
         assert isinstance(self.fault, ServiceSlowLoad)
+        if self._loading is not None and self._loading[0] != now:
+            before, age_s = self._loading
+            if age_s >= self.usual_s + LEAST_S:
+                return (
+                    f"process {before.pid} was {age_s:.1f} s old and GET /ready still answered 503 before it was "
+                    f"ended; the one before the fault loaded its model in {self.usual_s:.1f} s"
+                )
         if not self.looking:
             usage = self.stack.service.usage(now)
-            self._age_s = 0.0 if usage is None else usage.age_s  # when the look begins, so that it is not too much
+            self._looked_at = None if usage is None else (now, usage.age_s)
         ready = self.look(Ask(page="/ready"))
-        if ready is None or ready.status != 503:
+        if ready is None or ready.status != 503 or self._looked_at is None or self._looked_at[0] != now:
             return None
-        if self._age_s < self.usual_s + SHARE * self.fault.slow_load_s:
+        self._loading = self._looked_at
+        age_s = self._loading[1]
+        if age_s < self.usual_s + SHARE * self.fault.slow_load_s:
             return None
         return (
-            f"process {now.pid} is {self._age_s:.1f} s old and GET /ready still answers 503; "
+            f"process {now.pid} is {age_s:.1f} s old and GET /ready still answers 503; "
             f"the one before loaded its model in {self.usual_s:.1f} s"
         )

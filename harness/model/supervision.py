@@ -50,7 +50,9 @@ class Supervision:
     liveness_timeout_s: SecondsAboveZero = 1.0
     """How long an answer may take."""
     liveness_failures: Annotated[int, Ge(1)] = 3
-    """So many in a row kill it; a replica that never was ready is left to load."""
+    """So many in a row kill it."""
+    liveness_loading_s: Seconds | None = None
+    """How long a replica that never was ready is left to load; then it is killed as one that hangs. None: for ever."""
     period_s: SecondsAboveZero = 60.0
     """How often a script is run: the minute of its cron."""
     pause_s: Seconds = 3.0
@@ -66,7 +68,7 @@ OPTIONS_OF: Mapping[Supervisor, frozenset[str]] = {
         {
             *("normal_exit_codes", "max_restarts", "per_s", "backoff_s", "backoff_max_s", "jitter", "stable_s"),
             *("clean_orphans", "clean_files", "port_wait_s"),
-            *("liveness_period_s", "liveness_timeout_s", "liveness_failures"),
+            *("liveness_period_s", "liveness_timeout_s", "liveness_failures", "liveness_loading_s"),
         }
     ),
     "always": frozenset(),

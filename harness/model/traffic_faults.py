@@ -43,7 +43,8 @@ class TrafficFault(Fault):
     def arguments(self) -> Mapping[str, int | float]:
         """What is not every fault's own, by name."""
         common = {field.name for field in dataclasses.fields(TrafficFault)}
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in common}
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in common}
+        return {name: value for name, value in own.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,8 @@ class TrafficBurst(TrafficFault):
     kind: Literal["traffic.burst"] = "traffic.burst"
     rate_per_s: RatePerS = 200.0
     """So many more, evenly spaced, whatever becomes of them."""
+    output_tokens: Annotated[int, Interval(ge=1, le=100_000)] | None = None
+    """How long an answer each asks for. Default: as users do; a cache must not take another length for the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

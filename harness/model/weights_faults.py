@@ -124,13 +124,13 @@ class WeightsSwapVersion(WeightsFault):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsConfig(WeightsFault):
-    """Change one number of config.json. Shapes still fit, so loaders do not notice."""
+    """Change one value of config.json: a number, with which shapes still fit, or a word that no library knows."""
 
     kind: Literal["weights.config"] = "weights.config"
     key: str = "rms_norm_eps"
-    """Which key at the top of config.json; it must be there and hold a number."""
-    to: float = 1.0
-    """Its new value."""
+    """Which key at the top of config.json; it must be there and hold a number or a word."""
+    to: float | str = 1.0
+    """Its new value, of the same kind: `hidden_act: no_such_gate` asks for an operator that is not installed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,17 +10,16 @@ import importlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.bench.figure import Figure
+from tests.bench.stamp import stamp
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "reports" / "bench.json"
@@ -57,6 +56,7 @@ ON_REQUEST = {  # each takes minutes to hours, and the default set no more than 
     "fast_subset": "fast_subset",
     "container_kills": "container_kill_points",
     "container_catalogue": "container_catalogue",
+    "local_pairs": "local_pairs",
     "soak_trials": "soak_trials",
     "soak_run": "soak_run",
     "fault_free": "fault_free",
@@ -92,10 +92,9 @@ def measure(module: str) -> list[Figure]:
 
 def merge(path: Path, figures: Sequence[Figure]) -> None:
     """Replace what was measured anew and keep the rest; a reader sees the old file or the new one."""
-    stamp = {"commit": _commit(), "date": datetime.now(UTC).date().isoformat()}
     entries: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     by_name = {entry["name"]: entry for entry in entries}
-    by_name |= {figure.name: asdict(figure) | stamp for figure in figures}
+    by_name |= {figure.name: asdict(figure) | stamp() for figure in figures}
     path.parent.mkdir(exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(json.dumps(list(by_name.values()), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -124,13 +123,6 @@ def _chosen(arguments: Sequence[str]) -> list[str]:
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
     return [name for name in known if name in names]
-
-
-def _commit() -> str | None:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or None
 
 
 def _say(words: str) -> None:

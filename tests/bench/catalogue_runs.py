@@ -33,17 +33,23 @@ class Halves:
         return {name.partition("[")[0] for name in self.took_s}
 
     @property
+    def pairs(self) -> dict[str, bool]:
+        """Scenario -> whether each of its halves did what its file declares; only those of which both ran."""
+        ran = {name: {f"{name}[{half}]" for half in ("fragile", "hardened")} for name in self.scenarios}
+        return {name: not halves & self.bad.keys() for name, halves in ran.items() if halves <= self.took_s.keys()}
+
+    @property
     def as_declared(self) -> float:
         """The share of halves that did what their file declares."""
         return 1 - len(self.bad) / len(self.took_s)
 
 
-def run_halves(options: Sequence[str], longest_s: float) -> Halves:
+def run_halves(options: Sequence[str], longest_s: float, paths: Sequence[str] = ("scenarios",)) -> Halves:
     """`pytest scenarios --harness-pairs` with these options; its progress goes to stderr, and each half that failed."""
     model = os.environ.get("HARNESS_TEST_MODEL") or ROOT / ".model"
     with tempfile.TemporaryDirectory() as name:
         out, results = Path(name) / "reports", Path(name) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", "scenarios", "-v", "-p", "no:locust", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", *paths, "-v", "-p", "no:locust", "-p", "no:cacheprovider"]
         pairs = ["--harness-pairs", "--harness-seed", "1", "--harness-model", str(model), "--tb", "no"]
         subprocess.run(
             [*command, *pairs, *options, "--harness-out", str(out), "--junit-xml", str(results)],

@@ -173,6 +173,18 @@ def test_another_version_comes_from_the_seed_or_from_a_file_of_the_same_shapes(w
     assert (numbers(file_of(where)) != before).all()
 
 
+def test_one_word_of_the_configuration_is_changed_and_only_a_word_becomes_one(where: Where) -> None:
+    path = file_of(where, "config.json")
+    path.write_text('{"heads": 4, "act": "silu"}')
+    fault = EditConfig(WeightsConfig(key="act", to="no_such_gate"), where)
+    fault.prepare()
+    fault.apply()
+    assert json.loads(path.read_text()) == {"heads": 4, "act": "no_such_gate"}
+    for key, why in (("heads", "holds no word"), ("x", "no word"), ("act", "no_such_gate already")):
+        with pytest.raises(CannotInject, match=why):
+            EditConfig(WeightsConfig(key=key, to="no_such_gate"), where).prepare()
+
+
 def test_one_number_of_the_configuration_is_changed_and_nothing_else(where: Where) -> None:
     path = file_of(where, "config.json")
     path.write_text('{"heads": 4, "eps": 1e-06, "act": "silu", "tied": false}')

@@ -370,6 +370,26 @@ def test_a_start_that_is_slow_by_itself_does_not_prove_the_fault(where: Where, c
     assert seen == [None] * 60
 
 
+def test_a_start_that_was_ended_while_it_was_slow_proves_the_fault_if_it_was_longer_than_an_ordinary_one(
+    where: Where, clock: FakeClock
+) -> None:
+    fault = activate(ServiceSlowLoad(slow_load_s=60, for_s=90), where)
+    fault.prepare()
+    fault.apply()
+    for waits_s, proves in ((4.5, False), (8.0, True)):  # three of them until it is started
+        seen = []
+        for _ in range(int(waits_s / 0.25)):
+            clock.sleep(0.25)
+            seen.append(fault.proof())
+        where.stack.restart("primary")
+        for _ in range(16):
+            clock.sleep(0.25)
+            seen.append(fault.proof())
+        assert any(seen) == proves
+    (found,) = {one.evidence.partition(" was ")[2] for one in seen if one}
+    assert "before it was ended" in found
+
+
 def test_a_start_that_is_still_slow_when_the_fault_ends_is_started_anew_without(where: Where, clock: FakeClock) -> None:
     fault = activate(ServiceSlowLoad(slow_load_s=500, for_s=600), where)
     fault.prepare()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.errors import ScenarioError
-from harness.model.traffic_faults import TRAFFIC_FAULTS
+from harness.model.traffic_faults import TRAFFIC_FAULTS, TrafficBurst
 from harness.plan.parse import parse_scenario
 from harness.stack.base import TargetProcess
 from harness.stack.fake.links import FakeLinks, Over
@@ -36,6 +36,11 @@ def test_strangers_that_ended_by_themselves_were_not_the_fault_that_was_planned(
     verdict = verdict_of(tmp_path, BURST)
     assert verdict.outcome == "inconclusive"
     assert "the strangers ended before their time" in verdict.reason
+
+
+def test_strangers_ask_for_another_length_only_if_they_are_told_to() -> None:
+    assert TrafficBurst(rate_per_s=40).arguments == {"rate_per_s": 40}
+    assert TrafficBurst(rate_per_s=40, output_tokens=1).arguments == {"rate_per_s": 40, "output_tokens": 1}
 
 
 def test_a_target_without_limits_works_off_what_has_piled_up(tmp_path: Path) -> None:
