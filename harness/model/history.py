@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.model.alerts import AlertRecord
 from harness.model.event import Event
+from harness.model.health import Health
 from harness.model.plan import Plan
 
 __all__ = ["REQUEST_COLUMNS", "Header", "History"]
@@ -55,3 +56,4 @@ class History:
     complete: bool = True  # False: the run was interrupted or the recorder was cut off
     damage: tuple[str, ...] = ()  # sentences on records that could not be read
     alerts: AlertRecord | None = None  # of the run's Prometheus; None: there was none
+    health: Health | None = None  # what its probes are worth; None: it was no run of `harness health`

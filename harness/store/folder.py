@@ -18,6 +18,7 @@ import pydantic
 from harness.model.errors import RunFolderError
 from harness.model.event import Event
 from harness.model.faults import FAULTS
+from harness.model.health import Health
 from harness.model.history import Header, History
 from harness.model.plan import Arrivals, Plan
 from harness.record.append import being_written, read_lines
@@ -70,6 +71,11 @@ class RunFolder:
         return self.path / "requests.parquet"
 
     @property
+    def health(self) -> Path:
+        """What the target's probes are worth, of a run of `harness health`."""
+        return self.path / "health.json"
+
+    @property
     def stack(self) -> Path:
         """Logs and configuration of the target."""
         return self.path / "stack"
@@ -91,6 +97,10 @@ class RunFolder:
             json.dumps({lane: vars(drawn) for lane, drawn in lanes.items()}, separators=(",", ":")),
         )
         self.write("plan.json", _dump(dataclasses.asdict(plan)))
+
+    def write_health(self, health: Health) -> None:
+        """Keep the score with the run that it is of."""
+        self.write(self.health.name, _dump(dataclasses.asdict(health)))
 
     def pack(self) -> None:
         """Compress the events of a run that is over and judged: a twentieth is left, and it is read as before."""
@@ -128,7 +138,7 @@ class RunFolder:
                 f"{self.requests} cannot be read ({error}): the recorded requests are damaged"
             ) from error
         complete = any(event.kind == "run_end" and not event.fields.get("interrupted") for event in events)
-        return History(header, plan, events, requests, complete, tuple(damage))
+        return History(header, plan, events, requests, complete, tuple(damage), health=self.read_health())
 
     def read_plan(self) -> Plan:
         """Raises RunFolderError when there is none or it is damaged."""
@@ -143,6 +153,22 @@ class RunFolder:
         except (KeyError, TypeError, AttributeError, pydantic.ValidationError) as error:
             raise RunFolderError(f"{self.plan} is damaged or of another version: run the scenario again") from error
         return dataclasses.replace(plan, scenario=dataclasses.replace(plan.scenario, faults=faults))
+
+    def read_health(self) -> Health | None:
+        """None: the run has no such file. Raises RunFolderError when it is damaged."""
+        if not self.health.exists():
+            return None
+        try:
+            found = _adapter(Health).validate_json(self.health.read_bytes())
+            json.dumps(dataclasses.asdict(found), allow_nan=False)
+            if any(one.detected_s.keys() != one.lasted_s.keys() for one in found.probes):
+                raise ValueError("a test of a probe has a time without the other")
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"{self.health} is damaged or of another version: remove it to have the run without its health score, "
+                "or measure it again with 'harness health'"
+            ) from error
+        return found
 
     def _read_events(self) -> tuple[list[Event], list[str]]:
         path = self.events if self.events.exists() else self.packed_events

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.model.errors import RunFolderError
+from harness.model.health import Health, ProbeHealth
 from harness.model.history import REQUEST_COLUMNS
 from harness.model.request import Outcome
 from harness.record.append import AppendLog
@@ -17,6 +18,10 @@ from harness.store.registry import LiveRun, Registry
 from harness.store.requests import SCHEMA, Begun, RequestFiles, compact, read_requests, write_requests
 from tests.bench.synthetic_run import write_run
 
+PROBE = ProbeHealth(
+    "GET /health", {"hangs": None, "is dead": 0.06}, {"hangs": 10.0, "is dead": 9.5}, 0.0, 38, None, "x"
+)
+HEALTH = Health("fake, default", (PROBE,), ("answers wrongly: not proven",), cut_off="interrupted")
 DONE = [200, "primary", 9000, 2000, 4, 1, None]
 LOG = [
     ["b", "control", 0],
@@ -112,6 +117,27 @@ def test_a_damaged_or_missing_file_is_one_sentence_that_names_it(tmp_path: Path,
     if name != "requests.parquet":
         file.unlink()
         with pytest.raises(RunFolderError, match=name):
+            run.read()
+
+
+def test_a_health_score_read_back_is_the_one_that_was_written_and_other_runs_have_none(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 400, 2, "1")
+    assert run.read().health is None
+    run.write_health(HEALTH)
+    assert run.read().health == HEALTH
+    assert {one.name for one in run.path.iterdir() if "health" in one.name} == {"health.json"}
+
+
+def test_a_damaged_health_score_is_one_sentence_with_the_remedy(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 400, 2, "1")
+    run.write_health(HEALTH)
+    text = run.health.read_text()
+    half_told = text.replace('"is dead": 9.5', '"is late": 9.5')
+    beyond = text.replace("9.5", "1e999")
+    assert len({text, half_told, beyond}) == 3
+    for damaged in ("", "{}", "[[", text[: len(text) // 2], "\x00", half_told, beyond):
+        run.health.write_text(damaged)
+        with pytest.raises(RunFolderError, match=r"health\.json is damaged.*remove it"):
             run.read()
 
 
