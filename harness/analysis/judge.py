@@ -21,6 +21,7 @@ from harness.analysis.series import bin_series, budget_series, timeline_marks
 from harness.analysis.sli import count_run, eligible_of, mean_latency_s, phase_results, probe_share, target_count
 from harness.analysis.validity import validity_findings
 from harness.model.expectation import expectation
+from harness.model.health import Health
 from harness.model.history import History
 from harness.model.verdict import (
     EpisodeResult,
@@ -66,7 +67,7 @@ def judge(history: History) -> Verdict:
     series = bin_series(frame)
     return Verdict(
         outcome=outcome,
-        reason=_reason(outcome, findings, sli, episodes),
+        reason=_reason(outcome, findings, (sli, episodes), history.health),
         seed=history.plan.seed,
         scenario=history.plan.scenario.name,
         hypothesis=history.plan.scenario.hypothesis,
@@ -84,6 +85,7 @@ def judge(history: History) -> Verdict:
         runbook=advise(findings, episodes),
         latency_by_phase=latency_by_phase(frame),
         alerts=alert_report(history.alerts, episodes) if history.plan.scenario.faults else None,
+        health=history.health,
     )
 
 
@@ -95,16 +97,28 @@ def _on_schedule_clock(one: EpisodeResult, begin_s: float) -> EpisodeResult:
 
 
 def _reason(
-    outcome: VerdictOutcome, findings: Sequence[Finding], sli: dict[str, Any], episodes: Sequence[EpisodeResult]
+    outcome: VerdictOutcome,
+    findings: Sequence[Finding],
+    what: tuple[dict[str, Any], Sequence[EpisodeResult]],
+    health: Health | None,
 ) -> str:
     if outcome is not VerdictOutcome.PASS:
         others = sum(finding.outcome is outcome for finding in findings) - 1
         first = next(finding.reason for finding in findings if finding.outcome is outcome)
         return first + (f" (and {others} more)" if others > 0 else "")
+    sli, episodes = what
     lost = f"users lost {sli['lost']:,} of {sli['eligible']:,} requests"
     worst_s = max((e.recovery_s.high for e in episodes if e.recovery_s and e.recovery_s.high is not None), default=None)
     back = f", service was back within {worst_s:.1f} s" if worst_s is not None else ""
-    return f"every objective holds: {lost}{back}, {sli['wrong_answers']:,} wrong answers"
+    holds = "every objective holds" if health is None else _of_probes(health)
+    return f"{holds}: {lost}{back}, {sli['wrong_answers']:,} wrong answers"
+
+
+def _of_probes(health: Health) -> str:
+    """A run that measures probes has no objective: that it passes must not read as praise of them."""
+    blind = sum(bool(one.blind_to) for one in health.probes)
+    seen = f"{blind} of {len(health.probes)} health checks stayed green through a fault" if blind else ""
+    return f"{seen}{'; ' * bool(seen)}nothing is limited here, so a pass says only that the run can be believed"
 
 
 def _run(history: History, frame: RunFrame) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from harness.model.traffic_faults import TrafficBurst
 from harness.model.weights_faults import WeightsBitFlip
 from harness.plan.environment import on_the_command_line
 from harness.plan.make_plan import Drawn
-from harness.session import Session, Watcher, run_session
+from harness.session import Session, Watcher, judge_folder, run_session
 
 __all__ = ["health_run", "health_scenario"]
 
@@ -35,7 +35,10 @@ WHAT = {
 
 
 def health_scenario(protection: Literal["default", "fragile", "hardened"]) -> Scenario:
-    """Busy, then hung, then wrong, then dead: what may not come back is last. Under two minutes."""
+    """Busy, then hung, then wrong, then dead: what may not come back is last. Under two minutes.
+
+    Without a hypothesis: it measures and limits nothing, so that its verdict could confirm none.
+    """
     step_s = LASTS_S + BETWEEN_S
     faults = (
         TrafficBurst(rate_per_s=BUSY_PER_S, for_s=LASTS_S),
@@ -45,7 +48,6 @@ def health_scenario(protection: Literal["default", "fragile", "hardened"]) -> Sc
     )
     return Scenario(
         name="health",
-        hypothesis="Every probe goes red soon when it should, and never when it should not.",
         target=TargetOptions(protection=protection),
         load=Load(rate_per_s=10, mix={"chat_stream": 0.7, "sentiment": 0.3}),
         phases=Phases(baseline_s=5, recovery_s=LASTS_S + 2),
@@ -109,7 +111,9 @@ def health_run(
     run_id: str,
     how: tuple[Literal["default", "fragile", "hardened"], str, Callable[[], int]],
 ) -> tuple[Health, Path]:
-    """Run it on the session's stack; looks go to the primary itself, past gateway and links. Raises HarnessError.
+    """Run it on the session's stack, and judge it: its reports have the score, too. Raises HarnessError.
+
+    Looks go to the primary itself, past gateway and links.
 
     `how`: the target's protection, more words for the command that repeats it, and how often the user asked to stop.
     What ended before its time says so.
@@ -133,4 +137,7 @@ def health_run(
     spans = watched.spans(scenario)
     probes = tuple(health_of(name, looks, spans) for name, looks in prober.looks.items())
     untested = tuple(f"{span.what}: {span.skipped}" for span in spans if span.skipped)
-    return Health(f"{session.stack.name}, {protection}", probes, untested, cut_off=watched.cut_off), folder.path
+    found = Health(f"{session.stack.name}, {protection}", probes, untested, cut_off=watched.cut_off)
+    folder.write_health(found)
+    judge_folder(folder)
+    return found, folder.path

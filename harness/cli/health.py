@@ -96,4 +96,5 @@ def _of_stack(where: Where, protection: Literal["default", "fragile", "hardened"
             (protection, where.replay(planning.name), interrupts.asked),
         )
     click.echo(f"{'run':10}{folder}")
+    click.echo(f"{'report':10}{folder / 'report.html'}")
     return found

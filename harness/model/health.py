@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Health", "Looked", "ProbeHealth", "Served", "Span", "health_of"]
+__all__ = ["TESTS", "Health", "Looked", "ProbeHealth", "Served", "Span", "health_of"]
 
 TESTS = ("hangs", "is dead", "answers wrongly")
 
@@ -40,6 +40,11 @@ class ProbeHealth:
     looks_busy: int
     score: float | None  # Youden's J: sensitivity + specificity - 1; 1 is perfect, 0 tells nothing
     why_none: str
+
+    @property
+    def blind_to(self) -> tuple[str, ...]:
+        """Tests through all of which it stayed green."""
+        return tuple(test for test in TESTS if test in self.lasted_s and self.detected_s[test] is None)
 
 
 @dataclass(frozen=True)

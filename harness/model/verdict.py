@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from harness.model.health import Health
 from harness.model.log_evidence import LogEvidence
 
 __all__ = [
@@ -253,3 +254,4 @@ class Verdict:
     resources: tuple[ResourceUse, ...] = ()  # nothing: no Prometheus watched the run
     log_evidence: LogEvidence | None = None  # None: there are no logs; never part of outcome or findings
     alerts: AlertReport | None = None  # None: judged before there were any
+    health: Health | None = None  # None: no run of `harness health`; never part of outcome or findings

@@ -10,6 +10,7 @@ from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcom
 from harness.render import numbers, pages, words
 from harness.render.alerts import ALERT_COLUMNS, alert_cells, alert_intro
 from harness.render.headline import headline
+from harness.render.health_words import health_section
 from harness.render.log_evidence import log_section
 from harness.render.resources import resource_cells
 
@@ -37,7 +38,7 @@ def to_html(verdict: Verdict) -> str:
 
     worst = words.worst_first(verdict.episodes)
     values = {
-        "css": pages.style("report.css"),
+        "css": pages.style("report.css", *(["health.css"] if verdict.health else [])),
         "verdict": verdict,
         "head": headline(verdict),
         "tone": _TONES[verdict.outcome],
@@ -55,6 +56,7 @@ def to_html(verdict: Verdict) -> str:
         "bin_s": _bin(verdict.series),
         "ADVICE_SHOWN": ADVICE_SHOWN,
         "log_section": log_section(verdict),
+        "health_section": health_section(verdict),
         "stage": _stage,
         "resource_cells": resource_cells,
         "ALERT_COLUMNS": ALERT_COLUMNS,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from harness.model.health import Health
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render.alerts import ALERT_COLUMNS, alert_cells, alert_intro
 from harness.render.headline import headline, run_id
+from harness.render.health_words import HEALTH_COLUMNS, SCORE, blind_words, health_cells, load_words
 from harness.render.log_evidence import HIT_COLUMNS, hit_cells, unusual_words
 from harness.render.numbers import NOTHING, count, interval
 from harness.render.resources import RESOURCE_COLUMNS, resource_cells
 from harness.render.words import SYMBOLS, corruption_cells, worst_first
 
-__all__ = ["escaped", "table", "to_markdown"]
+__all__ = ["escaped", "health_blocks", "table", "to_markdown"]
 
 _EPISODES_SHOWN = 12
 _ADVICE_SHOWN = 6
@@ -28,6 +30,7 @@ def to_markdown(verdict: Verdict) -> str:
         *([f"> {escaped(verdict.hypothesis)}"] if verdict.hypothesis else []),
         f"**{escaped(verdict.reason)}**",
         _lost(verdict),
+        *_health(verdict),
         *_advice(verdict),
         *_episodes(verdict),
         *_corruptions(verdict),
@@ -48,6 +51,28 @@ def _lost(verdict: Verdict) -> str:
     if ordered and ordered[0].recovery_s is not None:
         lines += f" Worst recovery {interval(ordered[0].recovery_s)}, episode {ordered[0].number}."
     return lines
+
+
+def _health(verdict: Verdict) -> Iterator[str]:
+    if verdict.health is not None:
+        yield "### Health checks"
+        yield f"Of {escaped(verdict.health.target)}."
+        yield from health_blocks(verdict.health)
+
+
+def health_blocks(health: Health) -> Iterator[str]:
+    """What each probe is worth: who is blind, a row a probe, what the score means, what was not tested."""
+    if health.cut_off:
+        yield f"**Cut off**: {escaped(health.cut_off)}."
+    blind = [f"{one.probe} is blind {words}" for one in health.probes if (words := blind_words(one))]
+    if blind:
+        yield "\n".join(f"- ✕ {escaped(words)}." for words in blind)
+    yield table(HEALTH_COLUMNS, (health_cells(one, health.load) for one in health.probes))
+    if health.load is not None:
+        yield f"Load: {escaped(load_words(health.load))}."
+    yield SCORE
+    if health.not_tested:
+        yield f"Not tested: {escaped('; '.join(health.not_tested))}."
 
 
 def _advice(verdict: Verdict) -> Iterator[str]:

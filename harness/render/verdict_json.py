@@ -9,6 +9,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from harness.model.errors import RunFolderError
+from harness.model.health import Health, ProbeHealth, Served
 from harness.model.log_evidence import LogEvidence, LogMark, RuleHit
 from harness.model.verdict import (
     Advice,
@@ -38,7 +39,7 @@ _ONE_LINE_EACH = ("series", "marks", "latency_by_phase")  # a column of 1,000 bi
 
 def to_json(verdict: Verdict) -> str:
     """The verdict as JSON, what matters first. A number that JSON does not have (NaN, infinity) is a ValueError."""
-    names = [field.name for field in fields(Verdict)]
+    names = [field.name for field in fields(Verdict) if field.name != "health" or verdict.health is not None]
     ordered = [*_FIRST, *(name for name in names if name not in _FIRST)]
     members = (f"{json.dumps(name)}: {_value(name, getattr(verdict, name))}" for name in ordered)
     text = "{\n  " + ",\n  ".join(members) + "\n}\n"
@@ -102,6 +103,7 @@ def _verdict(data: dict[str, Any]) -> Verdict:
             "resources": tuple(ResourceUse(**x) for x in data.get("resources", ())),
             "log_evidence": _log_evidence(data.get("log_evidence")),
             "alerts": _alerts(data.get("alerts")),
+            "health": _health(data.get("health")),
         }
     )
 
@@ -111,6 +113,14 @@ def _log_evidence(data: dict[str, Any] | None) -> LogEvidence | None:
         return None
     marks, hits = (LogMark(**x) for x in data["marks"]), (RuleHit(**x) for x in data["hits"])
     return LogEvidence(**{**data, "marks": tuple(marks), "hits": tuple(hits), "notes": tuple(data["notes"])})
+
+
+def _health(data: dict[str, Any] | None) -> Health | None:
+    if data is None:
+        return None
+    probes, load = tuple(ProbeHealth(**one) for one in data["probes"]), data["load"]
+    read = {"probes": probes, "not_tested": tuple(data["not_tested"]), "load": None if load is None else Served(**load)}
+    return Health(**{**data, **read})
 
 
 def _alerts(data: dict[str, Any] | None) -> AlertReport | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from harness.analysis.judge import judge
 from harness.analysis.stages import observed_stages
 from harness.model.event import Event
+from harness.model.health import Health, ProbeHealth
 from harness.model.history import History
 from harness.model.verdict import Stages
 from harness.render import RENDERERS
@@ -113,15 +115,11 @@ def test_a_run_that_ended_without_saying_why_is_inconclusive(killed: History) ->
             Event(event.at_s, event.kind, {**event.fields, "interrupted": True}) if event.kind == "run_end" else event
         )
 
-    import dataclasses
-
     verdict = judge(dataclasses.replace(with_events(killed, give_up), complete=False))
     assert verdict.outcome == "inconclusive"
 
 
 def test_a_run_killed_at_any_event_is_judged_without_a_traceback_and_never_passed(killed: History) -> None:
-    import dataclasses
-
     for length in range(0, len(killed.events), 7):
         verdict = judge(dataclasses.replace(killed, events=killed.events[:length], complete=False))
         assert verdict.outcome == "inconclusive"
@@ -138,9 +136,22 @@ def test_a_report_says_how_many_runs_its_target_had_served_before(killed: Histor
     assert "runs that this target had served before, and left as it came up" in RENDERERS["report.html"](verdict)
 
 
-def test_a_run_without_any_request_is_judged_and_inconclusive(killed: History) -> None:
-    import dataclasses
+@pytest.mark.parametrize(("seen", "said"), [(None, "1 of 1 health checks stayed green through a fault; "), (0.1, "")])
+def test_a_run_that_measures_health_checks_passes_without_praising_them(
+    killed: History, seen: float | None, said: str
+) -> None:
+    probe = ProbeHealth("GET /health", {"hangs": seen}, {"hangs": 10.0}, None, 0, None, "")
+    found = Health("fake", (probe,), ())
+    verdict, plain = judge(dataclasses.replace(killed, health=found)), judge(killed)
+    assert verdict.health == found
+    assert verdict.outcome == plain.outcome == "pass" and verdict.findings == plain.findings
+    assert verdict.reason.startswith(
+        f"{said}nothing is limited here, so a pass says only that the run can be believed: "
+    )
+    assert "every objective holds" not in verdict.reason
 
+
+def test_a_run_without_any_request_is_judged_and_inconclusive(killed: History) -> None:
     empty = {name: column[:0] for name, column in killed.requests.items()}
     for events in ([], killed.events):
         verdict = judge(dataclasses.replace(killed, requests=empty, events=events))
@@ -149,8 +160,6 @@ def test_a_run_without_any_request_is_judged_and_inconclusive(killed: History) -
 
 
 def test_a_request_without_a_record_is_noticed(killed: History) -> None:
-    import dataclasses
-
     fewer = {name: column[:-1] for name, column in killed.requests.items()}
     finding = next(f for f in judge(dataclasses.replace(killed, requests=fewer)).findings if f.check == "accounting")
     assert finding.outcome == "inconclusive" or fewer["lane"][-1] != "user"

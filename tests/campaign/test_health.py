@@ -11,6 +11,7 @@ import pytest
 from harness.cli.main import call
 from harness.model.health import Looked, Span, health_of
 from harness.store.folder import RunFolder
+from tests.render.parsed import Page
 
 pytestmark = pytest.mark.whole
 
@@ -96,6 +97,34 @@ def test_the_replay_command_repeats_the_plan_on_the_same_stack(tmp_path: Path) -
     assert again.arrivals_sha256 == plan.arrivals_sha256 and again.replay == plan.replay
 
 
+def test_the_run_keeps_its_score_and_its_reports_show_it_from_the_folder_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["health", "--stack", "fake", "--protection", "fragile", "--out", str(tmp_path)]) == 0
+    folder = the_run(tmp_path)
+    assert f"report    {folder / 'report.html'}" in capsys.readouterr().out
+    kept = json.loads((folder / "health.json").read_text())
+    assert kept == json.loads((tmp_path / "health.json").read_text())
+    html = (folder / "report.html").read_text()
+    page = Page(html)
+    assert page.headings[:2] == ["health", "Health checks"]
+    assert "✕ blind to a service that hangs or answers wrongly" in page.text
+    assert "3 of 3 health checks stayed green through a fault; nothing is limited here" in page.text
+    markdown = (folder / "report.md").read_text()
+    assert "### Health checks" in markdown
+    documented = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+    assert [one.name for one in folder.iterdir() if f"`{one.name}{'/' * one.is_dir()}`" not in documented] == []
+    moved = tmp_path / "elsewhere"
+    folder.rename(moved)
+    for name in ("health.json", "health.md"):
+        (tmp_path / name).unlink()
+    assert call(["report", str(moved)]) == 0
+    assert capsys.readouterr().out.strip() == markdown.strip()
+    (moved / "verdict.json").unlink()
+    assert call(["judge", str(moved)]) == 0
+    assert (moved / "report.html").read_text() == html
+
+
 @pytest.mark.parametrize(("ticks", "measured"), [(1, False), (1500, True)])
 def test_an_interrupted_run_says_that_it_was_cut_off_and_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ticks: int, measured: bool
@@ -105,6 +134,8 @@ def test_an_interrupted_run_says_that_it_was_cut_off_and_is_no_success(
     assert call(["health", "--stack", "fake", "--out", str(tmp_path)]) == 3
     assert "cut off     interrupted by the user, after " in capsys.readouterr().out
     assert (tmp_path / "health.json").exists() == measured
+    page = Page((the_run(tmp_path) / "report.html").read_text()).text
+    assert "? inconclusive" in page and "Cut off: interrupted by the user, after" in page
     if measured:
         found = json.loads((tmp_path / "health.json").read_text())
         assert found["cut_off"].startswith("interrupted by the user")

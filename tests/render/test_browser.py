@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from harness.analysis.trends import archive_of
+from harness.render.html import to_html
 from harness.render.index import to_index
 from tests.render.browser import Browser, browser, chromium
+from tests.render.conftest import SAMPLES
+from tests.render.test_health import PARTS, UNSEEN
 from tests.render.test_index import run
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")]
@@ -50,6 +53,10 @@ async def test_reports_fit_every_width_and_look_and_ask_nobody_for_anything(
             file = tmp_path / f"{name}.html"
             file.write_text(pages(name), encoding="utf-8")
             await check(page, file, tmp_path, LOOKS if name in ("fail", "hostile") else LOOKS[:1])
+        probes = tmp_path / "probes.html"
+        long = replace(PARTS, probes=(*PARTS.probes, replace(UNSEEN, probe=f"GET /{'long' * 40}")), cut_off="x" * 200)
+        probes.write_text(to_html(replace(SAMPLES["pass"](), health=long)), encoding="utf-8")
+        await check(page, probes, tmp_path)
         await _values_are_under_the_pointer(page, tmp_path / "fail.html")
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.model.errors import RunFolderError
+from harness.model.health import Health
 from harness.model.verdict import Estimate, Finding, Interval, Verdict, VerdictOutcome
 from harness.render.verdict_json import from_json, to_json
 
@@ -63,7 +64,9 @@ def test_any_verdict_comes_back_exactly(
 def test_what_matters_comes_first(verdicts: dict[str, Callable[[], Verdict]]) -> None:
     keys = list(json.loads(to_json(verdicts["fail"]())))
     assert keys[:7] == ["outcome", "reason", "seed", "scenario", "sli", "episodes", "findings"]
-    assert sorted(keys) == sorted(Verdict.__dataclass_fields__)
+    assert sorted([*keys, "health"]) == sorted(Verdict.__dataclass_fields__)
+    measured = replace(verdicts["fail"](), health=Health("fake", (), ()))
+    assert sorted(json.loads(to_json(measured))) == sorted(Verdict.__dataclass_fields__)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
