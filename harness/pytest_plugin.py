@@ -36,6 +36,14 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         {"default": os.environ.get("HARNESS_MODEL", ".model"), "help": "the model's folder (default: .model)"},
     ),
     (
+        "--harness-as-expected",
+        {
+            "action": "store_true",
+            "help": "a scenario's test passes when its verdict is the one that its file names under 'expect'; "
+            "otherwise when the verdict is pass",
+        },
+    ),
+    (
         "--harness-pairs",
         {
             "action": "store_true",
@@ -76,6 +84,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Marks that every session knows; those of folders come with their scenarios."""
+    if config.getoption("harness_pairs") and config.getoption("harness_as_expected"):
+        raise pytest.UsageError("--harness-pairs runs both halves as the files say: leave out --harness-as-expected")
     for line in _MARKS:
         config.addinivalue_line("markers", line)
 

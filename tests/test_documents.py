@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import call
+from harness.cli.scenarios import load_scenarios
+from harness.model.expectation import known_outcome
 from harness.plan.parse import parse_scenario
 from harness.plan.target_options import option_problems
 from harness.stack.reference.option_names import OPTIONS
@@ -49,6 +53,20 @@ def test_each_harness_command_of_the_documents_runs(
         assert call(words) == 3
         return
     assert call(words) in ((0, 2) if words[0] == "doctor" else (0,))
+
+
+@pytest.mark.parametrize(("document", "command"), [c for c in ALL if c[1].startswith("pytest")])
+def test_each_pytest_command_of_the_documents_finds_a_test_for_each_file(document: str, command: str) -> None:
+    asked = [*shlex.split(command), "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run([sys.executable, "-m", *asked], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = {line.rpartition("::")[2] for line in done.stdout.splitlines() if ".yaml::" in line}
+    assert found == {one.name for one in load_scenarios([ROOT / "scenarios"])}, done.stdout + done.stderr
+
+
+def test_the_readme_counts_the_files_that_are_red_by_design() -> None:
+    files = load_scenarios([ROOT / "scenarios"])
+    red = [one for one in files if known_outcome(one.expect) == "fail"]
+    assert f"{len(red)} of the {len(files)} shipped files say `as_written: fail`" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("document", "command"), [c for c in ALL if c[1].startswith("make")])

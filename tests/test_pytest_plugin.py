@@ -140,6 +140,29 @@ def test_with_pairs_each_half_is_a_test_that_passes_when_it_does_what_its_file_s
     assert "--protection fragile" in done.stdout
 
 
+def test_as_expected_a_test_passes_when_the_verdict_is_the_one_that_its_file_names(scenarios: Path) -> None:
+    bad = scenarios / "death/bad.yaml"
+    bad.write_text(bad.read_text() + "expect: {as_written: fail}\n")
+    (scenarios / "death/lax.yaml").write_text(GOOD.replace("name: good", "name: lax") + "expect: fail\n")
+    (scenarios / "death/red.yaml").write_text(FILES["death/bad"].replace("name: bad", "name: red"))
+    done = collect(scenarios.parent, "scenarios", "--harness-as-expected", "-rA", "--strict-markers")
+    assert "2 failed, 3 passed, 1 error" in done.stdout, done.stdout
+    assert "PASSED scenarios/death/bad.yaml::bad" in done.stdout
+    assert "the verdict is pass, and its file names fail under 'expect'" in done.stdout
+    assert "the verdict is fail, and its file names pass under 'expect'" in done.stdout
+    assert "ERROR scenarios/health/unsure.yaml::unsure" in done.stdout, "what can tell nothing is never as expected"
+    plain = collect(scenarios.parent, "scenarios/death", "-rA")
+    assert "FAILED scenarios/death/bad.yaml::bad" in plain.stdout and "2 failed, 2 passed" in plain.stdout
+
+
+def test_as_expected_and_both_halves_are_one_sentence_and_nothing_is_run(scenarios: Path) -> None:
+    done = collect(scenarios.parent, "scenarios", "--harness-as-expected", "--harness-pairs")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    said = "ERROR: --harness-pairs runs both halves as the files say: leave out --harness-as-expected"
+    assert (done.stdout + done.stderr).strip() == said
+    assert not (scenarios.parent / "reports").exists()
+
+
 def test_halves_on_equal_targets_follow_one_another_so_that_they_can_share_a_stack(scenarios: Path) -> None:
     for name in ("one", "two"):
         (scenarios / f"{name}.yaml").write_text(PAIR.replace("name: pair", f"name: {name}"))

@@ -13,7 +13,7 @@ from harness.cli.scenarios import Where
 from harness.cli.terminal import Terminal, verdict_lines, verdict_table
 from harness.interrupts import Interrupts
 from harness.model.errors import HarnessError
-from harness.model.expectation import Half, expectation
+from harness.model.expectation import Half, known_outcome, unexpected
 from harness.model.verdict import Verdict, VerdictOutcome, worst
 from harness.plan.make_plan import Drawn
 from harness.store.registry import Registry
@@ -31,8 +31,12 @@ class Ran:
 
     def known(self, half: Half | None) -> VerdictOutcome | None:
         """What its file says must come out."""
-        found = expectation(self.drawn.plan.scenario.expect, half)
-        return None if found is None else VerdictOutcome(found.outcome)
+        return known_outcome(self.drawn.plan.scenario.expect, half)
+
+    def as_expected(self, half: Half | None) -> bool:
+        """Whether that came out."""
+        expect = self.drawn.plan.scenario.expect
+        return self.verdict is not None and not unexpected(expect, half, self.verdict.outcome)
 
 
 def run_all(planned: Sequence[Drawn], where: Where, out: Path, registry: Registry) -> list[Ran]:
@@ -78,6 +82,6 @@ def outcome_of(ran: Sequence[Ran], half: Half | None, *, as_expected: bool) -> V
     found = worst(outcomes)
     if not as_expected:
         return found
-    if all(one.verdict is not None and one.verdict.outcome == one.known(half) for one in ran):
+    if all(one.as_expected(half) for one in ran):
         return VerdictOutcome.PASS
     return VerdictOutcome.FAIL if found is VerdictOutcome.PASS else found

@@ -8,8 +8,19 @@ from typing import ClassVar, Literal, TypeAlias
 
 from harness.model.fault import STRICT
 from harness.model.target import TargetOptions
+from harness.model.verdict import VerdictOutcome
 
-__all__ = ["HALVES", "PASSES", "Expectation", "Expected", "Half", "Known", "expectation"]
+__all__ = [
+    "HALVES",
+    "PASSES",
+    "Expectation",
+    "Expected",
+    "Half",
+    "Known",
+    "expectation",
+    "known_outcome",
+    "unexpected",
+]
 
 Known: TypeAlias = Literal["pass", "fail"]
 Half: TypeAlias = Literal["fragile", "hardened"]
@@ -39,7 +50,7 @@ class Expected:
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     as_written: Known | Expectation = "pass"
-    """On the target as the file describes it; what --as-expected compares with."""
+    """On the target as the file describes it; what --as-expected and --harness-as-expected compare with."""
     fragile: Known | Expectation | None = None
     """With every protection off; it must fail, or the scenario finds nothing."""
     hardened: Known | Expectation | None = None
@@ -52,3 +63,15 @@ def expectation(expected: Known | Expected, half: Half | None = None) -> Expecta
         return None if half else Expectation(outcome=expected)
     said = {None: expected.as_written, "fragile": expected.fragile, "hardened": expected.hardened}[half]
     return said if said is None or isinstance(said, Expectation) else Expectation(outcome=said)
+
+
+def known_outcome(expected: Known | Expected, half: Half | None = None) -> VerdictOutcome | None:
+    """The verdict that the file names; None: it does not say."""
+    known = expectation(expected, half)
+    return None if known is None else VerdictOutcome(known.outcome)
+
+
+def unexpected(expected: Known | Expected, half: Half | None, outcome: VerdictOutcome) -> str:
+    """What is wrong with this verdict, for --as-expected; empty when it is the one that the file names."""
+    known = known_outcome(expected, half)
+    return "" if outcome == known else f"the verdict is {outcome}, and its file names {known or 'none'} under 'expect'"

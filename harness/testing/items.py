@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.model.errors import CapabilityError, HarnessError, ScenarioError
-from harness.model.expectation import HALVES, expectation
+from harness.model.expectation import HALVES, expectation, unexpected
 from harness.model.pairs import half_result
 from harness.model.scenario import Scenario
 from harness.model.verdict import VerdictOutcome
@@ -122,14 +122,21 @@ class ScenarioItem(pytest.Item):
         assert self.done is not None
         half = self.scenario.half
         if half is None:
-            if self.done.verdict.outcome is VerdictOutcome.FAIL:
-                raise ScenarioFailed(sentence(self.done))
+            self._judge_as_written(self.done)
             return
         known = expectation(self.scenario.expect, half)
         assert known is not None
         result = half_result(half, known, self.done.verdict, seconds=0.0, report="")
         if not result.met:
             raise ScenarioFailed(sentence(self.done, f"{half}: {result.why}"))
+
+    def _judge_as_written(self, done: TestedRun) -> None:
+        outcome = done.verdict.outcome
+        if self.config.getoption("harness_as_expected"):
+            if why := unexpected(self.scenario.expect, None, outcome):
+                raise ScenarioFailed(sentence(done, why))
+        elif outcome is VerdictOutcome.FAIL:
+            raise ScenarioFailed(sentence(done))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """A sentence for what a user can cause, a traceback for our own defects."""

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from harness.model.errors import ScenarioError
-from harness.model.expectation import Expectation, expectation
+from harness.model.expectation import Expectation, expectation, unexpected
+from harness.model.verdict import VerdictOutcome
 from harness.plan.halves import of_half
 from harness.plan.parse import parse_scenario
 
@@ -28,6 +29,16 @@ def test_a_word_alone_is_the_verdict_as_written() -> None:
     one = parse_scenario(BASE + "expect: fail\n", "x.yaml")
     assert expectation(one.expect) == Expectation(outcome="fail")
     assert expectation(one.expect, "fragile") is None
+
+
+@pytest.mark.parametrize(("expect", "named"), [("", "pass"), ("expect: fail\n", "fail"), ("expect: pass\n", "pass")])
+def test_a_verdict_that_the_file_does_not_name_is_a_sentence(expect: str, named: str) -> None:
+    one = parse_scenario(BASE + expect, "x.yaml")
+    for outcome in VerdictOutcome:
+        said = unexpected(one.expect, None, outcome)
+        wanted = f"the verdict is {outcome}, and its file names {named} under 'expect'"
+        assert said == ("" if outcome == named else wanted)
+    assert "names none" in unexpected(one.expect, "fragile", VerdictOutcome.FAIL)
 
 
 def test_a_half_has_an_outcome_and_a_reason() -> None:
