@@ -114,10 +114,11 @@ def listening() -> tuple[list[Event], Callable[[Event], None], asyncio.Event]:
     return seen, emit, over
 
 
-def held_in_shared_memory() -> int:
-    """How many files there this process has open, which have no name."""
-    links = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-    return sum(link.is_relative_to(SHARED_MEMORY) and link.name.endswith("(deleted)") for link in links)
+def in_shared_memory() -> set[tuple[str, int]]:
+    """The files there that this process has open and that have no name, by name and descriptor."""
+    links = {path.name: path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+    ours = {fd: link for fd, link in links.items() if link.is_relative_to(SHARED_MEMORY)}
+    return {(link.name, int(fd)) for fd, link in ours.items() if link.name.endswith("(deleted)")}
 
 
 def failure(event: Event) -> tuple[int, str | None, int | None]:
@@ -139,19 +140,21 @@ async def test_an_answer_comes_token_by_token_and_is_counted_when_it_is_whole(bo
 
 async def test_a_request_may_go_through_shared_memory_and_leaves_nothing_there(both: Both) -> None:
     both.client.settings = replace(LIMITS, requests_in_shm=True)
+    before = in_shared_memory()  # of whatever ran in this process
     seen, emit, over = listening()
     both.client.submit(ask("abc"), emit)
-    assert held_in_shared_memory() == 1
+    assert len(in_shared_memory() - before) == 1
     await asyncio.wait_for(over.wait(), 10)
     assert seen[1:4] == [Piece("a"), Piece("b"), Piece("c")]
-    assert held_in_shared_memory() == 0
+    assert not in_shared_memory() - before
 
 
 async def test_a_request_in_shared_memory_whose_client_leaves_is_taken_and_forgotten(both: Both) -> None:
     both.client.settings = replace(LIMITS, requests_in_shm=True)
+    before = in_shared_memory()
     seen, emit, over = listening()
     both.client.submit(ask("abc"), emit).set()
-    assert held_in_shared_memory() == 0, "though the engine has not read it yet"
+    assert not in_shared_memory() - before, "though the engine has not read it yet"
     both.client.submit(ask("xy"), emit)
     await asyncio.wait_for(over.wait(), 10)
     assert seen[1:3] == [Piece("x"), Piece("y")]
@@ -160,9 +163,10 @@ async def test_a_request_in_shared_memory_whose_client_leaves_is_taken_and_forgo
 
 async def test_an_engine_that_is_gone_leaves_no_request_in_shared_memory(both: Both) -> None:
     both.client.settings = replace(LIMITS, requests_in_shm=True)
+    before = in_shared_memory()
     both.client.submit(ask("abc"), lambda _: None)
     both.client.give_up("it was killed")
-    assert held_in_shared_memory() == 0
+    assert not in_shared_memory() - before
 
 
 async def test_a_request_that_finds_no_room_is_owed_nothing(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
