@@ -116,6 +116,10 @@ class KeptStack:
         self.runs_before, self.new_because = self.runs_before + 1, ""
         return None
 
+    def discard(self, because: str) -> None:
+        """Nobody can say how it was left, so it serves no other run. What is left of it, `end` says."""
+        self._left += self._end(because) or []
+
     def guarded(self) -> bool:
         """Whether somebody would end it if this process died now."""
         return not self._is_up or self._guard_of_it.alive()

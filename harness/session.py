@@ -100,19 +100,19 @@ def run_session(drawn: Drawn, session: Session, run_id: str, watcher: Watcher) -
     folder.write_plan(drawn.plan, header, lanes)
     run = own_run(run_id, folder.path)
     real = not isinstance(session.stack, FakeStack)
-    if real:
-        session.registry.add(run)
     guard: Guard = ProcessGuard(run, session.registry, session.environ) if real else NoGuard()
     recorder = Recorder(AppendLog(folder.events), clock, origin_s)
     journal = Journal(folder.undo)
     recorder.listen(watcher.on_event)
     left_behind: list[Event] = []
     recorder.listen(lambda event: left_behind.append(event) if event.kind == "cleanup_failed" else None)
-    recorder.event("run_begin", run_id=run_id)
     context = _context(drawn.plan, folder, run_id, origin_s)
     keeper = FaultKeeper(drawn.plan, session.stack, recorder, (run_id, folder.path, journal), home=session.home)
     make_load = _load_factory(drawn, session, (folder, context), lanes)
     try:
+        if real:
+            session.registry.add(run)
+        recorder.event("run_begin", run_id=run_id)
         run_experiment(
             Experiment(
                 drawn.plan,

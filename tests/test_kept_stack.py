@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli.keeping import ended
+from harness.cli.keeping import discarded_by_defects, ended
 from harness.kept_stack import KeptStack
 from harness.model.errors import StackError
 from harness.model.plan import Plan
@@ -253,6 +253,43 @@ def test_however_a_command_ends_its_stack_is_gone_and_what_is_not_gone_is_said(
         interrupted()
     assert done == ["up", "release", "down"]
     assert capsys.readouterr().err == "not cleaned up yet: down failed\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
+def test_a_run_that_ends_by_a_defect_leaves_its_stack_to_nobody_else(
+    kept: KeptStack, run: Callable[..., Any], done: list[str], error: BaseException
+) -> None:
+    @discarded_by_defects(kept)
+    def broken() -> None:
+        run()
+        raise error
+
+    with pytest.raises(type(error)):
+        broken()
+    assert done == ["up", "release", "down"]
+    assert kept.new_because == f"a run on it ended by a {type(error).__name__}"
+    run()
+    assert done[3:] == ["up", "release"]
+
+
+def test_a_run_that_could_not_be_leaves_its_stack_if_it_is_as_it_came_up(
+    kept: KeptStack, run: Callable[..., Any], done: list[str]
+) -> None:
+    @discarded_by_defects(kept)
+    def damaged() -> None:
+        run()
+        raise StackError("its records are damaged")
+
+    with pytest.raises(StackError):
+        damaged()
+    run()
+    assert done == ["up", "release", "serve", "release"]
+
+
+def test_what_a_discarded_stack_left_is_said_at_the_end(kept: KeptStack, run: Callable[..., Any]) -> None:
+    run(change=lambda stack: setattr(stack, "fails", "down"))
+    kept.discard("a defect")
+    assert kept.end() == ["down failed"]
 
 
 def test_what_a_stack_left_that_had_to_make_room_is_said_at_the_end(kept: KeptStack, run: Callable[..., Any]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from harness.analysis.multiplicity import catalogue_claims
-from harness.model.errors import HarnessError, ScenarioError
+from harness.model.errors import HarnessError, ScenarioError, unexpected
 from harness.model.expectation import HALVES, Half, expectation
 from harness.model.pairs import HalfResult, PairResult, PairsReport, half_result, not_run
 from harness.model.scenario import Scenario
@@ -18,7 +18,8 @@ from harness.record.clock import Clock
 
 __all__ = ["Halves", "RunHalf", "run_pairs"]
 
-RunHalf = Callable[[Drawn], tuple[Verdict, Path]]  # a verdict and the folder of its run; raises HarnessError
+RunHalf = Callable[[Drawn], tuple[Verdict, Path]]  # a verdict and the folder of its run
+Found = Mapping[tuple[str, Half], HalfResult]  # by file
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,31 @@ class Halves:
         return Halves(stack, seed, scenarios, [every[place] for place in in_order_of_targets(halves)])
 
 
-def run_pairs(halves: Halves, run_half: RunHalf, clock: Clock, interrupted: Callable[[], int]) -> PairsReport:
-    """Run them all; one that cannot be run does not stop the others."""
+def run_pairs(
+    halves: Halves,
+    run_half: RunHalf,
+    clock: Clock,
+    interrupted: Callable[[], int],
+    keep: Callable[[PairsReport], None],
+) -> PairsReport:
+    """Run them all; whatever one of them raises does not stop the others.
+
+    `keep` is given the table before the first run and after each: whoever kills this process has that one.
+    """
     begin_s = clock.now()
     found: dict[tuple[str, Half], HalfResult] = {}
     for scenario, half, drawn in halves.drawn:
+        keep(_report(halves, found, clock.now() - begin_s, "it had not been run when this table was written"))
         if interrupted():
             break
         found[scenario.file, half] = _one(scenario, half, drawn, (run_half, clock))
-    never = "it was not run, since the session was ended"
+    report = _report(halves, found, clock.now() - begin_s, "it was not run, since the session was ended")
+    keep(report)
+    return report
+
+
+def _report(halves: Halves, found: Found, seconds: float, never: str) -> PairsReport:
+    """The table with what is known so far; `never`: why there is nothing of the others."""
     pairs = [
         PairResult(
             one.name,
@@ -69,14 +86,14 @@ def run_pairs(halves: Halves, run_half: RunHalf, clock: Clock, interrupted: Call
         for one in halves.scenarios
         if has_pair(one)
     ]
-    cut_off = len(found) < len(halves.drawn)
     return PairsReport(
         halves.stack,
         halves.seed,
         tuple(pairs),
-        clock.now() - begin_s,
+        seconds,
         catalogue_claims([(pair.scenario, pair.hardened.findings) for pair in pairs]),
-        cut_off=cut_off,
+        runs=len(found),
+        cut_off=len(found) < len(halves.drawn),
         without=tuple(one.file for one in halves.scenarios if not has_pair(one)),
     )
 
@@ -88,6 +105,10 @@ def _one(scenario: Scenario, half: Half, drawn: Drawn, how: tuple[RunHalf, Clock
     assert known is not None
     try:
         verdict, folder = run_half(drawn)
+        return half_result(half, known, verdict, seconds=clock.now() - begin_s, report=str(folder / "report.html"))
     except HarnessError as error:
         return not_run(half, str(error), clock.now() - begin_s)
-    return half_result(half, known, verdict, seconds=clock.now() - begin_s, report=str(folder / "report.html"))
+    except BrokenPipeError:
+        raise  # nobody reads the output any more, which ends a command as Ctrl-C does
+    except Exception as error:  # noqa: BLE001  whatever it is, it must not take a night of runs with it
+        return not_run(half, unexpected(error), clock.now() - begin_s)

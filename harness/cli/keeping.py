@@ -11,12 +11,13 @@ import click
 
 from harness.cli.scenarios import make_stack
 from harness.kept_stack import KeptStack
+from harness.model.errors import HarnessError
 from harness.plan.make_plan import Drawn
 from harness.session import Session, make_clock
 from harness.stack.base import Reusable
 from harness.store.registry import Registry
 
-__all__ = ["ended", "keeper_of", "kept_session"]
+__all__ = ["discarded_by_defects", "ended", "keeper_of", "kept_session"]
 
 
 def keeper_of(where: tuple[str, Path], out: Path, registry: Registry) -> KeptStack | None:
@@ -31,6 +32,19 @@ def kept_session(keeper: KeptStack, drawn: Drawn, places: tuple[Path, Registry])
     """A run on the stack that is kept, or on a new one if that serves another target."""
     stack = keeper.for_plan(drawn.plan)
     return Session(stack, make_clock(stack.name), *places, os.environ, keeper)
+
+
+@contextmanager
+def discarded_by_defects(keeper: KeptStack | None) -> Iterator[None]:
+    """A run that ends by what nobody expected leaves its stack to no other: what it checks may be what is wrong."""
+    try:
+        yield
+    except HarnessError:
+        raise
+    except BaseException as error:  # a time-out of pytest is no Exception
+        if keeper is not None:
+            keeper.discard(f"a run on it ended by a {type(error).__name__}")
+        raise
 
 
 @contextmanager

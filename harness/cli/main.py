@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-import tempfile
-import traceback
 from typing import Any
 
 import click
 
 import harness
+from harness.cli.defects import defect_sentence
 from harness.cli.recovery import clean_up_after_the_dead
 from harness.model.errors import HarnessError
 
@@ -91,13 +90,6 @@ def cli(ctx: click.Context) -> None:
         clean_up_after_the_dead()
 
 
-def _keep_traceback() -> str:
-    """Write the traceback where it can be attached to a report; returns the file's name."""
-    with tempfile.NamedTemporaryFile("w", prefix="harness-defect-", suffix=".txt", delete=False) as file:
-        traceback.print_exc(file=file)
-    return file.name
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     sys.exit(call(arguments))
@@ -119,7 +111,6 @@ def call(arguments: list[str] | None = None) -> int:
     except (BrokenPipeError, KeyboardInterrupt):
         return INCONCLUSIVE
     except Exception as error:  # noqa: BLE001  a defect of ours is still no reason to show a traceback at night
-        path = _keep_traceback()
-        click.echo(f"harness: a defect of the harness itself: {type(error).__name__}: {error}; see {path}", err=True)
+        click.echo(f"harness: {defect_sentence(error)}", err=True)
         return INCONCLUSIVE
     return code if isinstance(code, int) else PASS

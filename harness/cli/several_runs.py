@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.defects import defect_sentence
 from harness.cli.one_run import run_one, session_for
 from harness.cli.scenarios import Where
 from harness.cli.terminal import Terminal, verdict_lines, verdict_table
@@ -40,7 +41,7 @@ class Ran:
 
 
 def run_all(planned: Sequence[Drawn], where: Where, out: Path, registry: Registry) -> list[Ran]:
-    """In their order. Raises HarnessError when there is only one and it cannot be run."""
+    """In their order. Raises what is wrong when there is only one and it cannot be run."""
     ran: list[Ran] = []
     with Interrupts() as interrupts:
         for number, drawn in enumerate(planned, start=1):
@@ -51,10 +52,13 @@ def run_all(planned: Sequence[Drawn], where: Where, out: Path, registry: Registr
             try:
                 session = session_for(where, drawn.plan.scenario, out, registry)
                 folder, verdict = run_one(drawn, session, (terminal, interrupts))
-            except HarnessError as error:
+            except BrokenPipeError:
+                raise  # nobody reads the output any more, which ends a command as Ctrl-C does
+            except Exception as error:  # whatever it is, it must not take the others' verdicts with it
                 if len(planned) == 1:
                     raise
-                click.echo(f"no verdict: {error}", err=True)
+                said = error if isinstance(error, HarnessError) else defect_sentence(error)
+                click.echo(f"no verdict: {said}", err=True)
                 ran.append(Ran(drawn))
                 continue
             ran.append(Ran(drawn, verdict, folder.path))

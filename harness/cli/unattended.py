@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cli.consent import agree
-from harness.cli.keeping import kept_session
+from harness.cli.keeping import discarded_by_defects, kept_session
 from harness.cli.scenarios import Where, new_seed, plan_all
 from harness.interrupts import Interrupts
 from harness.kept_stack import KeptStack
@@ -46,7 +46,7 @@ def run_unattended(
     drawn, stack = plan_all([scenario], where, seed or new_seed(), clock)[0]
     agree([(drawn.plan, stack)], registry.folder.parent / "agreed.json", yes=bool(os.environ.get("HARNESS_YES")))
     half = f"-{scenario.half}" if scenario.half else ""
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, discarded_by_defects(keeper):
         watcher = Watcher(lambda _: None, lambda *_: None, lambda _: None, interrupts.asked)
         if keeper is None:
             session = Session(stack, clock, out, registry, os.environ)

@@ -23,6 +23,7 @@ __all__ = [
     "RunFolderError",
     "ScenarioError",
     "StackError",
+    "unexpected",
 ]
 
 
@@ -72,3 +73,9 @@ class RunBroken(HarnessError):
     """The run could not go on; what was recorded is kept and the verdict is inconclusive."""
 
     exit_code = 3
+
+
+def unexpected(error: Exception) -> str:
+    """What to call an error that is none of these. A full disk is the user's, anything but an OSError is ours."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return said if isinstance(error, OSError) else f"a defect of the harness itself: {said}"

@@ -102,7 +102,8 @@ class PairsReport:
     seconds: float  # of all runs together, wall time
     claims: tuple[CatalogueClaim, ...] = ()
     confidence: float = 0.95  # with which all claims that hold do so together
-    cut_off: bool = False  # ended before all were run
+    runs: int = 0  # that have ended, of two a pair
+    cut_off: bool = False  # they were not all
     without: tuple[str, ...] = ()  # files that say nothing of one half or of both
 
     @property

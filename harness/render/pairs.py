@@ -43,7 +43,7 @@ def headline(report: PairsReport) -> str:
     """How many pairs discriminate, in a sentence."""
     n = len(report.pairs)
     share = f" ({report.discriminating / n:.0%})" if n else ""
-    cut = ", cut off before the end" if report.cut_off else ""
+    cut = f", NOT COMPLETE: {count(report.runs)} of {count(2 * n)} runs" if report.cut_off else ""
     told = f"{count(report.discriminating)} of {count(n)} pairs tell fragile from hardened{share}"
     return f"{told}, in {duration(report.seconds)}{cut}"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,8 @@ def read_projection(folder: Path) -> SoakReport:
         ) from error
 
 
-def write_files(folder: Path, files: dict[str, str]) -> None:
-    """Replace each file as a whole. Raises RunFolderError when there is no room for them."""
+def write_files(folder: Path, files: Mapping[str, str], option: str = "--store") -> None:
+    """Replace each file as a whole. Raises RunFolderError when there is no room; `option` chooses another place."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -46,8 +48,11 @@ def write_files(folder: Path, files: dict[str, str]) -> None:
             part.write_text(text, encoding="utf-8")
             os.replace(part, folder / name)
     except OSError as error:
+        for name in files:
+            with suppress(OSError):
+                (folder / f".{name}.part").unlink(missing_ok=True)
         raise RunFolderError(
-            f"{folder} cannot be written ({error.strerror}): make room, or choose another --store"
+            f"{folder} cannot be written ({error.strerror}): make room, or choose another {option}"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ expect: {expect}
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs scenarios by name; the limit of bad ones is not held, and there is no stack for absent ones."""
+    """Runs scenarios by name: bad ones break their limit, absent ones have no stack, broken ones meet a defect."""
     real = several_runs.run_one
 
     def run_one(drawn: Any, *rest: Any) -> Any:
         if drawn.plan.scenario.name.startswith("absent"):
             raise StackError("its port is taken")
+        if drawn.plan.scenario.name.startswith("broken"):
+            raise ValueError("cannot convert NaN")
         return real(drawn, *rest)
 
     monkeypatch.setattr(several_runs, "run_one", run_one)
@@ -51,6 +54,32 @@ def test_the_others_are_run_and_shown_and_what_has_no_verdict_is_named(
     assert "no verdict: its port is taken" in said.err
     assert said.out.rstrip().endswith("no verdict: absent")
     assert len(list((tmp_path / "out").glob("*-good*/verdict.json"))) == 2
+
+
+def test_a_defect_takes_the_verdict_of_one_run_alone(
+    run: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run("good", "broken", "good-too") == 3
+    said = capsys.readouterr()
+    assert "no verdict: a defect of the harness itself: ValueError: cannot convert NaN; see " in said.err
+    assert "ValueError: cannot convert NaN" in Path(said.err.rsplit("; see ", 1)[1].strip()).read_text()
+    assert said.out.rstrip().endswith("no verdict: broken")
+    assert len(list((tmp_path / "out").glob("*-good*/verdict.json"))) == 2
+    assert run("broken", "bad") == 1
+    assert run("broken") == 3
+
+
+def test_a_reader_of_the_output_who_has_gone_ends_them_all(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def run_one(drawn: Any, *_: Any) -> Any:
+        begun.append(drawn.plan.scenario.name)
+        raise BrokenPipeError
+
+    monkeypatch.setattr(several_runs, "run_one", run_one)
+    assert run("good", "good-too") == 3
+    assert begun == ["good"]
 
 
 def test_a_fail_counts_more_than_a_run_that_could_not_be(run: Any) -> None:

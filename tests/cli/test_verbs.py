@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -232,3 +233,15 @@ def test_a_defect_of_the_harness_is_a_sentence_and_its_traceback_is_kept(
     kept = Path(said.rsplit("; see ", 1)[1].strip())
     assert "Traceback" in kept.read_text()
     kept.unlink()
+
+
+def test_on_a_full_disk_there_is_the_sentence_without_a_traceback(
+    scenario: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("harness.cli.runs.plan_lines", full)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+    assert call(["plan", str(scenario), "--stack", "fake"]) == 3
+    assert capsys.readouterr().err == "harness: OSError: [Errno 28] No space left on device\n"
