@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
         return write_override(compose, out)
     assert url is not None
     # Here, since most verbs need none of it.
-    from harness.cli.first_scenario import first_scenario
+    from harness.cli.first_scenario import first_scenario, run_length_s
     from harness.plan.parse import parse_scenario
     from harness.record.clock import SystemClock
     from harness.stack.external.endpoint import endpoint_of
@@ -56,11 +57,11 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
         raise HarnessError(f"{path} is there already: name another file with --out")
     offer = ask_what_it_offers(endpoint, model, TOKENS, SystemClock())
     text = first_scenario(endpoint, offer, name)
-    parse_scenario(text, str(path))
+    takes_s = run_length_s(parse_scenario(text, str(path)), offer.chat_s)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     click.echo(
         f"{path}: health {offer.health or 'none'}, ready {offer.ready or 'none'}, {offer.chat_s:.2f} s an answer"
     )
-    click.echo(f"next: harness run {path}")
+    click.echo(f"next: harness run {path}   # takes about {math.ceil(takes_s / 60)} min")
     return 0
