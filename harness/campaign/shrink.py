@@ -1,8 +1,9 @@
 """The smallest schedule that still fails: delta debugging over a scenario's faults, their lengths and their strength.
 
 Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input (IEEE TSE 28, 2002), for the faults: halves and
-their complements first, then smaller pieces. Numbers are bisected towards zero. Load, phases and limits stay: with less
-to observe, other things would fail. Which way a number is weaker is known for those in WEAKER_WHEN_LESS alone.
+their complements first, then smaller pieces. What is left moves to the episode's begin. Numbers that are weaker when
+less are bisected towards zero, those that are weaker when more are doubled; which is which says `weaker.py`, and others
+stay. So do load, phases and limits: with less to observe, other things would fail.
 """
 
 from __future__ import annotations
@@ -13,20 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.campaign.weaker import WEAKER_WHEN_LESS, WEAKER_WHEN_MORE, doubled, is_in
 from harness.model.fault import Fault
 from harness.model.scenario import Scenario
 
-__all__ = ["WEAKER_WHEN_LESS", "CutOff", "Shrunk", "shrink"]
+__all__ = ["CutOff", "Shrunk", "shrink"]
 
-WEAKER_WHEN_LESS = frozenset(
-    {
-        *("for_s", "slow_load_s", "latency_ms", "jitter_ms", "delay_ms", "stall_ms", "toxicity", "flips_per_million"),
-        *("count", "share", "block_bytes", "mb", "slots", "connections", "clients", "words", "output_tokens"),
-        *("weights.bit_flip.bits", "traffic.burst.rate_per_s", "traffic.abandon.rate_per_s"),
-        "traffic.long_prompt.rate_per_s",
-    }
-)
 BISECTIONS = 4  # a number is known to a sixteenth of what it was
+DOUBLINGS = 8  # one that is weaker when more, to a factor of two
 
 StillFails = Callable[[Scenario], bool | None]  # None: not known, so the candidate is not taken; may raise CutOff
 
@@ -73,9 +68,10 @@ def _search(found: Shrunk, still_fails: StillFails) -> None:
     if found.scenario.episodes > 1:
         found.take(dataclasses.replace(found.scenario, episodes=1), "one episode", still_fails)
     _fewer_faults(found, still_fails)
+    _sooner(found, still_fails)
     for index in range(len(found.scenario.faults)):
-        for name in _numbers(found.scenario.faults[index]):
-            _less(found, index, name, still_fails)
+        for field_ in dataclasses.fields(found.scenario.faults[index]):
+            _weaker(found, index, field_.name, still_fails)
 
 
 def _fewer_faults(found: Shrunk, still_fails: StillFails) -> None:
@@ -107,29 +103,51 @@ def _only(found: Shrunk, faults: Sequence[Fault], chosen: tuple[int, ...], still
     return found.take(dataclasses.replace(found.scenario, faults=kept), words, still_fails)
 
 
-def _numbers(fault: Fault) -> list[str]:
-    """Fields that can be made weaker."""
-    names = [one.name for one in dataclasses.fields(fault)]
-    return [
-        name
-        for name in names
-        if (name in WEAKER_WHEN_LESS or f"{fault.kind}.{name}" in WEAKER_WHEN_LESS) and getattr(fault, name)
-    ]
+def _sooner(found: Shrunk, still_fails: StillFails) -> None:
+    """The first fault at the episode's begin, the others as long after it as they were: nothing happens before it."""
+    faults = found.scenario.faults
+    first_s = min((fault.at_s for fault in faults), default=0.0)
+    if first_s == 0:
+        return
+    moved = tuple(dataclasses.replace(fault, at_s=round(fault.at_s - first_s, 6)) for fault in faults)
+    words = f"{'all faults' if len(faults) > 1 else 'the fault'} {first_s:g} s sooner"
+    found.take(dataclasses.replace(found.scenario, faults=moved), words, still_fails)
+
+
+def _weaker(found: Shrunk, index: int, name: str, still_fails: StillFails) -> None:
+    """By one of its fields, if that has a direction."""
+    fault = found.scenario.faults[index]
+    if getattr(fault, name) and is_in(WEAKER_WHEN_LESS, fault.kind, name):
+        _less(found, index, name, still_fails)
+    elif is_in(WEAKER_WHEN_MORE, fault.kind, name):
+        _more(found, index, name, still_fails)
 
 
 def _less(found: Shrunk, index: int, name: str, still_fails: StillFails) -> None:
     """Bisect between 0, which is no fault, and the value that is known to fail."""
     low = 0.0
     for _ in range(BISECTIONS):
-        fault = found.scenario.faults[index]
-        value = getattr(fault, name)
+        value = getattr(found.scenario.faults[index], name)
         half = (low + value) / 2
         less: float = int(half) if isinstance(value, int) else round(half, 3)
         if less in (low, value):
             return
-        faults = list(found.scenario.faults)
-        changed: dict[str, Any] = {name: less}
-        faults[index] = dataclasses.replace(fault, **changed)
-        words = f"{fault.kind} on {fault.on}: {name} {value:g} -> {less:g}"
-        if not found.take(dataclasses.replace(found.scenario, faults=tuple(faults)), words, still_fails):
+        if not _with(found, index, (name, less), still_fails):
             low = less
+
+
+def _more(found: Shrunk, index: int, name: str, still_fails: StillFails) -> None:
+    """Double while it still fails."""
+    for _ in range(DOUBLINGS):
+        if not _with(found, index, (name, doubled(found.scenario.faults[index], name)), still_fails):
+            return
+
+
+def _with(found: Shrunk, index: int, change: tuple[str, float], still_fails: StillFails) -> bool:
+    """Go on from the scenario with that field of that fault changed, if it still fails."""
+    (name, value), fault = change, found.scenario.faults[index]
+    changed: dict[str, Any] = {name: value}
+    faults = list(found.scenario.faults)
+    faults[index] = dataclasses.replace(fault, **changed)
+    words = f"{fault.kind} on {fault.on}: {name} {getattr(fault, name):g} -> {value:g}"
+    return found.take(dataclasses.replace(found.scenario, faults=tuple(faults)), words, still_fails)

@@ -58,7 +58,7 @@ def shrink_run(  # noqa: PLR0913, PLR0917  one parameter per option
     runs: int,
     out: Path,
 ) -> int:
-    """Run a failed run's scenario again with fewer, shorter and weaker faults, as long as it fails for the same reason.
+    """Run a failed run again with fewer, sooner, shorter and weaker faults, as long as it fails for the same reason.
 
     Writes the smallest one that still does as a scenario, with what was left out, beside the runs; whatever ends the
     search, the smallest so far. What the runs do to a target of your own, and the commands of `exec` faults, is asked

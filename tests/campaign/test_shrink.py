@@ -51,6 +51,71 @@ def test_a_number_is_bisected_to_a_sixteenth_of_what_it_was() -> None:
     assert 3.1 <= fault.lasts_s <= 3.1 + 8 / 16
 
 
+def one_fault(fault: str) -> Scenario:
+    return scenario_of(f"name: one\nfaults: [{{{fault}}}]\nobserve: {{lost_requests: {{max: 5}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "fails_to", "left"),
+    [
+        ("kind: resources.cpu, processors: 0.1", "processors", 0.9, 0.8),
+        ("kind: resources.cpu, processors: 20", "processors", 100, 64),  # the schema's most
+        ("kind: storage.slow, kb_per_s: 256", "kb_per_s", 1024, 1024),
+        ("kind: network.bandwidth, rate_kb_per_s: 10", "rate_kb_per_s", 1e9, 2560),  # no end in the schema: 8 doublings
+        ("kind: resources.fd, spare: 0", "spare", 3, 2),
+        ("kind: weights.quantise, bits: 3", "bits", 16, 16),
+        ("kind: weights.truncate, keep_ratio: 0.5", "keep_ratio", 0.9, 0.875),  # below 1, which nobody may write
+        ("kind: process.crash_loop, up_s: 1", "up_s", 1.5, 1),
+    ],
+)
+def test_what_is_weaker_when_more_is_doubled_as_long_as_it_fails_and_the_schema_allows_it(
+    fault: str, name: str, fails_to: float, left: float
+) -> None:
+    found = shrink(one_fault(fault), lambda one: getattr(one.faults[0], name) <= fails_to)
+    assert getattr(found.scenario.faults[0], name) == left
+    parse_scenario(scenario_text(found.scenario), "x.yaml")
+
+
+@pytest.mark.parametrize("by_s", [3600.0, -3600.0])
+def test_a_clock_jumps_less_far_from_either_side(by_s: float) -> None:
+    def fails(one: Scenario) -> bool:
+        (fault,) = one.faults
+        return abs(getattr(fault, "by_s", 0.0)) >= 500
+
+    found = shrink(one_fault(f"kind: clock.jump, by_s: {by_s}"), fails)
+    assert getattr(found.scenario.faults[0], "by_s", None) == by_s * 3 / 16, "675 s: 500 s to a sixteenth of 3,600"
+
+
+def test_what_has_no_direction_stays() -> None:
+    text = "kind: exec, on: x, do: [a], undo: [b], verify: [c], timeout_s: 7"
+    (fault,) = shrink(one_fault(text), lambda _: True).scenario.faults
+    assert getattr(fault, "timeout_s", None) == 7
+
+
+def at_s(scenario: Scenario) -> list[float]:
+    return [fault.at_s for fault in scenario.faults]
+
+
+def test_the_fault_that_is_left_begins_with_the_episode() -> None:
+    found = shrink(scenario_of(MANY), lambda one: "network.slow_close" in kinds(one))
+    assert (kinds(found.scenario), at_s(found.scenario)) == (["network.slow_close"], [0.0])
+    assert "the fault 18 s sooner" in found.steps
+    assert found.scenario.phases == scenario_of(MANY).phases
+
+
+def test_several_keep_their_order_and_distance() -> None:
+    needed = {"process.pause", "network.slow_close"}
+    found = shrink(scenario_of(MANY), lambda one: needed <= set(kinds(one)))
+    assert (kinds(found.scenario), at_s(found.scenario)) == (["process.pause", "network.slow_close"], [0.0, 14.0])
+    assert "all faults 4 s sooner" in found.steps
+
+
+def test_faults_that_fail_only_when_they_are_late_stay_where_they_are() -> None:
+    found = shrink(scenario_of(MANY), lambda one: any(fault.at_s >= 14 for fault in one.faults))
+    assert at_s(found.scenario) in ([14.0], [18.0])
+    assert not any("sooner" in step for step in found.steps)
+
+
 def test_nothing_is_taken_that_does_not_fail() -> None:
     whole = scenario_of(MANY)
     found = shrink(whole, lambda one: False)

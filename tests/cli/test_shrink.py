@@ -88,6 +88,7 @@ def test_it_finds_the_fault_that_did_it_and_writes_it_as_a_scenario(
     (fault,) = read(written).faults
     assert fault.kind == "process.pause"
     assert fault.lasts_s < 8
+    assert "smaller   the fault 4 s sooner" in said and fault.at_s == 0
     replay = said.splitlines()[-1]
     assert shlex.split(replay) == ["replay", "harness", "run", str(written), "--stack", "fake", "--seed", "seed"]
     words = shlex.split(replay)[2:]
