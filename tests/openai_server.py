@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ class Switches:
     paths: frozenset[str] = frozenset({"/health", "/v1/models"})
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)  # paths of all requests
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -69,6 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.switches.key is None or self.headers.get("Authorization") == f"Bearer {self.switches.key}"
 
     def headers_seen(self) -> None:
+        self.switches.asked.append(self.path)
         self.switches.headers.append({name.lower(): value for name, value in self.headers.items()})
 
     def say(self, status: int, value: object) -> None:
@@ -106,16 +109,18 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(switches: Switches, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def serving(switches: Switches, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[str]:
     """Its address, while it serves."""
     handler = type("Handler", (_Handler,), {"switches": switches})
-    server = _Server(("127.0.0.1", 0), handler)
+    kind = type("Server", (_Server,), {"address_family": socket.AF_INET6 if ":" in host else socket.AF_INET})
+    server = kind((host, 0), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
+        shown = f"[{host}]" if ":" in host else host
+        yield f"{'https' if tls else 'http'}://{shown}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

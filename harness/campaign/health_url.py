@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from harness.campaign.probing import EVERY_S, PAGES, Prober
-from harness.model.errors import HarnessError
+from harness.model.errors import HarnessError, StackError
 from harness.model.health import Health, Looked, Served, Span, health_of
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
@@ -27,7 +27,6 @@ PROMPT = Prompt(({"role": "user", "content": "Say hello."},), 8, None)
 MODELS = "/v1/models"
 MORE_PAGES = (MODELS,)  # what servers that have no /health are asked for
 BROKEN = "hangs, is dead, answers wrongly: the harness cannot break what it did not start"
-HERE = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,25 @@ class UrlTest:
     url: str  # with or without the /v1 of an OpenAI base URL
     model: str | None = None  # default: the first that it lists
     api_key_env: str | None = None  # the variable of the environment that holds its key; None: it wants none
+    ca_file: str | None = None  # certificates to trust; None: the public authorities'
     rate_per_s: float = 10.0
     busy_s: float = 30.0
+
+    def endpoint(self) -> Endpoint:
+        """Where it is; nothing is sent. Raises StackError for a URL, a key or certificates that cannot be used."""
+        found = endpoint_of(self.url, ca_file=self.ca_file, api_key_env=self.api_key_env)
+        if self.ca_file and found.scheme != "https":
+            raise StackError(f"--ca-file is given, but {found.url} is not encrypted; write https://")
+        found.authorization()
+        found.context()
+        return found
+
+    def touches(self) -> list[str]:
+        """Sentences on what it does to a server that is not on this host; none for one that is."""
+        there = self.endpoint()
+        if there.on_this_host:
+            return []
+        return [f"load: {self.rate_per_s:g} requests/s for {self.busy_s:g} s, and probes, are sent to {there.url}"]
 
 
 @dataclass(frozen=True)
@@ -63,9 +79,7 @@ def health_of_url(test: UrlTest, clock: Clock, interrupted: Callable[[], int]) -
     An interrupted one says where it was cut off. Raises HarnessError for a URL or key that cannot be used, and when no
     probe is answered.
     """
-    endpoint = endpoint_of(test.url, api_key_env=test.api_key_env)
-    if endpoint.scheme != "http" or endpoint.host not in HERE:
-        raise HarnessError(f"{test.url}: only http://127.0.0.1:PORT, so far; forward a port to what lies elsewhere")
+    endpoint = test.endpoint()
     question = _question(test, endpoint, clock, interrupted)
     pages = {**PAGES, **{f"GET {page}": Ask(page=page) for page in MORE_PAGES}}
     begin = partial(_look, question, clock)
@@ -75,9 +89,10 @@ def health_of_url(test: UrlTest, clock: Clock, interrupted: Callable[[], int]) -
         return Health(endpoint.url, (), (BROKEN,), cut_off="interrupted before the load began: nothing was measured")
     there = {name: pages[name] for name, looks in quiet.looks.items() if any(one.green for one in looks)}
     if not there:
+        said = endpoint.ask(clock, "GET", MODELS, within_s=MODELS_S).words
         raise HarnessError(
-            f"{test.url}: no probe is answered ({', '.join(pages)}); is an OpenAI-compatible server there? "
-            f"One that wants a key is asked with --api-key-env"
+            f"{test.url}: no probe is answered ({', '.join(pages)}; {MODELS}: {said}); is an OpenAI-compatible server "
+            "there? One that wants a key is asked with --api-key-env, one with certificates of its own with --ca-file"
         )
     busy = _made_busy(test, question, Prober(there, begin), clock, interrupted)
     probes = tuple(health_of(name, looks, [busy.span()]) for name, looks in busy.looks.items())
@@ -94,7 +109,7 @@ def _made_busy(
     endpoint, arguments = question.endpoint, {"rate_per_s": test.rate_per_s}
     who = Strangers("health", "burst", arguments, PROMPT.messages, PROMPT.max_tokens, question.model)
     key = endpoint.authorization().get("Authorization", "").removeprefix("Bearer ") or None
-    traffic = LocalTraffic(f"health-{secrets.token_hex(4)}", endpoint.url, clock, key)
+    traffic = LocalTraffic(f"health-{secrets.token_hex(4)}", endpoint.url, clock, key, endpoint.ca_file)
     begin_s = clock.now()
     traffic.begin(who)
     try:

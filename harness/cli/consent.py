@@ -19,7 +19,7 @@ from harness.model.exec_fault import ExecFault
 from harness.model.plan import Plan
 from harness.stack.base import Stack
 
-__all__ = ["agree", "what_may_be_touched"]
+__all__ = ["agree", "agree_to", "what_may_be_touched"]
 
 
 def what_may_be_touched(plan: Plan, stack: Stack) -> list[str]:
@@ -48,8 +48,13 @@ def _commands(plan: Plan) -> Iterator[str]:
 
 
 def agree(planned: Sequence[tuple[Plan, Stack]], kept: Path, *, yes: bool) -> None:
+    """What the runs may touch, as `agree_to`."""
+    agree_to([line for plan, stack in planned for line in what_may_be_touched(plan, stack)], kept, yes=yes)
+
+
+def agree_to(sentences: Sequence[str], kept: Path, *, yes: bool) -> None:
     """Show and ask, unless this very list was agreed to before. Raises HarnessError when nobody can be asked, or no."""
-    lines = list(dict.fromkeys(line for plan, stack in planned for line in what_may_be_touched(plan, stack)))
+    lines = list(dict.fromkeys(sentences))
     digest = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
     if not lines or digest in _agreed(kept):
         return

@@ -10,6 +10,7 @@ import click
 
 from harness.campaign.health import health_run
 from harness.campaign.health_url import UrlTest, health_of_url
+from harness.cli.consent import agree_to
 from harness.cli.one_run import make_session
 from harness.cli.scenarios import Where, make_plans, make_stack, new_seed
 from harness.cli.unattended import run_id_of
@@ -37,6 +38,10 @@ PASS, INCONCLUSIVE = 0, 3
 @click.option("--seed", default=None, help="Replays a plan; drawn by default.")
 @click.option("--model-name", default=None, help="The model to ask a URL for.  [default: the first that is listed]")
 @click.option("--api-key-env", default=None, metavar="NAME", help="Variable of the environment with a URL's key.")
+@click.option("--ca-file", default=None, metavar="FILE", help="Certificates (PEM) to trust for a URL.")
+@click.option(
+    "--yes", is_flag=True, envvar="HARNESS_YES", help="Agree to load on a URL that is not on this host, unasked."
+)
 @click.option("--rate", type=click.FloatRange(0.1, 1000), default=10.0, show_default=True, help="Requests/s to a URL.")
 @click.option("--busy", type=click.FloatRange(2, 240), default=30.0, show_default=True, help="Seconds of them.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
@@ -48,6 +53,8 @@ def health(  # noqa: PLR0913, PLR0917  one parameter per option
     seed: str | None,
     model_name: str | None,
     api_key_env: str | None,
+    ca_file: str | None,
+    yes: bool,
     rate: float,
     busy: float,
     out: Path,
@@ -55,16 +62,16 @@ def health(  # noqa: PLR0913, PLR0917  one parameter per option
     """Score every probe: how long it is green while the engine hangs, is dead or answers wrongly, and how often it is
     red while the service is merely busy.
 
-    Without a URL the reference target is started and broken. With one (an OpenAI-compatible server on this host) only
-    false alarms under load can be had; the rest is said to be not tested. Exits with 3 when nothing was measured, and
-    when Ctrl-C cut it off: what was measured until then says so.
+    Without a URL the reference target is started and broken. With one (any OpenAI-compatible server; one that is not on
+    this host is asked about first) only false alarms under load can be had; the rest is said to be not tested. Exits
+    with 3 when nothing was measured, and when Ctrl-C cut it off: what was measured until then says so.
     """
     from harness.render.health import health_json, health_lines, health_markdown
 
-    if url is None and (model_name is not None or api_key_env is not None):
-        raise click.UsageError("--model-name and --api-key-env are for a URL")
+    if url is None and any(one is not None for one in (model_name, api_key_env, ca_file)):
+        raise click.UsageError("--model-name, --api-key-env and --ca-file are for a URL")
     if url is not None:
-        found = _of_url(UrlTest(url, model_name, api_key_env, rate, busy))
+        found = _of_url(UrlTest(url, model_name, api_key_env, ca_file, rate, busy), yes=yes)
     else:
         found = _of_stack(Where(stack_name, model), protection, seed or new_seed(), out)
     for line in health_lines(found):
@@ -76,7 +83,8 @@ def health(  # noqa: PLR0913, PLR0917  one parameter per option
     return INCONCLUSIVE if found.cut_off or not found.measured else PASS
 
 
-def _of_url(test: UrlTest) -> Health:
+def _of_url(test: UrlTest, *, yes: bool) -> Health:
+    agree_to(test.touches(), registry_folder(os.environ).parent / "agreed.json", yes=yes)
     with Interrupts() as interrupts:
         return health_of_url(test, SystemClock(), interrupts.asked)
 

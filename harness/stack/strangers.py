@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -64,7 +65,12 @@ class Tally:
 def address(order: dict[str, Any]) -> tuple[str | None, int]:
     """Host and port."""
     place = urlsplit(order["url"])
-    return place.hostname, place.port or 80
+    return place.hostname, place.port or {"http": 80, "https": 443}[place.scheme]
+
+
+async def connect(order: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Encrypted where the URL says so."""
+    return await asyncio.open_connection(*address(order), ssl=order.get("tls"))
 
 
 async def ask(order: dict[str, Any], give_up_s: float) -> str:
@@ -79,7 +85,7 @@ async def ask(order: dict[str, Any], give_up_s: float) -> str:
 async def _said(order: dict[str, Any], give_up_s: float) -> str:
     try:
         async with asyncio.timeout(give_up_s):
-            reader, writer = await asyncio.open_connection(*address(order))
+            reader, writer = await connect(order)
             try:
                 writer.write(order["bytes"])
                 await writer.drain()
@@ -93,6 +99,8 @@ async def _said(order: dict[str, Any], give_up_s: float) -> str:
         return f"no whole answer within {give_up_s:g} s"
     except ConnectionRefusedError:
         return "the connection was refused"
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not trusted ({error.verify_message})"
     except (OSError, asyncio.IncompleteReadError, ValueError) as error:
         return f"no answer ({type(error).__name__})"
 
@@ -131,7 +139,7 @@ async def idle(order: dict[str, Any]) -> None:
     async def one() -> None:
         while True:
             with suppress(OSError):
-                reader, writer = await asyncio.open_connection(*address(order))
+                reader, writer = await connect(order)
                 await reader.read(1)
                 writer.close()
             await asyncio.sleep(BETWEEN_S)
@@ -184,6 +192,8 @@ def main(arguments: list[str]) -> None:
     order = json.loads(arguments[0])
     order["key"] = os.environ.get(USER_KEY)  # everybody can read a command line
     order["bytes"] = request_of(order)
+    if urlsplit(order["url"]).scheme == "https":
+        order["tls"] = ssl.create_default_context(cafile=order.get("ca_file"))
     order["tally"] = Tally(sys.stdout.fileno())
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     with suppress(KeyboardInterrupt):

@@ -67,12 +67,18 @@ class HasTraffic(Protocol):
 
 
 class LocalTraffic:
-    """Strangers as a child process of this host. `key`: what they show, as all users of that target must."""
+    """Strangers as a child process of this host. `key`: what they show, as all users of that target must.
 
-    def __init__(self, run_id: str, base_url: str, clock: Clock, key: str | None = None) -> None:
+    `ca_file`: certificates that they trust; None: the public authorities'.
+    """
+
+    def __init__(
+        self, run_id: str, base_url: str, clock: Clock, key: str | None = None, ca_file: str | None = None
+    ) -> None:
         self._run_id = run_id
         self._key = {} if key is None else {USER_KEY: key}
         self._base_url = base_url
+        self._ca_file = ca_file
         self._clock = clock
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._tallies: dict[str, IO[bytes]] = {}
@@ -81,6 +87,7 @@ class LocalTraffic:
     def begin(self, who: Strangers) -> None:
         said = {"kind": who.kind, "url": self._base_url, "messages": list(who.messages), "max_tokens": who.max_tokens}
         said |= {"model": who.model, "request_id": f"{self._run_id}-{who.name}", "arguments": dict(who.arguments)}
+        said |= {"ca_file": self._ca_file}
         environ = {**os.environ, **self._key, RUN_LABEL: self._run_id, MARK: who.name}
         tally = self._tallies[who.name] = tempfile.TemporaryFile()  # noqa: SIM115  closed by `end`
         self._children[who.name] = subprocess.Popen(

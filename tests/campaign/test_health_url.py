@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.campaign.health_url import UrlTest
 from harness.cli.main import call
+from harness.model.health import Health
 from harness.stack.owned import RUN_LABEL, owned_processes
 from tests.openai_server import Switches, serving
 
@@ -98,7 +101,7 @@ def _environ(entry: Path) -> list[bytes]:
         return []
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1", "http://example.org"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1", "http://[::1]:1"])
 def test_a_url_without_a_service_is_one_sentence(
     tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,7 +182,7 @@ def test_a_key_that_is_not_in_the_environment_is_said_at_once(
     assert "the environment variable NO_SUCH_KEY is not set" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--model-name", "--api-key-env"])
+@pytest.mark.parametrize("option", ["--model-name", "--api-key-env", "--ca-file"])
 def test_options_for_a_url_are_refused_without_one(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["health", "--stack", "fake", option, "X"]) == 2
     assert "are for a URL" in capsys.readouterr().err
@@ -209,3 +212,104 @@ def test_ctrl_c_under_load_marks_what_was_measured_as_cut_off(
     found = json.loads((tmp_path / "health.json").read_text())
     assert found["cut_off"].endswith(" s of load, of 200 s") and found["load"]["served"] > 0
     assert "**Cut off**: interrupted after " in (tmp_path / "health.md").read_text()
+
+
+@pytest.mark.process
+def test_a_server_behind_tls_a_path_and_a_key_is_looked_at_and_loaded_alike(
+    tmp_path: Path, quickly: None, own_authority: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, context = own_authority
+    monkeypatch.setenv("THEIR_KEY", "sesame")
+    switches = Switches(key="sesame", paths=frozenset({"/tenant/health", "/tenant/v1/models"}))
+    more = ("--api-key-env", "THEIR_KEY", "--ca-file", str(certificate))
+    with serving(switches, context) as url:
+        code, found = health_of(f"{url.replace('127.0.0.1', 'localhost')}/tenant/v1", tmp_path, *more)
+    assert code == 0
+    load, probes = found["load"], found["probes"]
+    assert isinstance(load, dict) and load["served"] > 10 and load["first_refusal"] == ""
+    assert isinstance(probes, list)
+    assert {one["probe"]: one["false_red"] for one in probes}.keys() == {"GET /health", "GET /v1/models", "a chat"}
+    assert all(path.startswith("/tenant/") for path in switches.asked)
+    assert {one["host"].partition(":")[0] for one in switches.headers} == {"localhost"}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_server_on_ipv6_is_looked_at_and_loaded_without_a_question(
+    tmp_path: Path, quickly: None, own_authority: tuple[Path, ssl.SSLContext], tls: bool
+) -> None:
+    certificate, context = own_authority
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this host has no IPv6")
+    with serving(Switches(), context if tls else None, "::1") as url:
+        code, found = health_of(url, tmp_path, *(("--ca-file", str(certificate)) if tls else ()))
+    assert code == 0 and found["target"] == url
+    assert isinstance(found["load"], dict) and found["load"]["served"] > 10
+
+
+def test_a_certificate_that_is_not_trusted_is_said_with_its_remedy(
+    tmp_path: Path, quickly: None, own_authority: tuple[Path, ssl.SSLContext], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(Switches(), own_authority[1]) as url:
+        assert call(["health", url, "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "its certificate is not trusted (" in said and "--ca-file" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "holds", "says"),
+    [("https://127.0.0.1:1", "none", "holds no certificates"), ("http://127.0.0.1:1", "none", "is not encrypted")],
+)
+def test_a_file_of_certificates_that_is_of_no_use_is_one_sentence(
+    tmp_path: Path, url: str, holds: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ca.pem").write_text(holds)
+    assert call(["health", url, "--ca-file", str(tmp_path / "ca.pem"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1
+
+
+@pytest.fixture
+def nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("something was sent, or a name was looked up")
+
+    for name in ("socket.create_connection", "socket.getaddrinfo", "subprocess.Popen"):
+        monkeypatch.setattr(name, fail)
+
+
+@pytest.mark.parametrize("url", ["http://192.0.2.1:8000", "https://llm.example/v1", "http://[2001:db8::1]:8000"])
+def test_a_server_that_is_not_on_this_host_is_asked_about_before_anything_is_sent(
+    tmp_path: Path, url: str, nothing_is_sent: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("HARNESS_YES", raising=False)
+    assert call(["health", url, "--rate", "7", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    there = url.removesuffix("/v1")
+    assert f"  load: 7 requests/s for 30 s, and probes, are sent to {there}\n" in said
+    assert "nobody is there to agree to this list: read it, then say --yes or set HARNESS_YES=1" in said
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: False)
+    assert call(["health", url, "--rate", "7", "--out", str(tmp_path)]) == 2
+    assert "not agreed, so nothing was touched" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("more", "environ"), [(["--yes"], {}), ([], {"HARNESS_YES": "1"})])
+def test_who_agrees_beforehand_is_not_asked(
+    tmp_path: Path, nothing_is_sent: None, monkeypatch: pytest.MonkeyPatch, more: list[str], environ: dict[str, str]
+) -> None:
+    monkeypatch.delenv("HARNESS_YES", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    asked: list[UrlTest] = []
+
+    def instead(test: UrlTest, *_: object) -> Health:
+        asked.append(test)
+        return Health(test.url, (), ())
+
+    monkeypatch.setattr("harness.cli.health.health_of_url", instead)
+    assert call(["health", "https://llm.example", "--out", str(tmp_path), *more]) == 3
+    assert [one.url for one in asked] == ["https://llm.example"]

@@ -135,18 +135,6 @@ def test_the_health_score_of_a_server_that_we_did_not_write_is_had_without_break
     assert server.poll() is None and state_of(server.pid) != "T"
 
 
-@pytest.fixture
-def own_authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
-    """Certificates that no public authority has signed."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "ca.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return certificate, context
-
-
 def test_a_key_opens_the_target_over_tls_of_the_users_own_and_is_in_no_file_of_the_run(
     start: Start, own_authority: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:

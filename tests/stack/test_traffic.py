@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,7 @@ from harness.record.clock import SystemClock
 from harness.stack.owned import owned_processes
 from harness.stack.strangers import address, request_of
 from harness.stack.traffic import LocalTraffic, Strangers
+from tests.openai_server import Switches, serving
 
 pytestmark = pytest.mark.process
 RUN = "traffic-test"
@@ -196,7 +199,48 @@ def test_strangers_that_never_came_were_answered_nothing() -> None:
     assert (found.asked, found.served, found.share) == (0, 0, None)
 
 
-def test_a_url_without_a_port_is_that_of_http() -> None:
+@pytest.mark.parametrize("trusted", [True, False])
+def test_strangers_speak_tls_and_trust_what_they_are_told_to(
+    own_authority: tuple[Path, ssl.SSLContext], trusted: bool
+) -> None:
+    certificate, context = own_authority
+    switches = Switches()
+    with serving(switches, context) as url:
+        traffic = LocalTraffic(RUN, url, SystemClock(), ca_file=str(certificate) if trusted else None)
+        who = strangers("burst", {"rate_per_s": 50})
+        traffic.begin(who)
+        tally = traffic._tallies[who.name].fileno()
+        try:
+            wanted = b'"served": 9,' if trusted else b"certificate"
+            until("nobody came", lambda: wanted in os.pread(tally, 512, 0))
+        finally:
+            traffic.end(who)
+    found = traffic.served(who)
+    assert bool(found.served) == bool(switches.bodies) == trusted
+    assert found.first_refusal.startswith("" if trusted else "its certificate is not trusted (")
+    assert not (trusted and found.first_refusal)
+
+
+def test_idle_connections_over_tls_are_connections(own_authority: tuple[Path, ssl.SSLContext]) -> None:
+    certificate, context = own_authority
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        traffic, who = (
+            LocalTraffic(RUN, url, SystemClock(), ca_file=str(certificate)),
+            strangers("idle_connections", {"connections": 1}),
+        )
+        listener.settimeout(WITHIN_S)
+        traffic.begin(who)
+        try:
+            connection, _ = listener.accept()
+            with context.wrap_socket(connection, server_side=True) as shaken:  # raises if they speak no TLS
+                assert shaken.version()
+        finally:
+            traffic.end(who)
+
+
+def test_a_url_without_a_port_is_that_of_its_scheme() -> None:
+    assert address({"url": "https://[::1]/v1"}) == ("::1", 443)
     assert address({"url": "http://localhost"}) == ("localhost", 80)
     assert address({"url": "http://127.0.0.1:8000/v1"}) == ("127.0.0.1", 8000)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,10 +101,20 @@ class Endpoint:
             )
         return {"Authorization": f"Bearer {key}"}
 
+    @property
+    def on_this_host(self) -> bool:
+        """Whether its name is one of the loopback's; no name is looked up."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
     def context(self) -> ssl.SSLContext | None:
         """How to speak TLS to it; None: it speaks none. Raises StackError for a file that holds no certificates."""
-        if self.scheme != "https":
-            return None
+        return self._context if self.scheme == "https" else None
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:  # once: reading all public authorities takes 30 ms
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ssl.SSLError) as error:
@@ -156,6 +168,8 @@ def _words(error: Exception) -> str:
         return f"its certificate is not trusted ({error.verify_message}); name yours as ca_file"
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused"
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be looked up"
     return f"no answer ({type(error).__name__})"
 
 
