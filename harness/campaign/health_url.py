@@ -7,20 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from harness.campaign.probing import EVERY_S, PAGES, Prober
+from harness.campaign.probing import EVERY_S, LIMIT_S, PAGES, Prober
 from harness.model.errors import HarnessError, StackError
 from harness.model.health import Health, Looked, Served, Span, health_of
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
 from harness.stack.external.endpoint import Endpoint, endpoint_of
 from harness.stack.external.links import Question
-from harness.stack.links import Ask
+from harness.stack.links import Ask, Seen
 from harness.stack.look import BackgroundLook, look_at
 from harness.stack.traffic import LocalTraffic, Strangers
 
-__all__ = ["UrlTest", "health_of_url"]
+__all__ = ["LOOK_LIMIT_MAX_S", "UrlTest", "health_of_url"]
 
 QUIET_S = 3.0
+LOOK_LIMIT_MAX_S = 60.0
+LONGER = 5  # times the limit, for a probe that was not answered within it
 FIRST_CHAT_S = 30.0  # a server that has just been started may load its model for it
 MODELS_S = 2.0
 PROMPT = Prompt(({"role": "user", "content": "Say hello."},), 8, None)
@@ -39,6 +41,7 @@ class UrlTest:
     ca_file: str | None = None  # certificates to trust; None: the public authorities'
     rate_per_s: float = 10.0
     busy_s: float = 30.0
+    look_limit_s: float = LIMIT_S  # an answer that comes later is none
 
     def endpoint(self) -> Endpoint:
         """Where it is; nothing is sent. Raises StackError for a URL, a key or certificates that cannot be used."""
@@ -82,21 +85,23 @@ def health_of_url(test: UrlTest, clock: Clock, interrupted: Callable[[], int]) -
     endpoint = test.endpoint()
     question = _question(test, endpoint, clock, interrupted)
     pages = {**PAGES, **{f"GET {page}": Ask(page=page) for page in MORE_PAGES}}
+    pages = {name: replace(ask, limit_s=test.look_limit_s) for name, ask in pages.items()}
     begin = partial(_look, question, clock)
     quiet = Prober(pages, begin)
-    _watch(quiet, clock, QUIET_S, interrupted)
+    _watch(quiet, clock, QUIET_S + test.look_limit_s - LIMIT_S, interrupted)
     if interrupted():
         return Health(endpoint.url, (), (BROKEN,), cut_off="interrupted before the load began: nothing was measured")
     there = {name: pages[name] for name, looks in quiet.looks.items() if any(one.green for one in looks)}
     if not there:
-        said = endpoint.ask(clock, "GET", MODELS, within_s=MODELS_S).words
+        said = endpoint.ask(clock, "GET", MODELS, within_s=test.look_limit_s).words
         raise HarnessError(
             f"{test.url}: no probe is answered ({', '.join(pages)}; {MODELS}: {said}); is an OpenAI-compatible server "
-            "there? One that wants a key is asked with --api-key-env, one with certificates of its own with --ca-file"
+            "there? One that wants a key is asked with --api-key-env, one with certificates of its own with --ca-file, "
+            "a slow one with --look-limit"
         )
     busy = _made_busy(test, question, Prober(there, begin), clock, interrupted)
     probes = tuple(health_of(name, looks, [busy.span()]) for name, looks in busy.looks.items())
-    silent = tuple(f"{name}: no good answer while it was quiet" for name in pages if name not in there)
+    silent = tuple(_silence(name, quiet.latest.get(name), test) for name in pages if name not in there)
     lasted_s = busy.end_s - busy.begin_s
     early = interrupted() and lasted_s < test.busy_s
     cut_off = f"interrupted after {lasted_s:.1f} s of load, of {test.busy_s:g} s" if early else ""
@@ -120,6 +125,18 @@ def _made_busy(
     return _Busy(prober.looks, begin_s, end_s, traffic.served(who))
 
 
+def _silence(name: str, seen: Seen | None, test: UrlTest) -> str:
+    """Why a probe was never green while it was quiet."""
+    if seen is None or (seen.connected and seen.closed_s is None and not seen.reset and (seen.status or 0) < 400):
+        longer_s = min(LONGER * test.look_limit_s, LOOK_LIMIT_MAX_S)
+        more = f"; --look-limit {longer_s:g} gives it longer" if longer_s > test.look_limit_s else ""
+        return f"{name}: no good answer within {test.look_limit_s:g} s while it was quiet{more}"
+    said = "no connection" if not seen.connected else "no whole answer"
+    if seen.status is not None and seen.status >= 400:
+        said = f"status {seen.status}"
+    return f"{name}: no good answer while it was quiet ({said})"
+
+
 def _watch(prober: Prober, clock: Clock, seconds: float, interrupted: Callable[[], int]) -> None:
     until_s = clock.now() + seconds
     while clock.now() < until_s and not interrupted():
@@ -138,7 +155,7 @@ def _first_model(endpoint: Endpoint, clock: Clock) -> str | None:
 def _question(test: UrlTest, endpoint: Endpoint, clock: Clock, interrupted: Callable[[], int]) -> Question:
     """How this server is asked, and how its streams end: with [DONE] or, as some do, with a finish_reason alone."""
     asked = Question(endpoint, "", PROMPT, test.model or _first_model(endpoint, clock), ends_with_done=True)
-    look = _look(asked, clock, Ask(stream=True, limit_s=FIRST_CHAT_S))
+    look = _look(asked, clock, Ask(stream=True, limit_s=max(FIRST_CHAT_S, test.look_limit_s)))
     while (seen := look.seen()) is None and not interrupted():
         clock.sleep(EVERY_S / 5)
     return replace(asked, ends_with_done=seen is None or seen.answered)

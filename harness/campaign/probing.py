@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from harness.model.health import Looked
 from harness.stack.links import Ask, Look, Seen
 
-__all__ = ["CHAT", "PAGES", "Prober"]
+__all__ = ["CHAT", "LIMIT_S", "PAGES", "Prober"]
 
 EVERY_S = 0.25
 LIMIT_S = 1.0  # as a balancer's: an answer that comes later is none
@@ -24,6 +24,7 @@ class Prober:
 
     def __init__(self, asks: Mapping[str, Ask], begin: Callable[[Ask], Look]) -> None:
         self.looks: dict[str, list[Looked]] = {name: [] for name in asks}
+        self.latest: dict[str, Seen] = {}  # what the latest look of each that is over saw
         self._asks = asks
         self._begin = begin
         self._under_way: dict[str, tuple[float, Look]] = {}
@@ -37,6 +38,7 @@ class Prober:
                 seen = look.seen()
                 if seen is None:
                     continue
+                self.latest[name] = seen
                 self.looks[name].append(Looked(at_s, now_s, _green(seen)))
                 del self._under_way[name]
             if now_s >= self._next_s[name]:

@@ -9,7 +9,8 @@ from typing import Literal
 import click
 
 from harness.campaign.health import health_run
-from harness.campaign.health_url import UrlTest, health_of_url
+from harness.campaign.health_url import LOOK_LIMIT_MAX_S, UrlTest, health_of_url
+from harness.campaign.probing import LIMIT_S
 from harness.cli.consent import agree_to
 from harness.cli.one_run import make_session
 from harness.cli.scenarios import Where, make_plans, make_stack, new_seed
@@ -44,6 +45,12 @@ PASS, INCONCLUSIVE = 0, 3
 )
 @click.option("--rate", type=click.FloatRange(0.1, 1000), default=10.0, show_default=True, help="Requests/s to a URL.")
 @click.option("--busy", type=click.FloatRange(2, 240), default=30.0, show_default=True, help="Seconds of them.")
+@click.option(
+    "--look-limit",
+    type=click.FloatRange(0.1, LOOK_LIMIT_MAX_S),
+    metavar="S",
+    help="Seconds in which a URL must answer a look: later is red.  [default: 1]",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True)
 def health(  # noqa: PLR0913, PLR0917  one parameter per option
     url: str | None,
@@ -57,6 +64,7 @@ def health(  # noqa: PLR0913, PLR0917  one parameter per option
     yes: bool,
     rate: float,
     busy: float,
+    look_limit: float | None,
     out: Path,
 ) -> int:
     """Score every probe: how long it is green while the engine hangs, is dead or answers wrongly, and how often it is
@@ -68,10 +76,10 @@ def health(  # noqa: PLR0913, PLR0917  one parameter per option
     """
     from harness.render.health import health_json, health_lines, health_markdown
 
-    if url is None and any(one is not None for one in (model_name, api_key_env, ca_file)):
-        raise click.UsageError("--model-name, --api-key-env and --ca-file are for a URL")
+    if url is None and any(one is not None for one in (model_name, api_key_env, ca_file, look_limit)):
+        raise click.UsageError("--model-name, --api-key-env, --ca-file and --look-limit are for a URL")
     if url is not None:
-        found = _of_url(UrlTest(url, model_name, api_key_env, ca_file, rate, busy), yes=yes)
+        found = _of_url(UrlTest(url, model_name, api_key_env, ca_file, rate, busy, look_limit or LIMIT_S), yes=yes)
     else:
         found = _of_stack(Where(stack_name, model), protection, seed or new_seed(), out)
     for line in health_lines(found):
@@ -84,6 +92,11 @@ def health(  # noqa: PLR0913, PLR0917  one parameter per option
 
 
 def _of_url(test: UrlTest, *, yes: bool) -> Health:
+    if test.busy_s < 2 * test.look_limit_s:
+        raise click.UsageError(
+            f"--busy {test.busy_s:g} is too short for looks of up to {test.look_limit_s:g} s: make it at least "
+            f"{2 * test.look_limit_s:g}, or --look-limit shorter"
+        )
     agree_to(test.touches(), registry_folder(os.environ).parent / "agreed.json", yes=yes)
     with Interrupts() as interrupts:
         return health_of_url(test, SystemClock(), interrupts.asked)

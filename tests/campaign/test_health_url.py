@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.health_url import UrlTest
+from harness.campaign.health_url import UrlTest, _silence
 from harness.cli.main import call
 from harness.model.health import Health
+from harness.stack.links import Seen
 from harness.stack.owned import RUN_LABEL, owned_processes
 from tests.openai_server import Switches, serving
 
@@ -25,6 +26,7 @@ class Service:
     """Somebody else's: /health and chats, and a /health that is red while more than so many chats are under way."""
 
     def __init__(self, busy_max: int) -> None:
+        self.chat_s = 0.3
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.busy_max, self.chats = busy_max, 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -47,7 +49,7 @@ class Service:
                 status, body = (b"503 Busy" if self.chats > self.busy_max else b"200 OK"), b"{}"
             elif page == b"/v1/chat/completions":
                 self.chats += 1
-                threading.Event().wait(0.3)
+                threading.Event().wait(self.chat_s)
                 self.chats -= 1
                 status, body = b"200 OK", b'data: {"x"}\n\ndata: [DONE]\n\n'
             else:
@@ -182,9 +184,9 @@ def test_a_key_that_is_not_in_the_environment_is_said_at_once(
     assert "the environment variable NO_SUCH_KEY is not set" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--model-name", "--api-key-env", "--ca-file"])
+@pytest.mark.parametrize("option", ["--model-name", "--api-key-env", "--ca-file", "--look-limit"])
 def test_options_for_a_url_are_refused_without_one(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(["health", "--stack", "fake", option, "X"]) == 2
+    assert call(["health", "--stack", "fake", option, "3"]) == 2
     assert "are for a URL" in capsys.readouterr().err
 
 
@@ -313,3 +315,46 @@ def test_who_agrees_beforehand_is_not_asked(
     monkeypatch.setattr("harness.cli.health.health_of_url", instead)
     assert call(["health", "https://llm.example", "--out", str(tmp_path), *more]) == 3
     assert [one.url for one in asked] == ["https://llm.example"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "a chat: no good answer within 1 s while it was quiet; --look-limit 5 gives it longer"),
+        (["--look-limit", "2"], None),
+    ],
+)
+def test_a_look_takes_as_long_as_it_may_and_what_came_too_late_is_told_of_the_option(
+    tmp_path: Path, quickly: None, service: Service, more: list[str], said: str | None
+) -> None:
+    service.chat_s, service.busy_max = 1.3, 1000
+    assert call(["health", service.url, "--rate", "2", "--busy", "4", "--out", str(tmp_path), *more]) == 0
+    found = json.loads((tmp_path / "health.json").read_text())
+    probes = {one["probe"]: one for one in found["probes"]}
+    assert ("a chat" in probes) == (said is None)
+    assert [one for one in found["not_tested"] if one.startswith("a chat")] == ([] if said is None else [said])
+    assert "GET /ready: no good answer while it was quiet (status 404)" in found["not_tested"]
+    if said is None:
+        assert probes["a chat"]["false_red"] == 0 and probes["a chat"]["looks_busy"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("seen", "limit_s", "said"),
+    [
+        (Seen(connected=True, status=200), 20, " within 20 s while it was quiet; --look-limit 60 gives it longer"),
+        (Seen(connected=True), 60, " within 60 s while it was quiet"),
+        (None, 0.5, " within 0.5 s while it was quiet; --look-limit 2.5 gives it longer"),
+        (Seen(connected=False), 1, " while it was quiet (no connection)"),
+        (Seen(connected=True, status=200, closed_s=0.1), 1, " while it was quiet (no whole answer)"),
+        (Seen(connected=True, status=422, closed_s=0.1), 1, " while it was quiet (status 422)"),
+    ],
+)
+def test_only_what_came_too_late_is_said_to_want_longer(seen: Seen | None, limit_s: float, said: str) -> None:
+    assert _silence("p", seen, UrlTest("http://h", look_limit_s=limit_s)) == f"p: no good answer{said}"
+
+
+def test_a_load_that_is_too_short_for_two_looks_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["health", "http://127.0.0.1:1", "--busy", "4", "--look-limit", "5", "--out", str(tmp_path)]
+    assert call(asked) == 2
+    assert "--busy 4 is too short for looks of up to 5 s: make it at least 10" in capsys.readouterr().err
