@@ -38,13 +38,26 @@ class ProbeHealth:
     lasted_s: dict[str, float]  # test -> for how long it could have been
     false_red: float | None  # share of its looks that were red while the service was merely busy
     looks_busy: int
-    score: float | None  # Youden's J: sensitivity + specificity - 1; 1 is perfect, 0 tells nothing
+    score: (
+        float | None
+    )  # Youden's J: sensitivity + specificity - 1; 1 is perfect, 0 tells nothing. Of all tests, or None
     why_none: str
+    partial_score: float | None = None  # the same of the tests that were made, when some but not all were
 
     @property
     def blind_to(self) -> tuple[str, ...]:
         """Tests through all of which it stayed green."""
         return tuple(test for test in TESTS if test in self.lasted_s and self.detected_s[test] is None)
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The tests that were made."""
+        return tuple(test for test in TESTS if test in self.lasted_s)
+
+    @property
+    def specificity(self) -> float | None:
+        """Share of its looks that were green while the service was merely busy."""
+        return None if self.false_red is None else 1 - self.false_red
 
 
 @dataclass(frozen=True)
@@ -101,10 +114,17 @@ def health_of(probe: str, looks: Sequence[Looked], spans: Sequence[Span]) -> Pro
         detected[span.what] = min((one.end_s - span.begin_s for one in within if not one.green), default=None)
     false_red = sum(not one.green for one in busy) / len(busy) if busy else None
     missing = [test for test in TESTS if test not in lasted] + (["busy"] if false_red is None else [])
-    score = None
-    if not missing and false_red is not None:
+    j = None
+    if lasted and false_red is not None:
         left = [1 - (lasted[test] if seen is None else seen) / lasted[test] for test, seen in detected.items()]
-        score = sum(left) / len(left) - false_red
+        j = sum(left) / len(left) - false_red
     return ProbeHealth(
-        probe, detected, lasted, false_red, len(busy), score, f"not tested: {', '.join(missing)}" * bool(missing)
+        probe,
+        detected,
+        lasted,
+        false_red,
+        len(busy),
+        score=None if missing else j,
+        partial_score=j if missing else None,
+        why_none=f"not tested: {', '.join(missing)}" * bool(missing),
     )

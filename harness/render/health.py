@@ -21,7 +21,8 @@ def health_lines(health: Health) -> Iterator[str]:
     for one in health.probes:
         red = ", ".join(f"{test}: {red_after(one, test)}" for test in TESTS)
         busy = red_busy(one, health.load)
-        yield f"  {one.probe:18} red when it {red}; while busy: {busy}; score {score_of(one)}"
+        score = "" if one.specificity is not None and not one.made else "score "
+        yield f"  {one.probe:18} red when it {red}; while busy: {busy}; {score}{score_of(one)}"
     if health.load is not None:
         yield f"  load        {load_words(health.load)}"
     yield from (f"  not tested  {reason}" for reason in health.not_tested)

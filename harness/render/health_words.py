@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.model.health import TESTS, ProbeHealth, Served
+from harness.model.health import TESTS, Health, ProbeHealth, Served
 from harness.model.verdict import Verdict
 from harness.render import pages
 from harness.render.numbers import NOTHING, count, percent, seconds
 
-__all__ = ["HEALTH_COLUMNS", "SCORE", "blind_words", "health_cells", "health_section", "load_words", "red_after",
-           "red_busy", "score_of"]  # fmt: skip
+__all__ = ["HEALTH_COLUMNS", "SCORE", "blind_words", "health_cells", "health_section", "load_words", "number_of",
+           "red_after", "red_busy", "score_means", "score_of"]  # fmt: skip
 
 HEALTH_COLUMNS = ("probe", *(f"red after, when it {test}" for test in TESTS), "red while merely busy", "score")
 SCORE = (
@@ -25,9 +25,11 @@ def health_section(verdict: Verdict) -> str:
         return ""
     values = {
         "health": health,
-        "score_means": SCORE,
+        "score_means": score_means(health),
         "columns": HEALTH_COLUMNS,
-        "rows": [(one, score_of(one), blind_words(one), health_cells(one, health.load)[1:-1]) for one in health.probes],
+        "rows": [
+            (one, number_of(one), blind_words(one), health_cells(one, health.load)[1:-1]) for one in health.probes
+        ],
         "load_words": None if health.load is None else load_words(health.load),
         "bad": _BAD,
     }
@@ -71,6 +73,28 @@ def load_words(load: Served) -> str:
     return f"{over}, {count(load.under_way)} more under way when it ended{refused}"
 
 
+def number_of(one: ProbeHealth) -> tuple[str, str]:
+    """The one number, and what it is if it is not the score of all tests: a part is never passed off as the whole."""
+    if one.score is not None:
+        return f"{one.score:.2f}", ""
+    if one.partial_score is not None:
+        return f"{one.partial_score:.2f}", f"partial score of: {', '.join(one.made)}"
+    if one.specificity is not None:
+        return percent(one.specificity), "specificity alone"
+    return NOTHING, "no score"
+
+
 def score_of(one: ProbeHealth) -> str:
-    """The one number."""
-    return NOTHING if one.score is None else f"{one.score:.2f}"
+    """The same as one text."""
+    number, what = number_of(one)
+    return f"{number}, {what}" if what and number != NOTHING else number
+
+
+def score_means(health: Health) -> str:
+    """In sentences, as far as these numbers need them."""
+    said = [SCORE]
+    if any(one.partial_score is not None for one in health.probes):
+        said.append("A partial score is of the tests that it names, and says nothing of the others.")
+    if any(one.specificity is not None and not one.made for one in health.probes):
+        said.append("Specificity is the share of looks that were green while it was busy; who is never red has 100 %.")
+    return " ".join(said)

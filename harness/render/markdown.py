@@ -9,7 +9,7 @@ from harness.model.health import Health
 from harness.model.verdict import EpisodeResult, Finding, Verdict, VerdictOutcome
 from harness.render.alerts import ALERT_COLUMNS, alert_cells, alert_intro
 from harness.render.headline import headline, run_id
-from harness.render.health_words import HEALTH_COLUMNS, SCORE, blind_words, health_cells, load_words
+from harness.render.health_words import HEALTH_COLUMNS, blind_words, health_cells, load_words, score_means
 from harness.render.log_evidence import HIT_COLUMNS, hit_cells, unusual_words
 from harness.render.numbers import NOTHING, count, interval
 from harness.render.resources import RESOURCE_COLUMNS, resource_cells
@@ -70,7 +70,7 @@ def health_blocks(health: Health) -> Iterator[str]:
     yield table(HEALTH_COLUMNS, (health_cells(one, health.load) for one in health.probes))
     if health.load is not None:
         yield f"Load: {escaped(load_words(health.load))}."
-    yield SCORE
+    yield score_means(health)
     if health.not_tested:
         yield f"Not tested: {escaped('; '.join(health.not_tested))}."
 

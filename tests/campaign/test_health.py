@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import call
-from harness.model.health import Looked, Span, health_of
+from harness.model.health import Health, Looked, Span, health_of
+from harness.render.health import health_lines, health_markdown
 from harness.store.folder import RunFolder
 from tests.render.parsed import Page
 
@@ -59,10 +60,42 @@ def test_a_look_that_is_known_to_be_red_only_when_the_fault_is_over_is_none() ->
     assert health_of("p", late, SPANS[:2]).detected_s == {"hangs": None}
 
 
-def test_what_was_not_tested_gives_no_score() -> None:
-    found = health_of("p", looks((10, 40)), [*SPANS[:3], Span("answers wrongly", skipped="no such file")])
+def test_what_was_not_tested_gives_no_score_but_one_of_the_other_tests_that_says_so() -> None:
+    # 2 of 20 busy looks red; hang seen at half of its time, death at once.
+    found = health_of("p", looks((0, 1), (15, 30)), [*SPANS[:3], Span("answers wrongly", skipped="no such file")])
     assert found.score is None
     assert found.why_none == "not tested: answers wrongly"
+    assert found.partial_score == pytest.approx(0.75 - 0.1) and found.made == ("hangs", "is dead")
+    (line,) = (one for one in health_lines(Health("t", (found,), ())) if "busy" in one)
+    assert line.endswith("; score 0.65, partial score of: hangs, is dead")
+    said = health_markdown(Health("t", (found,), ()))
+    assert (
+        "| 0.65, partial score of: hangs, is dead (not tested: answers wrongly) |" in said
+        and "A partial score is of the tests that" in said
+    )
+
+
+def test_a_whole_score_is_no_partial_one() -> None:
+    found = health_of("p", looks((10, 40)), SPANS)
+    assert found.partial_score is None
+    said = health_markdown(Health("t", (found,), ()))
+    assert "| 1.00 |" in said and "partial" not in said and "pecificity" not in said
+
+
+def test_a_probe_that_was_only_watched_while_busy_has_its_specificity_and_nothing_that_looks_like_a_score() -> None:
+    found = health_of("p", looks((0, 1)), SPANS[:1])
+    assert (found.score, found.partial_score) == (None, None)
+    assert found.specificity == pytest.approx(0.9)
+    (line,) = (one for one in health_lines(Health("t", (found,), ())) if "busy" in one)
+    assert line.endswith("; 90.00 %, specificity alone")
+    assert "who is never red has 100 %" in health_markdown(Health("t", (found,), ()))
+
+
+def test_a_probe_that_was_broken_and_never_watched_while_busy_has_no_number() -> None:
+    found = health_of("p", looks((10, 40)), SPANS[1:])
+    assert (found.score, found.partial_score, found.specificity) == (None, None, None)
+    (line,) = (one for one in health_lines(Health("t", (found,), ())) if "busy" in one)
+    assert line.endswith("; score –")
 
 
 @pytest.mark.parametrize(("protection", "hang"), [("fragile", None), ("hardened", 6.0)])

@@ -80,6 +80,19 @@ def test_a_probe_without_a_score_says_why_and_is_not_called_blind_for_what_was_n
 
 
 @each_reader
+def test_a_part_of_the_tests_and_the_specificity_alone_are_never_passed_off_as_the_score(
+    verdict: Verdict, read: Callable[[Verdict], str]
+) -> None:
+    part = replace(PARTIAL, false_red=0.25, looks_busy=8, partial_score=-0.25, why_none="not tested: is dead")
+    busy = replace(UNSEEN, false_red=0.1, looks_busy=20)
+    text = read(replace(verdict, health=replace(PARTS, probes=(part, busy))))
+    assert re.search(r"-0.25,? ?partial score of: hangs", text) and "A partial score is of the tests that" in text
+    assert re.search(r"90.00 %,? ?specificity alone", text) and "who is never red has 100 %" in text
+    whole = read(replace(verdict, health=replace(PARTS, probes=(SEES, UNSEEN))))
+    assert "partial" not in whole and "pecificity" not in whole
+
+
+@each_reader
 def test_a_measurement_that_was_cut_off_says_so(verdict: Verdict, read: Callable[[Verdict], str]) -> None:
     cut = replace(PARTS, cut_off="interrupted by the user, after 61 s")
     assert re.search(r"Cut off[*:]* *:? interrupted by the user, after 61 s", read(replace(verdict, health=cut)))
