@@ -20,8 +20,9 @@ from harness.model.weights_faults import WeightsBitFlip
 from harness.plan.environment import on_the_command_line
 from harness.plan.make_plan import Drawn
 from harness.session import Session, Watcher, judge_folder, run_session
+from harness.store.folder import RunFolder
 
-__all__ = ["health_run", "health_scenario"]
+__all__ = ["BETWEEN_S", "LASTS_S", "Watched", "health_run", "health_scenario", "looked_at"]
 
 LASTS_S = 10.0  # of each fault: what is not red by then is blind
 BETWEEN_S = 15.0  # for the target to come back: a replica that was restarted loads its model first
@@ -31,6 +32,8 @@ WHAT = {
     "service.hang": "hangs",
     "weights.bit_flip": "answers wrongly",
     "service.kill_engine": "is dead",
+    "process.pause": "hangs",
+    "process.kill": "is dead",
 }
 
 
@@ -56,9 +59,10 @@ def health_scenario(protection: Literal["default", "fragile", "hardened"]) -> Sc
 
 
 @dataclass
-class _Watched:
-    """What was done to the target, and when."""
+class Watched:
+    """What was done to the target, and when. `lasts_s`: how long the consequences of a fault are looked at."""
 
+    lasts_s: float = LASTS_S
     begins: dict[int, tuple[str, float]] = field(default_factory=dict)
     ends: dict[int, float] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
@@ -95,14 +99,32 @@ class _Watched:
                 continue
             begin_s = self.begins[number][1]
             # One that is over at once has consequences that last; the others are over when they are taken back.
-            end_s = self.ends.get(number, begin_s) if fault.lasts_s else begin_s + LASTS_S
+            end_s = self.ends.get(number, begin_s) if fault.lasts_s else begin_s + self.lasts_s
             found.append(Span(what, begin_s, end_s))
         return found
 
     def _cut_short(self, number: int) -> bool:
         """Whether a fault was not, or not as long as it should have been, because the run ended before its time."""
         begin_s = self.begins[number][1] if number in self.begins else math.inf
-        return bool(self.cut_off) and number not in self.skipped and begin_s + LASTS_S > self.cut_off_s
+        return bool(self.cut_off) and number not in self.skipped and begin_s + self.lasts_s > self.cut_off_s
+
+
+def looked_at(
+    drawn: Drawn, session: Session, run_id: str, looking: tuple[Prober, Callable[[], int]]
+) -> tuple[Watched, RunFolder]:
+    """Run it while probes look; times are seconds from the run's origin. Raises HarnessError.
+
+    `looking`: the probes, and how often the user asked to stop.
+    """
+    prober, interrupted = looking
+    watched = Watched(max((fault.lasts_s for fault in drawn.plan.scenario.faults), default=LASTS_S))
+
+    def on_progress(_: object, now_s: float) -> None:
+        if watched.up:
+            prober.poll(now_s)
+
+    watcher = Watcher(watched.on_event, on_progress, lambda _: None, interrupted)
+    return watched, run_session(drawn, session, run_id, watcher)
 
 
 def health_run(
@@ -120,20 +142,13 @@ def health_run(
     """
     protection, more, interrupted = how
     scenario = health_scenario(protection)
-    watched = _Watched()
     prober = Prober(PAGES, lambda ask: session.stack.service.look("primary", ask))
-
-    def on_progress(_: object, now_s: float) -> None:
-        if watched.up:
-            prober.poll(now_s)
-
     drawn = plan(scenario)
     plain = drawn.plan
     words = ("harness", "health", "--protection", protection, "--stack", plain.stack, "--seed", plain.seed)
     replay = f"{on_the_command_line(plain.environment)}{shlex.join(words)}{more}"
     drawn = replace(drawn, plan=replace(plain, replay=replay))
-    watcher = Watcher(watched.on_event, on_progress, lambda _: None, interrupted)
-    folder = run_session(drawn, session, run_id, watcher)
+    watched, folder = looked_at(drawn, session, run_id, (prober, interrupted))
     spans = watched.spans(scenario)
     probes = tuple(health_of(name, looks, spans) for name, looks in prober.looks.items())
     untested = tuple(f"{span.what}: {span.skipped}" for span in spans if span.skipped)

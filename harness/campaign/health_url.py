@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from harness.campaign.probing import EVERY_S, LIMIT_S, PAGES, Prober
+from harness.campaign.health_container import DAMAGE, Broken
+from harness.campaign.probing import CHAT, EVERY_S, LIMIT_S, PAGES, Prober
 from harness.model.errors import HarnessError, StackError
 from harness.model.health import Health, Looked, Served, Span, health_of
 from harness.model.plan import Prompt
 from harness.record.clock import Clock
+from harness.session import judge_folder
 from harness.stack.external.endpoint import Endpoint, endpoint_of
 from harness.stack.external.links import Question
 from harness.stack.links import Ask, Seen
@@ -28,7 +30,23 @@ MODELS_S = 2.0
 PROMPT = Prompt(({"role": "user", "content": "Say hello."},), 8, None)
 MODELS = "/v1/models"
 MORE_PAGES = (MODELS,)  # what servers that have no /health are asked for
-BROKEN = "hangs, is dead, answers wrongly: the harness cannot break what it did not start"
+BROKEN = (
+    "hangs, is dead, answers wrongly: the harness cannot break what it did not start; --container NAME names a "
+    "container that has opted in, which is frozen and killed"
+)
+NO_CHAT = "hangs, is dead: no chat was answered while it was quiet, so nobody could tell whether it hangs"
+NOT_BUSY = "hangs, is dead: none of the load was answered, so nothing was broken"
+Breaking = Callable[[Prober, Callable[[], int]], Broken]
+
+
+OPTIONS = {
+    "model": "--model-name",
+    "api_key_env": "--api-key-env",
+    "ca_file": "--ca-file",
+    "rate_per_s": "--rate",
+    "busy_s": "--busy",
+    "look_limit_s": "--look-limit",
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,16 @@ class UrlTest:
     rate_per_s: float = 10.0
     busy_s: float = 30.0
     look_limit_s: float = LIMIT_S  # an answer that comes later is none
+
+    def words(self) -> list[str]:
+        """Those of the command line, without what is as it is by default."""
+        usual, found = UrlTest(self.url), [self.endpoint().url]
+        for name, option in OPTIONS.items():
+            value = getattr(self, name)
+            found += (
+                [] if value == getattr(usual, name) else [option, f"{value:g}" if isinstance(value, float) else value]
+            )
+        return found
 
     def endpoint(self) -> Endpoint:
         """Where it is; nothing is sent. Raises StackError for a URL, a key or certificates that cannot be used."""
@@ -76,9 +104,12 @@ class _Busy:
         return Span("busy", skipped="none of the load was answered with 200")
 
 
-def health_of_url(test: UrlTest, clock: Clock, interrupted: Callable[[], int]) -> Health:
-    """Probes that answer while it is quiet are watched while it is busy; nothing is left.
+def health_of_url(
+    test: UrlTest, clock: Clock, interrupted: Callable[[], int], breaking: Breaking | None = None
+) -> Health:
+    """Probes that answer while it is quiet are watched while it is busy, and while it is broken; nothing is left.
 
+    `breaking` breaks it afterwards, and is told what looks and how often the user asked to stop; None: it stays whole.
     An interrupted one says where it was cut off. Raises HarnessError for a URL or key that cannot be used, and when no
     probe is answered.
     """
@@ -100,12 +131,32 @@ def health_of_url(test: UrlTest, clock: Clock, interrupted: Callable[[], int]) -
             "a slow one with --look-limit"
         )
     busy = _made_busy(test, question, Prober(there, begin), clock, interrupted)
-    probes = tuple(health_of(name, looks, [busy.span()]) for name, looks in busy.looks.items())
+    broken = _broken(breaking, Prober(there, begin), busy, interrupted)
+    probes = tuple(
+        health_of(name, [*looks, *broken.looks.get(name, ())], [busy.span(), *broken.spans.get(name, ())])
+        for name, looks in busy.looks.items()
+    )
     silent = tuple(_silence(name, quiet.latest.get(name), test) for name in pages if name not in there)
     lasted_s = busy.end_s - busy.begin_s
     early = interrupted() and lasted_s < test.busy_s
-    cut_off = f"interrupted after {lasted_s:.1f} s of load, of {test.busy_s:g} s" if early else ""
-    return Health(endpoint.url, probes, (BROKEN, *silent), busy.load, cut_off)
+    cut_off = f"interrupted after {lasted_s:.1f} s of load, of {test.busy_s:g} s" if early else broken.cut_off
+    found = Health(endpoint.url, probes, (*broken.not_tested, *silent), busy.load, cut_off, broken.still_down)
+    if broken.folder is not None:
+        broken.folder.write_health(found)
+        judge_folder(broken.folder)
+    return found
+
+
+def _broken(breaking: Breaking | None, prober: Prober, busy: _Busy, interrupted: Callable[[], int]) -> Broken:
+    """What is seen of it when it is broken; what nobody could tell, or would be stopped at once, is not begun."""
+    if breaking is None:
+        return Broken(not_tested=(BROKEN,))
+    if interrupted():
+        early = "interrupted before it was broken"
+        return Broken(not_tested=(f"hangs, is dead: {early}", DAMAGE), cut_off=early)
+    if CHAT not in prober.looks or not busy.load.served:
+        return Broken(not_tested=(NO_CHAT if CHAT not in prober.looks else NOT_BUSY, DAMAGE))
+    return breaking(prober, interrupted)
 
 
 def _made_busy(

@@ -85,6 +85,7 @@ class Health:
     not_tested: tuple[str, ...]
     load: Served | None = None  # None: not counted here
     cut_off: str = ""  # why it ended before its time; empty: it did not
+    still_down: str = ""  # that the target was not seen to be well again, in words; empty: it was
 
     @property
     def measured(self) -> bool:

@@ -23,6 +23,8 @@ def health_lines(health: Health) -> Iterator[str]:
         busy = red_busy(one, health.load)
         score = "" if one.specificity is not None and not one.made else "score "
         yield f"  {one.probe:18} red when it {red}; while busy: {busy}; {score}{score_of(one)}"
+    if health.still_down:
+        yield f"  beware      {health.still_down}"
     if health.load is not None:
         yield f"  load        {load_words(health.load)}"
     yield from (f"  not tested  {reason}" for reason in health.not_tested)

@@ -64,6 +64,8 @@ def health_blocks(health: Health) -> Iterator[str]:
     """What each probe is worth: who is blind, a row a probe, what the score means, what was not tested."""
     if health.cut_off:
         yield f"**Cut off**: {escaped(health.cut_off)}."
+    if health.still_down:
+        yield f"**Beware**: {escaped(health.still_down)}."
     blind = [f"{one.probe} is blind {words}" for one in health.probes if (words := blind_words(one))]
     if blind:
         yield "\n".join(f"- ✕ {escaped(words)}." for words in blind)

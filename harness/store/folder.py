@@ -124,7 +124,7 @@ class RunFolder:
         from harness.store.requests import Begun, RequestFiles, compact, read_requests
 
         plan = self.read_plan()
-        header = _load(self.header, Header)
+        header = self.read_header()
         if being_written(self.events):  # compacting would take the log away from under the load generator
             raise RunFolderError(f"{self.path} is a run that is still going on: wait for its end, or 'harness stop' it")
         events, damage = self._read_events()
@@ -139,6 +139,10 @@ class RunFolder:
             ) from error
         complete = any(event.kind == "run_end" and not event.fields.get("interrupted") for event in events)
         return History(header, plan, events, requests, complete, tuple(damage), health=self.read_health())
+
+    def read_header(self) -> Header:
+        """What was written before anything happened. Raises RunFolderError."""
+        return _load(self.header, Header)
 
     def read_plan(self) -> Plan:
         """Raises RunFolderError when there is none or it is damaged."""

@@ -11,7 +11,7 @@ import pytest
 
 from harness.model.health import Health, ProbeHealth, Served
 from harness.model.verdict import Verdict
-from harness.render.health import health_markdown
+from harness.render.health import health_lines, health_markdown
 from harness.render.html import to_html
 from harness.render.markdown import to_markdown
 from harness.render.verdict_json import from_json, to_json
@@ -97,6 +97,14 @@ def test_a_measurement_that_was_cut_off_says_so(verdict: Verdict, read: Callable
     cut = replace(PARTS, cut_off="interrupted by the user, after 61 s")
     assert re.search(r"Cut off[*:]* *:? interrupted by the user, after 61 s", read(replace(verdict, health=cut)))
     assert "Cut off" not in read(verdict)
+
+
+@each_reader
+def test_a_target_that_was_not_seen_to_come_back_is_warned_of(verdict: Verdict, read: Callable[[Verdict], str]) -> None:
+    down = replace(PARTS, still_down="look whether llm comes back")
+    assert re.search(r"Beware[*:]* *:? look whether llm comes back", read(replace(verdict, health=down)))
+    assert "  beware      look whether llm comes back" in list(health_lines(down))
+    assert "Beware" not in read(verdict)
 
 
 @each_reader

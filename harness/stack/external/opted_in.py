@@ -53,8 +53,10 @@ class OptedIn:
         self._engine = ForeignEngine()
         self._found = self._engine.labelled((self._label, TARGET))
         if not self._found:
+            both = f"both the label {self._label} and {TARGET}=NAME"
+            wanted = f"the label {self._label}" if self._label.startswith(f"{TARGET}=") else both
             raise StackError(
-                f"no running container carries both the label {self._label} and {TARGET}=NAME; "
+                f"no running container carries {wanted}; "
                 "'harness init --compose FILE' writes an override file that adds it"
             )
 

@@ -68,6 +68,11 @@ class ExternalStack(NotOurs):
         self._since_s: float | None = None  # since when it has not been ready
         self.capabilities = self._of_handles()
 
+    @property
+    def clock(self) -> Clock:
+        """Whose time its looks take."""
+        return self._clock
+
     def check(self) -> None:
         self.endpoint.authorization()
         self.endpoint.context()
