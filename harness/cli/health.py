@@ -32,7 +32,9 @@ PASS, INCONCLUSIVE = 0, 3
 
 @click.command(short_help="How soon do probes go red when they should, and how often when not?")
 @click.argument("url", required=False)
-@click.option("--stack", "stack_name", type=click.Choice(["local", "fake"]), default="local", show_default=True)
+@click.option(
+    "--stack", "stack_name", type=click.Choice(["local", "compose", "fake"]), default="local", show_default=True
+)
 @click.option(
     "--protection", type=click.Choice(["default", "fragile", "hardened"]), default="default", show_default=True
 )

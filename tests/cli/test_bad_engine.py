@@ -57,6 +57,16 @@ def test_no_engine(
     assert code == 2 and "no Docker engine answers at unix:///nowhere/docker.sock" in error and "install" in error
 
 
+def test_no_engine_for_the_health_score_either(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert call(["health", "--stack", "compose", "--model", str(model), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "no Docker engine answers at unix:///nowhere/docker.sock" in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_engine_at_an_address_where_nobody_listens(
     engine: StubEngine, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
