@@ -17,10 +17,10 @@ from harness.stack.compose.stack import ComposeStack
 from harness.stack.fake.stack import FakeStack
 from harness.stack.local.check import capabilities_of
 from harness.stack.reference.settings import LINKS, LocalSettings
+from tests.bench.pair_table import CONTAINED, catalogue
 
 ROOT = Path(__file__).parent.parent
-NO_CATALOGUE = {"examples", "soak"}  # for a target of the user's own; files of another kind
-SCENARIOS = sorted(one for one in (ROOT / "scenarios").rglob("*.yaml") if not NO_CATALOGUE & set(one.parts))
+SCENARIOS = catalogue()
 FAILURES = [f"F{number:02d}" for number in range(1, 69)]
 CHECKLIST = [str(number) for number in range(1, 119)]
 INJECTABLE = [str(number) for number in range(6, 28)]
@@ -111,13 +111,12 @@ def test_each_scenario_can_be_planned_on_some_stack_of_the_harness() -> None:
     """Which, its faults say: what only containers have is left out elsewhere, with a sentence."""
     fake = FakeStack(FakeClock())
     local = capabilities_of(LocalSettings())
-    contained = frozenset(Capability) - {Capability.SUPERVISOR}
-    assert contained == ComposeStack(ROOT).capabilities | {Capability.SERVICE_FAULTS, Capability.SECRETS}
+    assert ComposeStack(ROOT).capabilities | {Capability.SERVICE_FAULTS, Capability.SECRETS} == CONTAINED
     planned: dict[str, int] = {"local": 0, "compose": 0}
     for path in SCENARIOS:
         scenario = parse_scenario(path.read_text(), shown(path))
         found = 0
-        for stack, has in (("local", local), ("compose", contained)):
+        for stack, has in (("local", local), ("compose", CONTAINED)):
             target = TargetFacts(stack, has, fake.describe(), fake.prompts(), LINKS)
             if not lacking(scenario, stack, has):
                 plan = make_plan(scenario, target, "7").plan

@@ -18,7 +18,7 @@ from harness.plan.parse import parse_scenario
 from tests.bench.figure import Figure, Goal
 from tests.bench.whole_run import ROOT
 
-__all__ = ["DISCRIMINATION", "TABLE", "catalogue", "discrimination", "keep_pairs", "not_for_containers"]
+__all__ = ["CONTAINED", "DISCRIMINATION", "TABLE", "catalogue", "discrimination", "keep_pairs", "not_for_containers"]
 
 DISCRIMINATION = Goal("discrimination", ">=", 1)
 TABLE = ROOT / "reports" / "catalogue.json"
